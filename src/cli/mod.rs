@@ -1,7 +1,103 @@
-//! The command line.
+//! The command line: arguments in, one command run, an exit code out.
+
+mod completions;
+mod conn_arg;
+#[cfg(feature = "emulator")]
+mod emulator;
+mod exit;
+mod log;
+mod output;
+mod parse;
+mod token;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::{Exit, Failure};
+use log::LogFormat;
+
+/// The passwordless way into Azure SQL.
+#[derive(Debug, Parser)]
+#[command(
+    name = "entrada",
+    version,
+    about,
+    after_help = "Exit codes: 0 ok, 1 a check failed, 2 usage, 3 authentication, 4 network, 5 server, 70 internal.\n\
+                  CONN is a connection string (ADO.NET, ODBC, JDBC or sqlserver:// URL), or `-` for the standard input,\n\
+                  `env:NAME` for a variable, `file:PATH` for a file."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// How log lines look; RUST_LOG chooses which ones there are
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Explain a connection string: what it means, and what it means for the token
+    Parse(parse::Args),
+    /// Obtain a token for a connection string and show its claims and expiry
+    Token(token::Args),
+    /// Run the Azure side on loopback: identity endpoints and Azure SQL
+    #[cfg(feature = "emulator")]
+    Emulator(emulator::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    Man,
+}
 
 /// Runs the program with the process's own arguments.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
+            // Nothing is left to tell if even this cannot be printed.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    log::init(cli.log_format);
+    match run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(failure) if failure.is_broken_pipe() => Exit::Ok.into(),
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "entrada: {failure}");
+            failure.exit().into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Parse(args) => parse::run(&args),
+        Command::Token(args) => runtime()?.block_on(token::run(&args)),
+        #[cfg(feature = "emulator")]
+        Command::Emulator(args) => runtime()?.block_on(emulator::run(&args)),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man => completions::man(),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
 }
