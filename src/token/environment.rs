@@ -1,0 +1,139 @@
+//! The variables by which Azure's platforms say where their endpoints are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where token sources read variables: the process's environment, or given pairs.
+///
+/// Variables are read when they are needed, since App Service changes
+/// `IDENTITY_HEADER` while the process runs. An empty variable counts as absent.
+/// `Debug` shows names only, as some of the values are secrets.
+///
+/// ```
+/// use entrada::token::Environment;
+///
+/// let env = Environment::from_pairs([("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"), ("EMPTY", "")]);
+/// assert_eq!(env.var("IDENTITY_ENDPOINT").as_deref(), Some("http://127.0.0.1:1/"));
+/// assert_eq!(env.var("EMPTY"), None);
+/// ```
+#[derive(Clone)]
+pub struct Environment(Origin);
+
+impl Environment {
+    /// The environment of this process, read anew each time.
+    #[must_use]
+    pub fn from_process() -> Self {
+        Self(Origin::Process)
+    }
+
+    /// Only the given variables, and no file at all. A name given twice has its
+    /// last value.
+    #[must_use]
+    pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let variables = pairs
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        Self(Origin::Given(Arc::new(Given {
+            variables: variables.collect(),
+            files: BTreeSet::new(),
+        })))
+    }
+
+    /// Says that a file exists, for the platforms that are known by one.
+    ///
+    /// It has no effect on the environment of the process, which asks the file system.
+    #[must_use]
+    pub fn with_file(self, path: impl Into<PathBuf>) -> Self {
+        match self.0 {
+            Origin::Process => self,
+            Origin::Given(given) => {
+                let mut given = Arc::unwrap_or_clone(given);
+                given.files.insert(path.into());
+                Self(Origin::Given(Arc::new(given)))
+            }
+        }
+    }
+
+    /// The value of a variable; `None` if it is absent, empty or not Unicode.
+    #[must_use]
+    pub fn var(&self, name: &str) -> Option<String> {
+        let value = match &self.0 {
+            Origin::Process => std::env::var(name).ok(),
+            Origin::Given(given) => given.variables.get(name).cloned(),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable is present and not empty.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.var(name).is_some()
+    }
+
+    pub(super) fn has_file(&self, path: &Path) -> bool {
+        match &self.0 {
+            Origin::Process => path.exists(),
+            Origin::Given(given) => given.files.contains(path),
+        }
+    }
+}
+
+impl Default for Environment {
+    /// The environment of this process.
+    fn default() -> Self {
+        Self::from_process()
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Origin::Process => f.write_str("Environment(process)"),
+            Origin::Given(given) => {
+                f.write_str("Environment")?;
+                f.debug_set().entries(given.variables.keys()).finish()
+            }
+        }
+    }
+}
+
+#[derive(Clone)]
+enum Origin {
+    Process,
+    Given(Arc<Given>),
+}
+
+#[derive(Clone)]
+struct Given {
+    variables: BTreeMap<String, String>,
+    files: BTreeSet<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_names_only() {
+        let env = Environment::from_pairs([("IDENTITY_HEADER", "MARKER")]);
+        let shown = format!("{env:?}");
+        assert!(
+            shown.contains("IDENTITY_HEADER") && !shown.contains("MARKER"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn given_pairs_see_no_real_file() {
+        let env = Environment::from_pairs([("A", "b")]);
+        assert!(!env.has_file(Path::new("/")));
+        assert!(env.with_file("/x").has_file(Path::new("/x")));
+        assert!(Environment::from_process().has_file(Path::new("/")));
+    }
+}

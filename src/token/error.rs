@@ -1,0 +1,403 @@
+//! Why there is no token.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Resource, SourceKey};
+
+/// Why no token could be had.
+///
+/// `Display` tells this level only; the rest is in
+/// [`source`](std::error::Error::source). The wording is not part of the API.
+/// Clones are cheap, since one failed fetch is told to every caller waiting.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// A source was asked and gave none.
+    #[error("cannot get a token for {resource} from {origin}")]
+    Fetch {
+        /// Which source.
+        origin: SourceKey,
+        /// What the token was for.
+        resource: Resource,
+        /// What went wrong.
+        #[source]
+        reason: Arc<FetchError>,
+    },
+    /// Several sources could have given one, and none did.
+    #[error("no source gave a token for {resource}: {}", list(tried))]
+    Exhausted {
+        /// What the token was for.
+        resource: Resource,
+        /// Every source in the order tried.
+        tried: Vec<Attempt>,
+    },
+    /// The connection asks for a way to authenticate that there is no source for.
+    #[error("{method} is not supported; {instead}")]
+    Unsupported {
+        /// As the connection string or environment calls it.
+        method: &'static str,
+        /// What to use now.
+        instead: &'static str,
+    },
+    /// The machine is a platform whose identity endpoint is not supported yet.
+    ///
+    /// It is never asked as if it were another one: that could give a token for
+    /// another identity.
+    #[error(
+        "managed identity on {platform} is not supported yet (recognised by {detected_by}); \
+         give an access token or a callback instead"
+    )]
+    UnsupportedPlatform {
+        /// The platform.
+        platform: &'static str,
+        /// What gave it away.
+        detected_by: &'static str,
+    },
+    /// The source panicked. Later calls try again.
+    #[error("the token source {origin} panicked, which is a fault in that source")]
+    Panicked {
+        /// Which source.
+        origin: SourceKey,
+    },
+    /// There is no tokio runtime to fetch on.
+    #[error("no tokio runtime is running here to fetch a token on")]
+    NoRuntime,
+    /// The runtimes that fetched a token went away again and again.
+    #[error("fetching a token was given up because its tokio runtime shut down")]
+    Abandoned,
+}
+
+impl TokenError {
+    /// An error of a source, for implementers of
+    /// [`TokenSource`](super::TokenSource).
+    #[must_use]
+    pub fn fetch(origin: SourceKey, resource: &Resource, reason: FetchError) -> Self {
+        Self::Fetch {
+            origin,
+            resource: resource.clone(),
+            reason: Arc::new(reason),
+        }
+    }
+
+    /// Whether the same request may succeed soon with nothing changed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Fetch { reason, .. } => reason.is_transient(),
+            Self::Exhausted { tried, .. } => {
+                tried.iter().any(|attempt| attempt.error.is_transient())
+            }
+            Self::Abandoned | Self::Panicked { .. } => true,
+            Self::NoRuntime | Self::Unsupported { .. } | Self::UnsupportedPlatform { .. } => false,
+        }
+    }
+
+    /// How long the endpoint asked to be left alone, if it did.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Fetch { reason, .. } => reason.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// The reason, if a single source was asked.
+    #[must_use]
+    pub fn reason(&self) -> Option<&FetchError> {
+        match self {
+            Self::Fetch { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// One source that was tried in vain.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Which one.
+    pub origin: SourceKey,
+    /// Why it gave no token.
+    pub error: TokenError,
+}
+
+/// What went wrong between a source and its endpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The token had already ended when it was received.
+    #[error(
+        "the token that came back ended {} ago; check this machine's clock", Coarse(*by)
+    )]
+    AlreadyExpired {
+        /// How long before, by this machine's clock.
+        by: Duration,
+    },
+    /// The caller's own code failed.
+    #[error("the token callback failed")]
+    Callback(#[source] Box<dyn StdError + Send + Sync>),
+    /// The HTTP client could not be made.
+    #[error("cannot set up the HTTP client for identity endpoints")]
+    Client(#[source] Box<dyn StdError + Send + Sync>),
+    /// No connection to the endpoint.
+    #[error("cannot connect to {endpoint}; {advice}")]
+    Connect {
+        /// Its address, without the query.
+        endpoint: String,
+        /// What to check.
+        advice: &'static str,
+        /// What the connection failed with.
+        #[source]
+        cause: Box<dyn StdError + Send + Sync>,
+    },
+    /// The access token that the caller gave has ended.
+    #[error(
+        "the access token given for this connection has expired; give a fresh one, \
+         or a callback that can get one"
+    )]
+    GivenTokenExpired,
+    /// Every try failed; the source is the last one's reason.
+    #[error("gave up after {tries} tries in {}", Coarse(*elapsed))]
+    GaveUp {
+        /// How many times the endpoint was asked.
+        tries: u32,
+        /// How long that took.
+        elapsed: Duration,
+        /// What the last try failed with.
+        #[source]
+        last: Box<FetchError>,
+    },
+    /// The endpoint has no such identity.
+    #[error("{identity}; the endpoint says: {reply}")]
+    IdentityNotFound {
+        /// Which identity was asked for, and what to do about it.
+        identity: NoIdentity,
+        /// What the endpoint answered.
+        reply: Reply,
+    },
+    /// A variable holds no usable address.
+    #[error("the variable {variable} holds no usable URL: {problem}")]
+    InvalidEndpoint {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with its value.
+        problem: &'static str,
+    },
+    /// The connection broke during the exchange.
+    #[error("the exchange with {endpoint} broke off")]
+    Io {
+        /// Its address, without the query.
+        endpoint: String,
+        /// What the exchange failed with.
+        #[source]
+        cause: Box<dyn StdError + Send + Sync>,
+    },
+    /// The reply is JSON but not a token.
+    #[error("the reply of {endpoint} has no usable {field}")]
+    Malformed {
+        /// Its address, without the query.
+        endpoint: String,
+        /// The field that is missing or cannot be read.
+        field: &'static str,
+    },
+    /// A variable that was there at the start is gone.
+    #[error("the variable {variable} is no longer set, so the identity endpoint cannot be asked")]
+    MissingVariable {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// Nothing here can give a managed identity's token.
+    #[error("there is no managed-identity endpoint here: {sign}; {advice}")]
+    NoEndpoint {
+        /// What showed it.
+        sign: &'static str,
+        /// What to do instead.
+        advice: &'static str,
+    },
+    /// Something answered that does not speak the endpoint's language.
+    #[error(
+        "{endpoint} answered with status {status} and no JSON, so it is not a token endpoint; \
+         check for a proxy or another program at that address"
+    )]
+    NotATokenEndpoint {
+        /// Its address, without the query.
+        endpoint: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The endpoint refused.
+    #[error("the endpoint refused: {reply}; {advice}")]
+    Refused {
+        /// What it answered.
+        reply: Reply,
+        /// What to check.
+        advice: String,
+    },
+    /// The endpoint is overloaded, or this process asks too often.
+    #[error("the endpoint is throttling: {reply}")]
+    Throttled {
+        /// What it answered.
+        reply: Reply,
+        /// How long it wants to be left alone, if it said so.
+        retry_after: Option<Duration>,
+    },
+    /// The endpoint did not answer in time.
+    #[error("no answer from {endpoint} within {}", Coarse(*after))]
+    Timeout {
+        /// Its address, without the query.
+        endpoint: String,
+        /// The time that one try may take.
+        after: Duration,
+    },
+    /// The endpoint's answer exceeds what a token can be.
+    #[error("the reply of {endpoint} is larger than {max} bytes, so it is not a token")]
+    TooLarge {
+        /// Its address, without the query.
+        endpoint: String,
+        /// The limit.
+        max: usize,
+    },
+    /// The endpoint is there but not able to answer now.
+    #[error("the endpoint is unavailable: {reply}; {advice}")]
+    Unavailable {
+        /// What it answered.
+        reply: Reply,
+        /// What to check.
+        advice: &'static str,
+    },
+    /// The endpoint answered for another identity than the one asked for.
+    #[error(
+        "asked for the identity with {asked}, but the reply is for {got}; the token was thrown away"
+    )]
+    WrongIdentity {
+        /// The selector asked for.
+        asked: String,
+        /// The id in the reply.
+        got: String,
+    },
+}
+
+impl FetchError {
+    /// Whether the same request may succeed soon with nothing changed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::GaveUp { last, .. } => last.is_transient(),
+            // The caller's code knows what it failed with; we do not.
+            Self::Callback(_) => true,
+            Self::Connect { .. }
+            | Self::Io { .. }
+            | Self::Throttled { .. }
+            | Self::Timeout { .. }
+            | Self::Unavailable { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// How long the endpoint asked to be left alone, if it did.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } => *retry_after,
+            Self::GaveUp { last, .. } => last.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// The failure itself, below the account of how often it was tried.
+    #[must_use]
+    pub fn last(&self) -> &Self {
+        match self {
+            Self::GaveUp { last, .. } => last.last(),
+            other => other,
+        }
+    }
+}
+
+/// Which identity an endpoint does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoIdentity {
+    /// None was named, and there is no default one.
+    Default,
+    /// The one that this selector names, such as `client id 1234`.
+    Named(String),
+}
+
+impl fmt::Display for NoIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str(
+                "no identity was named and none can be chosen here; enable the system-assigned \
+                 identity, or name a user-assigned one by its client id",
+            ),
+            Self::Named(selector) => write!(
+                f,
+                "no identity with {selector} is assigned here; assign it to this machine or correct the id"
+            ),
+        }
+    }
+}
+
+/// What an endpoint answered when it did not give a token.
+///
+/// Texts are cut to 300 characters and hold no line breaks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The error's code: `invalid_request`, say.
+    pub code: Option<String>,
+    /// The error's text.
+    pub message: Option<String>,
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}", self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, ", {code}")?;
+        }
+        match &self.message {
+            Some(message) => write!(f, ", \"{message}\""),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A duration as people say it: whole seconds, or more when it is longer.
+struct Coarse(Duration);
+
+impl fmt::Display for Coarse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            s @ 1..120 => write!(f, "{s} s"),
+            s @ 120..7200 => write!(f, "{} min", s / 60),
+            s => write!(f, "{} h", s / 3600),
+        }
+    }
+}
+
+/// `source: why: because; source: why`, as a list has no single cause to chain to.
+fn list(tried: &[Attempt]) -> String {
+    let one = |attempt: &Attempt| {
+        let mut text = attempt.origin.to_string();
+        let mut cause: Option<&dyn StdError> = Some(&attempt.error);
+        // The outermost level repeats the source and the resource.
+        if let Some(inner) = attempt.error.source() {
+            cause = Some(inner);
+        }
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    };
+    tried.iter().map(one).collect::<Vec<_>>().join("; ")
+}
