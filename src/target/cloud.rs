@@ -50,7 +50,10 @@ impl Cloud {
     #[must_use]
     pub fn is_azure_host(host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);
-        let mut suffixes = SUFFIXES.iter().map(|(s, _)| *s).chain(PUBLIC.iter().copied());
+        let mut suffixes = SUFFIXES
+            .iter()
+            .map(|(s, _)| *s)
+            .chain(PUBLIC.iter().copied());
         suffixes.any(|suffix| ends_with(host, suffix))
     }
 
@@ -90,8 +93,7 @@ impl Cloud {
 
 pub(super) fn ends_with(host: &str, suffix: &str) -> bool {
     let (host, suffix) = (host.as_bytes(), suffix.as_bytes());
-    host.len() > suffix.len()
-        && host[host.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
+    host.len() > suffix.len() && host[host.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
 }
 
 #[cfg(test)]

@@ -57,7 +57,10 @@ pub enum IpPreference {
 /// What the login says about this client, and how its socket behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "each is one independent keyword")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent keyword"
+)]
 pub struct LoginOptions {
     /// Shown as `program_name` by the server. Defaults to `entrada`.
     pub application_name: String,
@@ -125,7 +128,10 @@ impl Limits {
     /// The defaults for a server of this name.
     #[must_use]
     pub fn for_host(host: &str) -> Self {
-        Self { connect_retry_count: default_retries(host), ..Self::default() }
+        Self {
+            connect_retry_count: default_retries(host),
+            ..Self::default()
+        }
     }
 }
 

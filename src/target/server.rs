@@ -36,13 +36,19 @@ impl Server {
     /// A server on a port of its own.
     #[must_use]
     pub fn with_port(name: impl Into<String>, port: u16) -> Self {
-        Self { name: name.into(), endpoint: Endpoint::Port(port) }
+        Self {
+            name: name.into(),
+            endpoint: Endpoint::Port(port),
+        }
     }
 
     /// A named instance, to be found by SQL Browser.
     #[must_use]
     pub fn with_instance(name: impl Into<String>, instance: impl Into<String>) -> Self {
-        Self { name: name.into(), endpoint: Endpoint::Instance(instance.into()) }
+        Self {
+            name: name.into(),
+            endpoint: Endpoint::Instance(instance.into()),
+        }
     }
 }
 

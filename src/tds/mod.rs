@@ -24,17 +24,38 @@
     clippy::panic
 )]
 
+mod done;
+mod env_change;
 mod error;
+mod feature_ext;
+mod fed_auth;
+mod login7;
+mod login_response;
 mod packet;
 mod prelogin;
 mod reader;
+mod server_error;
+mod token;
+mod version;
 mod writer;
 
+pub use done::{Done, DoneKind, DoneStatus};
+pub use env_change::{EnvChange, Routing};
 pub use error::{DecodeError, EncodeError};
+pub use feature_ext::{Feature, FeatureId};
+pub use fed_auth::{FedAuth, FedAuthInfo, FedAuthToken, OpaqueBytes};
+pub use login_response::LoginAck;
+pub use login7::{Login7, option_flags1, option_flags2, option_flags3, type_flags};
 pub use packet::{
     DEFAULT_PACKET_SIZE, HEADER_LEN, MAX_PACKET_SIZE, MIN_PACKET_SIZE, Message, MessageReader,
     PacketHeader, PacketStatus, PacketType, write_message,
 };
 pub use prelogin::{Encryption, Prelogin, Version};
 pub use reader::Reader;
+pub use server_error::{
+    CANNOT_OPEN_DATABASE, CHANGED_DATABASE, CHANGED_LANGUAGE, KNOWN_ERRORS, KnownError,
+    LOGIN_FAILED, LoginRetry, ServerMessage, is_auth, is_firewall, is_transient, known,
+};
+pub use token::{Token, read_token, read_tokens, token_id};
+pub use version::TdsVersion;
 pub use writer::Put;

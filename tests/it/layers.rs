@@ -16,12 +16,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dial", &["target", "token", "tds", "session", "secret"]),
     (
         "pool",
-        &["dial", "session", "front", "target", "token", "tds", "secret"],
+        &[
+            "dial", "session", "front", "target", "token", "tds", "secret",
+        ],
     ),
     ("emulator", &["tds", "secret"]),
     (
         "error",
-        &["conn_string", "target", "token", "tds", "dial", "pool", "emulator"],
+        &[
+            "conn_string",
+            "target",
+            "token",
+            "tds",
+            "dial",
+            "pool",
+            "emulator",
+        ],
     ),
 ];
 
@@ -46,7 +56,11 @@ fn modules_use_only_what_the_design_allows() {
             }
         }
     }
-    assert!(faults.is_empty(), "forbidden arrows:\n{}", faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "forbidden arrows:\n{}",
+        faults.join("\n")
+    );
 }
 
 #[test]
