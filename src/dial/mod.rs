@@ -1,1 +1,9 @@
-//! Placeholder.
+//! The one login.
+
+mod browser;
+mod prelogin;
+mod tcp;
+mod tls;
+mod tunnel;
+mod verifier;
+mod wire;
