@@ -62,6 +62,15 @@ pub enum TokenError {
         /// Which source.
         origin: SourceKey,
     },
+    /// A source could not be made from its settings.
+    #[error("cannot use {origin} as a source of tokens")]
+    Setup {
+        /// Which source.
+        origin: SourceKey,
+        /// What is wrong.
+        #[source]
+        reason: Arc<FetchError>,
+    },
     /// There is no tokio runtime to fetch on.
     #[error("no tokio runtime is running here to fetch a token on")]
     NoRuntime,
@@ -86,7 +95,7 @@ impl TokenError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Fetch { reason, .. } => reason.is_transient(),
+            Self::Fetch { reason, .. } | Self::Setup { reason, .. } => reason.is_transient(),
             Self::Exhausted { tried, .. } => {
                 tried.iter().any(|attempt| attempt.error.is_transient())
             }
@@ -108,7 +117,7 @@ impl TokenError {
     #[must_use]
     pub fn reason(&self) -> Option<&FetchError> {
         match self {
-            Self::Fetch { reason, .. } => Some(reason),
+            Self::Fetch { reason, .. } | Self::Setup { reason, .. } => Some(reason),
             _ => None,
         }
     }
@@ -266,7 +275,7 @@ pub enum FetchError {
         /// What it answered.
         reply: Reply,
         /// What to check.
-        advice: &'static str,
+        advice: String,
     },
     /// The endpoint answered for another identity than the one asked for.
     #[error(

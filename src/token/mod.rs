@@ -21,17 +21,29 @@
 //! ```
 
 mod access_token;
+mod app_service;
 mod cache;
 mod callback;
 mod claims;
+mod default_chain;
 mod environment;
 mod error;
+mod expiry;
 mod fetch;
 mod fixed;
+mod http;
+mod imds;
+mod managed_identity;
+mod platform;
 mod refresh;
+mod reply;
+mod retry;
 mod schedule;
+mod selector;
 mod slot;
 mod source;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
@@ -42,39 +54,96 @@ pub use claims::Claims;
 pub use environment::Environment;
 pub use error::{Attempt, FetchError, NoIdentity, Reply, TokenError};
 pub use fixed::FixedToken;
+pub use managed_identity::ManagedIdentity;
 pub use schedule::{MIN_REMAINING, REFRESH_MARGIN, RETRY_CEILING, RETRY_FLOOR};
 pub use slot::TokenSlot;
 pub use source::{Resource, SourceKey, TokenSource};
 
 use crate::target::{Auth, Cloud};
+use default_chain::DefaultChain;
 
 /// The source that an authentication method asks for.
 ///
 /// `env` tells which platform this is; the cloud tells which authority is asked
 /// by the methods that sign in at Entra. No request is made here.
 ///
+/// [`Auth::Default`] is managed identity only so far, for the client id in the
+/// connection string, else in `AZURE_CLIENT_ID`, else the system-assigned
+/// identity. Where the environment describes a service principal or a workload
+/// identity, which Microsoft's chain would prefer, it is an error instead.
+///
 /// # Errors
 /// [`TokenError::Unsupported`] for a method that there is no source for, with
-/// what to use instead.
+/// what to use instead; [`TokenError::UnsupportedPlatform`] and
+/// [`TokenError::Setup`] for platforms that cannot be asked.
 pub fn source_for(
     auth: &Auth,
     _cloud: &Cloud,
-    _env: &Environment,
+    env: &Environment,
 ) -> Result<Arc<dyn TokenSource>, TokenError> {
     match auth {
         Auth::AccessToken(secret) => Ok(Arc::new(FixedToken::from_secret(secret.clone()))),
+        Auth::Default { client_id } => Ok(Arc::new(DefaultChain::new(client_id.as_deref(), env)?)),
+        Auth::ManagedIdentity(identity) => {
+            Ok(Arc::new(ManagedIdentity::new(identity.clone(), env)?))
+        }
         other => Err(unsupported(other)),
     }
 }
 
 fn unsupported(auth: &Auth) -> TokenError {
     let instead = match auth {
-        Auth::Callback => "give the target's TokenCache a CallbackToken as the source",
+        Auth::Callback => "hand a CallbackToken to the TokenCache as the source of this connection",
+        Auth::Integrated => {
+            "there is no Kerberos here; write Authentication=ActiveDirectoryManagedIdentity \
+             to log in as this workload"
+        }
         Auth::SqlPassword { .. } => "a SQL login needs no token",
-        _ => "use a managed identity, an access token or a callback",
+        _ => {
+            "write Authentication=ActiveDirectoryManagedIdentity, or give an access token or a \
+             callback"
+        }
     };
     TokenError::Unsupported {
         method: auth.name(),
         instead,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+    use crate::target::Identity;
+
+    fn source(auth: Auth) -> Result<Arc<dyn TokenSource>, TokenError> {
+        let env = Environment::from_pairs::<String, String>([]);
+        source_for(&auth, &Cloud::Public, &env)
+    }
+
+    #[test]
+    fn each_method_has_its_source_or_an_error_that_names_another() {
+        let key = |auth| source(auth).unwrap().key().to_string();
+        assert_eq!(
+            key(Auth::ManagedIdentity(Identity::ObjectId("o".into()))),
+            "IMDS (object id o)"
+        );
+        assert_eq!(
+            key(Auth::AccessToken(Secret::new("t"))),
+            "the given access token"
+        );
+        assert!(key(Auth::Default { client_id: None }).starts_with("the default chain"));
+        let secret = Auth::ServicePrincipalSecret {
+            client_id: "c".into(),
+            tenant: None,
+            secret: Secret::new("MARKER"),
+        };
+        for auth in [secret, Auth::Integrated, Auth::Environment, Auth::Callback] {
+            let name = auth.name();
+            let error = source(auth).unwrap_err();
+            assert!(matches!(error, TokenError::Unsupported { .. }), "{error:?}");
+            assert!(error.to_string().starts_with(name), "{error}");
+            assert!(!format!("{error:?}").contains("MARKER"));
+        }
     }
 }

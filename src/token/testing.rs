@@ -1,0 +1,120 @@
+//! Doubles for this module's tests.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::error::FetchError;
+use super::http::{HttpReply, HttpRequest, Transport, endpoint_name};
+
+/// Answers requests from a script, and remembers them.
+#[derive(Debug)]
+pub(super) struct ScriptedHttp {
+    script: Mutex<VecDeque<Answer>>,
+    seen: Mutex<Vec<(Instant, HttpRequest)>>,
+}
+
+/// One line of the script.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    Reply {
+        status: u16,
+        body: String,
+        retry_after: Option<u64>,
+    },
+    Refused,
+    TimedOut,
+    TooLarge,
+}
+
+impl Answer {
+    pub(super) fn status(status: u16) -> Self {
+        Self::json(status, "{}")
+    }
+
+    pub(super) fn json(status: u16, body: impl Into<String>) -> Self {
+        Self::Reply {
+            status,
+            body: body.into(),
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn retry_after(status: u16, seconds: u64) -> Self {
+        Self::Reply {
+            status,
+            body: "{}".into(),
+            retry_after: Some(seconds),
+        }
+    }
+
+    /// A token as IMDS gives it, numbers as texts.
+    pub(super) fn token(token: &str, lifetime: u64) -> Self {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let expires_on = now + lifetime;
+        Self::json(
+            200,
+            format!(
+                r#"{{"access_token":"{token}","expires_in":"{lifetime}","expires_on":"{expires_on}"}}"#
+            ),
+        )
+    }
+}
+
+impl ScriptedHttp {
+    pub(super) fn new(script: impl IntoIterator<Item = Answer>) -> Self {
+        Self {
+            script: Mutex::new(script.into_iter().collect()),
+            seen: Mutex::default(),
+        }
+    }
+
+    pub(super) fn seen(&self) -> Vec<(Instant, HttpRequest)> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Transport for ScriptedHttp {
+    async fn send(&self, request: HttpRequest) -> Result<HttpReply, FetchError> {
+        let endpoint = endpoint_name(&request.url);
+        let timeout = request.timeout;
+        self.seen.lock().unwrap().push((Instant::now(), request));
+        let answer = self
+            .script
+            .lock()
+            .unwrap()
+            .pop_front()
+            .expect("the script has ended");
+        match answer {
+            Answer::Reply {
+                status,
+                body,
+                retry_after,
+            } => Ok(HttpReply {
+                endpoint,
+                status,
+                retry_after: retry_after.map(Duration::from_secs),
+                body: Zeroizing::new(body.into_bytes()),
+            }),
+            Answer::Refused => Err(FetchError::Connect {
+                endpoint,
+                advice: "",
+                cause: io::Error::from(io::ErrorKind::ConnectionRefused).into(),
+            }),
+            Answer::TimedOut => Err(FetchError::Timeout {
+                endpoint,
+                after: timeout,
+            }),
+            Answer::TooLarge => Err(FetchError::TooLarge { endpoint, max: 1 }),
+        }
+    }
+}
