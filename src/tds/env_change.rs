@@ -172,7 +172,7 @@ impl EnvChange {
     /// [`DecodeError`] if a value does not fit the token or its type.
     pub fn decode_all(reader: &mut Reader<'_>) -> Result<Vec<Self>, DecodeError> {
         let len = reader.u16_le()?;
-        if len > 0 && reader.peek() == Some(PROMOTED) {
+        if len > 0 && Self::is_promotion(reader) {
             reader.skip(1)?;
             let token = reader.l_varbyte()?.to_vec();
             reader.b_varbyte()?;
@@ -184,6 +184,12 @@ impl EnvChange {
             changes.push(Self::decode(&mut body)?);
         }
         Ok(changes)
+    }
+
+    /// Whether the type that stands next is 15, whose token length is not to be
+    /// believed.
+    pub(super) fn is_promotion(reader: &Reader<'_>) -> bool {
+        reader.peek() == Some(PROMOTED)
     }
 
     fn decode(body: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -276,8 +282,7 @@ const ROLLBACK_TRANSACTION: u8 = 10;
 const ENLIST_DTC: u8 = 11;
 const DEFECT_DTC: u8 = 12;
 const MIRROR_PARTNER: u8 = 13;
-/// The only type whose token length is not to be believed.
-pub(super) const PROMOTED: u8 = 15;
+const PROMOTED: u8 = 15;
 const TRANSACTION_ENDED: u8 = 17;
 const RESET_ACKNOWLEDGED: u8 = 18;
 const USER_INSTANCE: u8 = 19;

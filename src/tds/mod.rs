@@ -24,6 +24,8 @@
     clippy::panic
 )]
 
+mod all_headers;
+mod column;
 mod done;
 mod env_change;
 mod error;
@@ -34,11 +36,16 @@ mod login_response;
 mod packet;
 mod prelogin;
 mod reader;
+mod response_walker;
 mod server_error;
 mod token;
+mod type_info;
+mod value;
 mod version;
 mod writer;
 
+pub use all_headers::{all_headers, parse_all_headers};
+pub use column::{Column, column_flags, decode_columns, encode_columns};
 pub use done::{Done, DoneKind, DoneStatus};
 pub use env_change::{EnvChange, Routing};
 pub use error::{DecodeError, EncodeError};
@@ -52,10 +59,13 @@ pub use packet::{
 };
 pub use prelogin::{Encryption, Prelogin, Version};
 pub use reader::Reader;
+pub use response_walker::{ResponseWalker, WalkEvent};
 pub use server_error::{
     CANNOT_OPEN_DATABASE, CHANGED_DATABASE, CHANGED_LANGUAGE, KNOWN_ERRORS, KnownError,
     LOGIN_FAILED, LoginRetry, ServerMessage, is_auth, is_firewall, is_transient, known,
 };
 pub use token::{Token, read_token, read_tokens, token_id};
+pub use type_info::{Collation, Place, TypeId, TypeInfo, Udt, XmlSchema};
+pub use value::{Framing, PLP_NULL, PLP_UNKNOWN};
 pub use version::TdsVersion;
 pub use writer::Put;

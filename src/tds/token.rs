@@ -9,7 +9,7 @@ use super::{
 /// One token of a login's response, and the ones that may come with any other.
 ///
 /// Tokens that carry columns and rows are walked over by
-/// `ResponseWalker` instead.
+/// [`ResponseWalker`](super::ResponseWalker) instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Token {
