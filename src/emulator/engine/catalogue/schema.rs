@@ -1,0 +1,104 @@
+//! The engine's own tables in each database. Their names begin with `~`, which no user's table has:
+//! those are named `schema.table`.
+
+use rusqlite::Connection;
+
+/// Tables of `master` that concern the server.
+const SERVER: &str = "
+CREATE TABLE IF NOT EXISTS \"~databases\"(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE);
+CREATE TABLE IF NOT EXISTS \"~logins\"(name TEXT PRIMARY KEY COLLATE NOCASE, salt BLOB NOT NULL, hash BLOB NOT NULL, sid BLOB NOT NULL);
+";
+
+/// Tables of every database. Times are 100 ns since year 1; types are `SqlType::code`.
+const DATABASE: &str = "
+CREATE TABLE IF NOT EXISTS \"~schemas\"(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, owner INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS \"~objects\"(id INTEGER PRIMARY KEY, schema_id INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE,
+  kind TEXT NOT NULL, parent INTEGER NOT NULL DEFAULT 0, definition TEXT, created INTEGER NOT NULL, modified INTEGER NOT NULL,
+  identity_next INTEGER, UNIQUE(schema_id, name));
+CREATE TABLE IF NOT EXISTS \"~columns\"(object_id INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE,
+  type INTEGER NOT NULL, nullable INTEGER NOT NULL, default_text TEXT, default_name TEXT, seed INTEGER, increment INTEGER,
+  PRIMARY KEY(object_id, id));
+CREATE TABLE IF NOT EXISTS \"~indexes\"(object_id INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE,
+  kind TEXT NOT NULL, is_unique INTEGER NOT NULL, columns TEXT NOT NULL, PRIMARY KEY(object_id, id));
+CREATE TABLE IF NOT EXISTS \"~principals\"(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, kind TEXT NOT NULL,
+  sid BLOB, default_schema TEXT, auth INTEGER NOT NULL DEFAULT 0, fixed INTEGER NOT NULL DEFAULT 0, login TEXT COLLATE NOCASE,
+  salt BLOB, hash BLOB, created INTEGER NOT NULL, owner INTEGER);
+CREATE TABLE IF NOT EXISTS \"~members\"(role_id INTEGER NOT NULL, member_id INTEGER NOT NULL, PRIMARY KEY(role_id, member_id));
+CREATE TABLE IF NOT EXISTS \"~permissions\"(class INTEGER NOT NULL, major INTEGER NOT NULL, grantee INTEGER NOT NULL,
+  grantor INTEGER NOT NULL, permission TEXT NOT NULL COLLATE NOCASE, state TEXT NOT NULL, PRIMARY KEY(class, major, grantee, permission));
+";
+
+/// Fixed principals: id, name, kind (`sys.database_principals.type`), default schema.
+const PRINCIPALS: &[(i64, &str, &str, Option<&str>)] = &[
+    (0, "public", "R", None),
+    (1, "dbo", "S", Some("dbo")),
+    (2, "guest", "S", Some("guest")),
+    (3, "INFORMATION_SCHEMA", "S", None),
+    (4, "sys", "S", None),
+    (16384, "db_owner", "R", None),
+    (16385, "db_accessadmin", "R", None),
+    (16386, "db_securityadmin", "R", None),
+    (16387, "db_ddladmin", "R", None),
+    (16389, "db_backupoperator", "R", None),
+    (16390, "db_datareader", "R", None),
+    (16391, "db_datawriter", "R", None),
+    (16392, "db_denydatareader", "R", None),
+    (16393, "db_denydatawriter", "R", None),
+];
+
+/// Makes the server's tables in `master`.
+pub(crate) fn create_server(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(SERVER)
+}
+
+/// Makes the engine's tables of a database, with the fixed principals and schemas.
+pub(crate) fn create_database(conn: &Connection, _name: &str) -> rusqlite::Result<()> {
+    conn.execute_batch(DATABASE)?;
+    let now = super::now_ticks();
+    for (id, name, kind, schema) in PRINCIPALS {
+        conn.execute(
+            "INSERT OR IGNORE INTO \"~principals\"(id, name, kind, sid, default_schema, fixed, created, owner)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)",
+            rusqlite::params![
+                id,
+                name,
+                kind,
+                (*id == 1).then_some([1u8]),
+                schema,
+                *id >= 16384,
+                now
+            ],
+        )?;
+        let is_schema_owner = matches!(*id, 1..=4) || *id >= 16384;
+        if is_schema_owner {
+            conn.execute(
+                "INSERT OR IGNORE INTO \"~schemas\"(id, name, owner) VALUES (?1, ?2, ?1)",
+                rusqlite::params![id, name],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Databases other than `master`.
+pub(crate) fn read_databases(conn: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+    conn.prepare("SELECT id, name FROM \"~databases\" ORDER BY id")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Notes a new database down and gives it an id.
+pub(crate) fn add_database(conn: &Connection, name: &str, first: i64) -> rusqlite::Result<i64> {
+    conn.query_row(
+        "INSERT INTO \"~databases\"(id, name)
+         VALUES (max(?2, ifnull((SELECT max(id) + 1 FROM \"~databases\"), 0)), ?1) RETURNING id",
+        rusqlite::params![name, first],
+        |row| row.get(0),
+    )
+}
+
+/// Forgets a database.
+pub(crate) fn remove_database(conn: &Connection, id: i64) -> rusqlite::Result<()> {
+    conn.execute("DELETE FROM \"~databases\" WHERE id = ?1", [id])
+        .map(|_| ())
+}

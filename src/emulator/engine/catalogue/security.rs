@@ -1,0 +1,239 @@
+//! Database principals, memberships and permissions.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::super::error::{SqlError, SqlResult};
+
+/// A database user as a session acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) default_schema: String,
+    /// Ids of the Entra groups' users that this principal is a member of.
+    pub(crate) groups: Vec<i64>,
+}
+
+/// What a permission is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Securable {
+    Database,
+    Schema(i64),
+    /// Object id and schema id.
+    Object(i64, i64),
+}
+
+impl Securable {
+    /// Class and major id in `sys.database_permissions`.
+    pub(crate) fn class_and_id(self) -> (i64, i64) {
+        match self {
+            Self::Database => (0, 0),
+            Self::Schema(id) => (3, id),
+            Self::Object(id, _) => (1, id),
+        }
+    }
+}
+
+const OWNER: i64 = 16384;
+const ACCESS_ADMIN: i64 = 16385;
+const SECURITY_ADMIN: i64 = 16386;
+const DDL_ADMIN: i64 = 16387;
+const READER: i64 = 16390;
+const WRITER: i64 = 16391;
+const DENY_READER: i64 = 16392;
+const DENY_WRITER: i64 = 16393;
+
+impl User {
+    /// The owner of every database.
+    pub(crate) fn dbo() -> Self {
+        Self {
+            id: 1,
+            name: "dbo".into(),
+            default_schema: "dbo".into(),
+            groups: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_dbo(&self) -> bool {
+        self.id == 1
+    }
+
+    /// This user, its groups, and every role that holds one of them.
+    pub(crate) fn closure(&self, conn: &Connection, alias: &str) -> SqlResult<BTreeSet<i64>> {
+        let mut all = BTreeSet::from([0, self.id]);
+        let mut open: Vec<i64> = std::iter::once(self.id)
+            .chain(self.groups.clone())
+            .collect();
+        all.extend(self.groups.iter());
+        let mut statement = conn.prepare_cached(&format!(
+            "SELECT role_id FROM {alias}.\"~members\" WHERE member_id = ?1"
+        ))?;
+        while let Some(id) = open.pop() {
+            let roles = statement
+                .query_map([id], |row| row.get::<_, i64>(0))?
+                .collect::<Result<Vec<_>, _>>()?;
+            open.extend(roles.into_iter().filter(|role| all.insert(*role)));
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn may_connect(&self, conn: &Connection, alias: &str) -> SqlResult<bool> {
+        self.may(conn, alias, "CONNECT", Securable::Database)
+    }
+
+    /// Whether the user has the permission: DENY wins over GRANT, ownership and `CONTROL` cover all.
+    pub(crate) fn may(
+        &self,
+        conn: &Connection,
+        alias: &str,
+        permission: &str,
+        on: Securable,
+    ) -> SqlResult<bool> {
+        if self.is_dbo() {
+            return Ok(true);
+        }
+        let closure = self.closure(conn, alias)?;
+        if closure.contains(&OWNER) {
+            return Ok(true);
+        }
+        let (granted, denied) = explicit(conn, alias, &closure, permission, on)?;
+        let (granted_by_role, denied_by_role) = by_fixed_role(&closure, permission, on);
+        Ok((granted || granted_by_role) && !denied && !denied_by_role)
+    }
+
+    /// Whether the user is in the role, by itself or through others.
+    pub(crate) fn is_member(&self, conn: &Connection, alias: &str, role: i64) -> SqlResult<bool> {
+        Ok(self.closure(conn, alias)?.contains(&role) || (self.is_dbo() && role == OWNER))
+    }
+}
+
+/// Permissions that include another one at the same place.
+fn covers(held: &str, wanted: &str) -> bool {
+    held.eq_ignore_ascii_case(wanted)
+        || held.eq_ignore_ascii_case("CONTROL")
+        || (held.eq_ignore_ascii_case("ALTER") && wanted.starts_with("CREATE "))
+        || (held.eq_ignore_ascii_case("ALTER ANY SCHEMA") && wanted == "CREATE SCHEMA")
+        || (held.eq_ignore_ascii_case("ALTER ANY USER") && wanted == "CREATE USER")
+        || (held.eq_ignore_ascii_case("ALTER ANY ROLE") && wanted == "CREATE ROLE")
+        || (held.eq_ignore_ascii_case("ALTER") && wanted.starts_with("ALTER ANY "))
+}
+
+/// Wheter a row of permissions grants, and whether one denies.
+fn explicit(
+    conn: &Connection,
+    alias: &str,
+    closure: &BTreeSet<i64>,
+    permission: &str,
+    on: Securable,
+) -> SqlResult<(bool, bool)> {
+    let places: Vec<(i64, i64)> = match on {
+        Securable::Database => vec![(0, 0)],
+        Securable::Schema(id) => vec![(3, id), (0, 0)],
+        Securable::Object(id, schema) => vec![(1, id), (3, schema), (0, 0)],
+    };
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT grantee, permission, state FROM {alias}.\"~permissions\" WHERE class = ?1 AND major = ?2"
+    ))?;
+    let (mut granted, mut denied) = (false, false);
+    for (class, major) in places {
+        let mut rows = statement.query(params![class, major])?;
+        while let Some(row) = rows.next()? {
+            let held: String = row.get(1)?;
+            if !closure.contains(&row.get(0)?) || !covers(&held, permission) {
+                continue;
+            }
+            if row.get::<_, String>(2)? == "D" {
+                denied = true;
+            } else {
+                granted = true;
+            }
+        }
+    }
+    Ok((granted, denied))
+}
+
+fn by_fixed_role(closure: &BTreeSet<i64>, permission: &str, on: Securable) -> (bool, bool) {
+    let has = |role: i64| closure.contains(&role);
+    let write = matches!(permission, "INSERT" | "UPDATE" | "DELETE");
+    let ddl = permission.starts_with("CREATE ")
+        && !matches!(
+            permission,
+            "CREATE USER" | "CREATE ROLE" | "CREATE DATABASE"
+        )
+        || matches!(
+            permission,
+            "ALTER" | "REFERENCES" | "VIEW DEFINITION" | "ALTER ANY SCHEMA"
+        );
+    let users = matches!(
+        permission,
+        "ALTER ANY USER" | "CREATE USER" | "CREATE SCHEMA"
+    );
+    let roles = matches!(
+        permission,
+        "ALTER ANY ROLE" | "CREATE ROLE" | "VIEW DEFINITION" | "CREATE SCHEMA"
+    );
+    let database_alter = permission == "ALTER" && on == Securable::Database;
+    let granted = (has(READER) && permission == "SELECT")
+        || (has(WRITER) && write)
+        || (has(DDL_ADMIN) && ddl && !database_alter)
+        || (has(ACCESS_ADMIN) && users)
+        || (has(SECURITY_ADMIN) && roles);
+    let denied = (has(DENY_READER) && permission == "SELECT") || (has(DENY_WRITER) && write);
+    (granted, denied)
+}
+
+/// The id of the principal with the SID.
+pub(crate) fn id_by_sid(conn: &Connection, alias: &str, sid: &[u8]) -> SqlResult<Option<i64>> {
+    Ok(conn
+        .prepare_cached(&format!(
+            "SELECT id FROM {alias}.\"~principals\" WHERE sid = ?1 AND kind IN ('E', 'X')"
+        ))?
+        .query_row([sid], |row| row.get(0))
+        .optional()?)
+}
+
+/// The id of a principal by name, as users write it.
+pub(crate) fn id_by_name(conn: &Connection, alias: &str, name: &str) -> SqlResult<Option<i64>> {
+    Ok(conn
+        .prepare_cached(&format!(
+            "SELECT id FROM {alias}.\"~principals\" WHERE name = ?1"
+        ))?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
+}
+
+/// The user with the id.
+pub(crate) fn user_by_id(conn: &Connection, alias: &str, id: i64) -> SqlResult<User> {
+    conn.prepare_cached(&format!(
+        "SELECT id, name, default_schema FROM {alias}.\"~principals\" WHERE id = ?1"
+    ))?
+    .query_row([id], |row| {
+        Ok(User {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            default_schema: row
+                .get::<_, Option<String>>(2)?
+                .unwrap_or_else(|| "dbo".into()),
+            groups: Vec::new(),
+        })
+    })
+    .map_err(SqlError::from)
+}
+
+/// The user of a SQL login, or a contained user of that name.
+pub(crate) fn user_by_login(
+    conn: &Connection,
+    alias: &str,
+    login: &str,
+) -> SqlResult<Option<User>> {
+    let id: Option<i64> = conn
+        .prepare_cached(&format!(
+            "SELECT id FROM {alias}.\"~principals\"
+             WHERE login = ?1 OR (name = ?1 AND hash IS NOT NULL) ORDER BY login IS NULL"
+        ))?
+        .query_row([login], |row| row.get(0))
+        .optional()?;
+    id.map(|id| user_by_id(conn, alias, id)).transpose()
+}

@@ -1,0 +1,689 @@
+//! Conversion between types, as CAST does it and as an assignment does it.
+
+use super::super::error::{SqlError, SqlResult};
+use super::datetime::{self, DAY, DAY_1753, DAY_1900, LAST_DAY, MINUTE, Offset};
+use super::style::Moment;
+use super::{Decimal, MAX, SqlType, Storage, Value, codepage, decimal, float};
+
+use SqlType as T;
+
+/// CAST and CONVERT: character and binary data are cut to the target's length in silence.
+pub(crate) fn cast(
+    value: Value,
+    from: SqlType,
+    to: SqlType,
+    style: Option<i64>,
+) -> SqlResult<Value> {
+    if value.is_null() {
+        return Ok(Value::Null);
+    }
+    match to.storage() {
+        Storage::Text => to_text(value, from, to, style).map(|t| Value::Text(cut_text(t, to))),
+        Storage::Bytes => to_bytes(value, from, to, style).map(|b| Value::Bytes(cut_bytes(b, to))),
+        _ => to_scalar(value, from, to),
+    }
+}
+
+/// Conversion into a column, variable or parameter. `Err(None)` means that text or bytes would be cut.
+pub(crate) fn assign(value: Value, from: SqlType, to: SqlType) -> Result<Value, Option<SqlError>> {
+    if value.is_null() {
+        return Ok(Value::Null);
+    }
+    match to.storage() {
+        Storage::Text => {
+            let text = to_text(value, from, to, None).map_err(Some)?;
+            let limit = usize::from(to.length().unwrap_or(MAX));
+            let trimmed = text.trim_end_matches(' ');
+            if to.length() != Some(MAX) && text_length(trimmed, to) > limit {
+                return Err(None);
+            }
+            Ok(Value::Text(cut_text(text, to)))
+        }
+        Storage::Bytes => {
+            let bytes = to_bytes(value, from, to, None).map_err(Some)?;
+            let limit = usize::from(to.length().unwrap_or(MAX));
+            if to.length() != Some(MAX) && bytes.len() > limit {
+                return Err(None);
+            }
+            Ok(Value::Bytes(cut_bytes(bytes, to)))
+        }
+        _ => to_scalar(value, from, to).map_err(Some),
+    }
+}
+
+/// Whether the conversion exists at all; implicit ones are fewer than explicit ones.
+pub(crate) fn allowed(from: SqlType, to: SqlType, explicit: bool) -> SqlResult<()> {
+    let refuse = || {
+        Err(if explicit {
+            SqlError::no_conversion(from.base_name(), to.base_name())
+        } else {
+            SqlError::no_implicit_conversion(from.base_name(), to.base_name())
+        })
+    };
+    let (a, b) = (from.storage(), to.storage());
+    let numeric = |t: SqlType| t.is_numeric();
+    match (a, b) {
+        _ if a == b => Ok(()),
+        (Storage::Text, Storage::Bytes) if !explicit => refuse(),
+        (Storage::Text, _) => Ok(()),
+        (Storage::Bytes, Storage::Text) => Ok(()),
+        (Storage::Bytes, Storage::Int | Storage::Guid)
+        | (Storage::Int | Storage::Guid, Storage::Bytes) => Ok(()),
+        (_, Storage::Text) if from.is_money() && !explicit => refuse(),
+        (_, Storage::Text) => Ok(()),
+        _ if numeric(from) && numeric(to) => Ok(()),
+        (Storage::Date | Storage::Time, Storage::DateTime | Storage::DateTimeOffset)
+        | (Storage::DateTime | Storage::DateTimeOffset, Storage::Date | Storage::Time)
+        | (Storage::DateTime, Storage::DateTimeOffset)
+        | (Storage::DateTimeOffset, Storage::DateTime) => Ok(()),
+        _ if numeric(from) && matches!(to, T::DateTime | T::SmallDateTime) => Ok(()),
+        _ if matches!(from, T::DateTime | T::SmallDateTime) && numeric(to) && explicit => Ok(()),
+        _ => refuse(),
+    }
+}
+
+fn to_scalar(value: Value, from: SqlType, to: SqlType) -> SqlResult<Value> {
+    match to.storage() {
+        Storage::Int => to_int(value, from, to).map(Value::Int),
+        Storage::Float => to_float(value, from, to).map(Value::Float),
+        Storage::Decimal => to_decimal(value, from, to).map(Value::Decimal),
+        Storage::Guid => to_guid(value, from, to),
+        _ => to_temporal(value, from, to),
+    }
+}
+
+fn impossible(from: SqlType, to: SqlType) -> SqlError {
+    SqlError::no_conversion(from.base_name(), to.base_name())
+}
+
+fn conversion_failed(text: &str, from: SqlType, to: SqlType) -> SqlError {
+    SqlError::new(
+        245,
+        format!(
+            "Conversion failed when converting the {} value '{}' to data type {}.",
+            from.base_name(),
+            text,
+            to.base_name()
+        ),
+    )
+}
+
+fn to_int(value: Value, from: SqlType, to: SqlType) -> SqlResult<i64> {
+    let (low, high) = to.int_range().unwrap_or((i64::MIN, i64::MAX));
+    let wide = match value {
+        Value::Int(v) if to == T::Bit => i64::from(v != 0),
+        Value::Int(v) => v,
+        Value::Float(v) if to == T::Bit => i64::from(v != 0.0),
+        Value::Float(v) => float_to_int(v).ok_or_else(|| overflow(from, to))?,
+        Value::Decimal(v) if to == T::Bit => i64::from(!v.is_zero()),
+        Value::Decimal(v) => {
+            let whole = if from.is_money() {
+                v.rescale(decimal::MAX_PRECISION, 0)
+            } else {
+                Some(v)
+            };
+            whole
+                .and_then(Decimal::to_i64)
+                .ok_or_else(|| overflow(from, to))?
+        }
+        Value::Text(text) => return text_to_int(&text, from, to),
+        Value::Bytes(bytes) => bytes_to_int(&bytes, to),
+        Value::DateTime(ticks) => (ticks + DAY / 2).div_euclid(DAY) - DAY_1900,
+        _ => return Err(impossible(from, to)),
+    };
+    if wide < low || wide > high {
+        return Err(overflow(from, to).at_value(wide, from, to));
+    }
+    Ok(wide)
+}
+
+fn overflow(from: SqlType, to: SqlType) -> SqlError {
+    if from == T::Int && matches!(to, T::SmallInt | T::TinyInt) {
+        return SqlError::new(220, String::new());
+    }
+    SqlError::conversion_overflow(
+        if from.is_integer() {
+            "expression"
+        } else {
+            from.base_name()
+        },
+        to.base_name(),
+    )
+}
+
+impl SqlError {
+    /// Error 220 names the value.
+    fn at_value(self, value: i64, _from: SqlType, to: SqlType) -> Self {
+        if self.number != 220 {
+            return self;
+        }
+        Self {
+            message: format!(
+                "Arithmetic overflow error for data type {}, value = {value}.",
+                to.base_name()
+            ),
+            ..self
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+fn float_to_int(value: f64) -> Option<i64> {
+    let cut = value.trunc();
+    (cut >= -9_223_372_036_854_775_808.0 && cut < 9_223_372_036_854_775_808.0).then_some(cut as i64)
+}
+
+fn text_to_int(text: &str, from: SqlType, to: SqlType) -> SqlResult<i64> {
+    let trimmed = text.trim();
+    if to == T::Bit {
+        if trimmed.eq_ignore_ascii_case("true") {
+            return Ok(1);
+        }
+        if trimmed.eq_ignore_ascii_case("false") {
+            return Ok(0);
+        }
+    }
+    let digits = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    if trimmed.is_empty() {
+        return Ok(0);
+    }
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(if to == T::BigInt {
+            SqlError::new(
+                8114,
+                format!("Error converting data type {} to bigint.", from.base_name()),
+            )
+            .state(5)
+        } else {
+            conversion_failed(text.trim_end_matches(' '), from, to)
+        });
+    }
+    let (low, high) = to.int_range().unwrap_or((i64::MIN, i64::MAX));
+    match trimmed.parse::<i64>() {
+        Ok(v) if to == T::Bit => Ok(i64::from(v != 0)),
+        Ok(v) if (low..=high).contains(&v) => Ok(v),
+        _ if to == T::BigInt => Err(SqlError::conversion_overflow("expression", "bigint")),
+        _ => Err(SqlError::new(
+            if to == T::Int { 248 } else { 244 },
+            format!(
+                "The conversion of the {} value '{trimmed}' overflowed an {} column.",
+                from.base_name(),
+                match to {
+                    T::TinyInt => "INT1",
+                    T::SmallInt => "INT2",
+                    _ => "int",
+                }
+            ),
+        )),
+    }
+}
+
+fn bytes_to_int(bytes: &[u8], to: SqlType) -> i64 {
+    let width = match to {
+        T::Bit | T::TinyInt => 1,
+        T::SmallInt => 2,
+        T::Int => 4,
+        _ => 8,
+    };
+    let wide = bytes
+        .iter()
+        .rev()
+        .take(width)
+        .rev()
+        .fold(0u64, |sum, b| (sum << 8) | u64::from(*b));
+    match to {
+        T::Bit => i64::from(bytes.iter().any(|b| *b != 0)),
+        T::SmallInt => i64::from(u16::try_from(wide).unwrap_or(0).cast_signed()),
+        T::Int => i64::from(u32::try_from(wide).unwrap_or(0).cast_signed()),
+        _ => wide.cast_signed(),
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "float and real are approximate by definition"
+)]
+fn to_float(value: Value, from: SqlType, to: SqlType) -> SqlResult<f64> {
+    let wide = match value {
+        Value::Int(v) => v as f64,
+        Value::Float(v) => v,
+        Value::Decimal(v) => v.to_f64(),
+        Value::Text(text) => {
+            let trimmed = text.trim();
+            let plain = trimmed
+                .bytes()
+                .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
+            match trimmed.parse::<f64>() {
+                _ if trimmed.is_empty() => 0.0,
+                Ok(v) if plain && v.is_finite() => v,
+                _ => {
+                    return Err(SqlError::new(
+                        8114,
+                        format!(
+                            "Error converting data type {} to {}.",
+                            from.base_name(),
+                            to.base_name()
+                        ),
+                    )
+                    .state(5));
+                }
+            }
+        }
+        Value::DateTime(ticks) => (ticks - DAY_1900 * DAY) as f64 / DAY as f64,
+        _ => return Err(impossible(from, to)),
+    };
+    if to == T::Real {
+        let narrow = wide as f32;
+        if narrow.is_infinite() {
+            return Err(overflow(from, to));
+        }
+        return Ok(f64::from(narrow));
+    }
+    Ok(wide)
+}
+
+fn to_decimal(value: Value, from: SqlType, to: SqlType) -> SqlResult<Decimal> {
+    let (precision, scale) = match to {
+        // One digit more than shown: the range of money is that of a 64-bit integer.
+        T::Money => (19, 4),
+        other => other.digits().unwrap_or((38, 0)),
+    };
+    let exact = match value {
+        Value::Int(v) => Some(Decimal::from_int(v)),
+        Value::Decimal(v) => Some(v),
+        Value::Float(v) => Decimal::from_f64(v, precision, scale),
+        Value::Text(text) => Some(text_to_decimal(&text, from, to)?),
+        Value::DateTime(_) => Decimal::from_f64(to_float(value, from, T::Float)?, precision, scale),
+        _ => return Err(impossible(from, to)),
+    };
+    let rescaled = exact.and_then(|v| v.rescale(precision, scale));
+    let fits = |v: &Decimal| match to {
+        T::Money => i64::try_from(v.mantissa()).is_ok(),
+        T::SmallMoney => i32::try_from(v.mantissa()).is_ok(),
+        _ => true,
+    };
+    let shown = |ty: SqlType| match ty {
+        T::Decimal { .. } => "numeric",
+        other => other.base_name(),
+    };
+    rescaled
+        .filter(fits)
+        .ok_or_else(|| SqlError::conversion_overflow(shown(from), shown(to)))
+}
+
+fn text_to_decimal(text: &str, from: SqlType, to: SqlType) -> SqlResult<Decimal> {
+    let trimmed = text.trim();
+    if to.is_money() {
+        let plain: String = trimmed
+            .chars()
+            .filter(|c| !matches!(c, '$' | ','))
+            .collect();
+        if plain.is_empty() {
+            return Ok(Decimal::ZERO);
+        }
+        return Decimal::parse(&plain).ok_or_else(|| {
+            SqlError::new(
+                235,
+                "Cannot convert a char value to money. The char value has incorrect syntax.",
+            )
+        });
+    }
+    Decimal::parse(trimmed).ok_or_else(|| {
+        SqlError::new(
+            8114,
+            format!(
+                "Error converting data type {} to numeric.",
+                from.base_name()
+            ),
+        )
+        .state(5)
+    })
+}
+
+fn to_guid(value: Value, from: SqlType, to: SqlType) -> SqlResult<Value> {
+    match value {
+        Value::Guid(_) => Ok(value),
+        Value::Text(text) => {
+            let trimmed = text.trim();
+            let bare = trimmed
+                .strip_prefix('{')
+                .and_then(|t| t.strip_suffix('}'))
+                .unwrap_or(trimmed);
+            let bare = bare.get(..36).unwrap_or(bare);
+            match uuid::Uuid::try_parse(bare) {
+                Ok(id) if bare.len() == 36 => Ok(Value::Guid(id.to_bytes_le())),
+                _ => Err(SqlError::new(
+                    8169,
+                    "Conversion failed when converting from a character string to uniqueidentifier.",
+                )
+                .state(2)),
+            }
+        }
+        Value::Bytes(bytes) => {
+            let mut guid = [0; 16];
+            for (to, from) in guid.iter_mut().zip(bytes) {
+                *to = from;
+            }
+            Ok(Value::Guid(guid))
+        }
+        _ => Err(impossible(from, to)),
+    }
+}
+
+fn to_temporal(value: Value, from: SqlType, to: SqlType) -> SqlResult<Value> {
+    let offset_of = |minutes| Offset { utc: 0, minutes };
+    // Local ticks since 0001-01-01, with the offset if the source has one.
+    let (ticks, offset) = match value {
+        Value::Date(days) => (days * DAY, None),
+        Value::Time(time) if to.storage() == Storage::Time => (time, None),
+        Value::Time(time) => (DAY_1900 * DAY + time, None),
+        Value::DateTime(ticks) => (ticks, None),
+        Value::DateTimeOffset(v) => (v.local(), Some(v.minutes)),
+        Value::Text(text) => {
+            let parsed = datetime::parse(&text).ok_or_else(|| bad_date(from))?;
+            if matches!(to, T::DateTime | T::SmallDateTime) && parsed.offset.is_some() {
+                return Err(bad_date(from));
+            }
+            let days = match to.storage() {
+                Storage::Time => 0,
+                _ => parsed.days.unwrap_or(DAY_1900),
+            };
+            (days * DAY + parsed.time, parsed.offset)
+        }
+        Value::Int(_) | Value::Float(_) | Value::Decimal(_)
+            if matches!(to, T::DateTime | T::SmallDateTime) =>
+        {
+            let days = to_float(value, from, T::Float)?;
+            (
+                ticks_of_days(days).ok_or_else(|| date_range(from, to))?,
+                None,
+            )
+        }
+        _ => return Err(impossible(from, to)),
+    };
+    finish_temporal(ticks, offset.map_or(offset_of(0), offset_of), from, to)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the range is checked; a float carries no more"
+)]
+fn ticks_of_days(days: f64) -> Option<i64> {
+    (days.abs() < 3_000_000.0).then(|| DAY_1900 * DAY + (days * DAY as f64).round() as i64)
+}
+
+fn finish_temporal(ticks: i64, offset: Offset, from: SqlType, to: SqlType) -> SqlResult<Value> {
+    let in_range = |ticks: i64, first: i64, last: i64| {
+        if ticks < first * DAY || ticks >= (last + 1) * DAY {
+            return Err(date_range(from, to));
+        }
+        Ok(ticks)
+    };
+    Ok(match to {
+        T::Date => Value::Date(in_range(ticks, 0, LAST_DAY)?.div_euclid(DAY)),
+        T::Time(scale) => {
+            let rounded = datetime::round_ticks(ticks.rem_euclid(DAY), scale);
+            Value::Time(rounded % DAY)
+        }
+        T::DateTime => Value::DateTime(in_range(
+            datetime::round_datetime(ticks),
+            DAY_1753,
+            LAST_DAY,
+        )?),
+        T::SmallDateTime => Value::DateTime(in_range(
+            (ticks + MINUTE / 2).div_euclid(MINUTE) * MINUTE,
+            DAY_1900,
+            DAY_1900 + i64::from(u16::MAX),
+        )?),
+        T::DateTime2(scale) => {
+            Value::DateTime(in_range(datetime::round_ticks(ticks, scale), 0, LAST_DAY)?)
+        }
+        T::DateTimeOffset(scale) => {
+            let local = in_range(datetime::round_ticks(ticks, scale), 0, LAST_DAY)?;
+            let utc = local - i64::from(offset.minutes) * MINUTE;
+            Value::DateTimeOffset(Offset {
+                utc: in_range(utc, 0, LAST_DAY)?,
+                minutes: offset.minutes,
+            })
+        }
+        _ => return Err(impossible(from, to)),
+    })
+}
+
+fn bad_date(from: SqlType) -> SqlError {
+    let _ = from;
+    SqlError::new(
+        241,
+        "Conversion failed when converting date and/or time from character string.",
+    )
+}
+
+fn date_range(from: SqlType, to: SqlType) -> SqlError {
+    SqlError::new(
+        242,
+        format!(
+            "The conversion of a {} data type to a {} data type resulted in an out-of-range value.",
+            from.base_name(),
+            to.base_name()
+        ),
+    )
+    .state(3)
+}
+
+/// The text of a value, not yet cut to a length; numbers that do not fit are errors here.
+fn to_text(value: Value, from: SqlType, to: SqlType, style: Option<i64>) -> SqlResult<String> {
+    let number = matches!(
+        value,
+        Value::Int(_) | Value::Float(_) | Value::Decimal(_) | Value::Guid(_)
+    );
+    let is_int = matches!(value, Value::Int(_));
+    let text = plain_text(value, from, style)?;
+    let limit = to.length().unwrap_or(MAX);
+    if !number || limit == MAX || text_length(&text, to) <= usize::from(limit) {
+        return Ok(text);
+    }
+    if is_int && !to.is_unicode() && from != T::BigInt {
+        return Ok("*".into());
+    }
+    if from == T::UniqueIdentifier {
+        return Err(SqlError::new(
+            8170,
+            "Insufficient result space to convert uniqueidentifier value to char.",
+        )
+        .state(2));
+    }
+    let shown = if from.is_integer() {
+        "expression"
+    } else {
+        from.base_name()
+    };
+    Err(SqlError::conversion_overflow(shown, to.base_name()))
+}
+
+fn plain_text(value: Value, from: SqlType, style: Option<i64>) -> SqlResult<String> {
+    let moment = |m: Moment, default: i64| {
+        let style = style.unwrap_or(default);
+        m.format(style)
+            .ok_or_else(|| SqlError::unsupported(format!("CONVERT style {style}")))
+    };
+    Ok(match value {
+        Value::Null => String::new(),
+        Value::Int(v) => v.to_string(),
+        Value::Float(v) => match style.unwrap_or(0) {
+            0 => float::short_form(v),
+            1 => float::scientific(v, 8),
+            2 => float::scientific(v, 16),
+            3 => float::scientific(v, 17),
+            other => return Err(SqlError::unsupported(format!("CONVERT style {other}"))),
+        },
+        Value::Decimal(v) => decimal_text(v, from, style)?,
+        Value::Text(v) => v,
+        Value::Bytes(v) => bytes_to_text(&v, style)?,
+        Value::Guid(v) => uuid::Uuid::from_bytes_le(v).to_string().to_uppercase(),
+        Value::Date(days) => moment(
+            Moment {
+                days: Some(days),
+                time: None,
+                scale: 0,
+                offset: None,
+            },
+            121,
+        )?,
+        Value::Time(time) => moment(
+            Moment {
+                days: None,
+                time: Some(time),
+                scale: from.time_scale(),
+                offset: None,
+            },
+            121,
+        )?,
+        Value::DateTime(ticks) => {
+            let default = if matches!(from, T::DateTime2(_)) {
+                121
+            } else {
+                0
+            };
+            let scale = if from == T::SmallDateTime {
+                3
+            } else {
+                from.time_scale()
+            };
+            moment(Moment::from_ticks(ticks, scale), default)?
+        }
+        Value::DateTimeOffset(v) => moment(Moment::from_offset(v, from.time_scale()), 121)?,
+    })
+}
+
+fn decimal_text(value: Decimal, from: SqlType, style: Option<i64>) -> SqlResult<String> {
+    let scale = match (from.is_money(), style.unwrap_or(0)) {
+        (true, 0) => 2,
+        (true, 2) => 4,
+        (true, other) => return Err(SqlError::unsupported(format!("CONVERT style {other}"))),
+        (false, _) => from.digits().map_or(0, |d| d.1),
+    };
+    value
+        .rescale(decimal::MAX_PRECISION, scale)
+        .map(|v| v.to_string())
+        .ok_or_else(decimal::numeric_overflow)
+}
+
+fn bytes_to_text(bytes: &[u8], style: Option<i64>) -> SqlResult<String> {
+    let hex = || bytes.iter().map(|b| format!("{b:02X}")).collect::<String>();
+    match style.unwrap_or(0) {
+        0 => Ok(bytes.iter().map(|b| codepage::from_byte(*b)).collect()),
+        1 => Ok(format!("0x{}", hex())),
+        2 => Ok(hex()),
+        other => Err(SqlError::unsupported(format!("CONVERT style {other}"))),
+    }
+}
+
+fn to_bytes(value: Value, from: SqlType, to: SqlType, style: Option<i64>) -> SqlResult<Vec<u8>> {
+    Ok(match value {
+        Value::Bytes(v) => v,
+        Value::Guid(v) => v.to_vec(),
+        Value::Int(v) => {
+            let width = match from {
+                T::Bit | T::TinyInt => 1,
+                T::SmallInt => 2,
+                T::Int => 4,
+                _ => 8,
+            };
+            let bytes = v.to_be_bytes();
+            let limit = usize::from(to.length().unwrap_or(MAX)).min(width);
+            bytes.get(8 - limit..).unwrap_or_default().to_vec()
+        }
+        Value::Text(text) => match style.unwrap_or(0) {
+            0 if from.is_unicode() => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            0 => text
+                .chars()
+                .map(|c| codepage::to_byte(c).unwrap_or(b'?'))
+                .collect(),
+            1 => hex(text.strip_prefix("0x").ok_or_else(|| bad_hex(from, to))?)
+                .ok_or_else(|| bad_hex(from, to))?,
+            2 => hex(&text).ok_or_else(|| bad_hex(from, to))?,
+            other => return Err(SqlError::unsupported(format!("CONVERT style {other}"))),
+        },
+        _ => return Err(impossible(from, to)),
+    })
+}
+
+fn bad_hex(from: SqlType, to: SqlType) -> SqlError {
+    SqlError::new(
+        8114,
+        format!(
+            "Error converting data type {} to {}.",
+            from.base_name(),
+            to.base_name()
+        ),
+    )
+    .state(5)
+}
+
+/// Bytes of pairs of hexadecimal digits.
+pub(crate) fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
+        .collect::<Option<_>>()?;
+    digits.len().is_multiple_of(2).then(|| {
+        digits
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |sum, d| sum * 16 + d))
+            .collect()
+    })
+}
+
+/// Length in the unit of the type: UTF-16 units, or characters of the code page.
+pub(crate) fn text_length(text: &str, ty: SqlType) -> usize {
+    if text.is_ascii() {
+        text.len()
+    } else if ty.is_unicode() {
+        text.encode_utf16().count()
+    } else {
+        text.chars().count()
+    }
+}
+
+fn cut_text(text: String, to: SqlType) -> String {
+    let text = if to.is_unicode() {
+        text
+    } else {
+        codepage::squeeze(text)
+    };
+    let limit = match to.length() {
+        Some(MAX) | None => return text,
+        Some(n) => usize::from(n),
+    };
+    let mut text = text;
+    if text_length(&text, to) > limit {
+        text = first_units(&text, limit, to);
+    }
+    if matches!(to, T::Char(_) | T::NChar(_)) {
+        let missing = limit.saturating_sub(text_length(&text, to));
+        text.extend(std::iter::repeat_n(' ', missing));
+    }
+    text
+}
+
+/// The longest start of the text that has at most so many units.
+pub(crate) fn first_units(text: &str, limit: usize, ty: SqlType) -> String {
+    let mut used = 0;
+    text.chars()
+        .take_while(|c| {
+            used += if ty.is_unicode() { c.len_utf16() } else { 1 };
+            used <= limit
+        })
+        .collect()
+}
+
+fn cut_bytes(mut bytes: Vec<u8>, to: SqlType) -> Vec<u8> {
+    match to {
+        T::VarBinary(n) if n != MAX => bytes.truncate(n.into()),
+        T::Binary(n) => bytes.resize(n.into(), 0),
+        _ => {}
+    }
+    bytes
+}
