@@ -1,0 +1,279 @@
+//! What the four grammars have in common: slots by keyword, and warnings that
+//! give nothing away.
+
+use super::error::{ParseError, Warning, WarningKind};
+use super::keywords::GO_ADO;
+use super::lookup::{self, Entry};
+use super::raw::{Code, Pair, Raw};
+use super::values::Kind;
+use super::{Dialect, Key};
+
+/// The longest keyword that a message repeats, in characters.
+const ECHO: usize = 64;
+
+/// A keyword that the text sets.
+pub(super) struct Slot<'a> {
+    pub(super) entry: Entry,
+    pub(super) raw: Raw<'a>,
+    /// Byte offset of the pair.
+    pub(super) at: usize,
+}
+
+/// The keywords of a text, not yet typed.
+pub(super) struct Builder<'a> {
+    pub(super) text: &'a str,
+    pub(super) dialect: Dialect,
+    pub(super) slots: Vec<Slot<'a>>,
+    pub(super) warnings: Vec<Warning>,
+    /// Whether Go's ADO form is read, whose server has a port after a comma.
+    pub(super) go_ado: bool,
+    /// Whether the last pair was a secret that may have broken off.
+    after_secret: bool,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(text: &'a str, dialect: Dialect) -> Self {
+        Self {
+            text,
+            dialect,
+            slots: Vec::with_capacity(12),
+            warnings: Vec::new(),
+            go_ado: false,
+            after_secret: false,
+        }
+    }
+
+    /// Characters before a byte offset.
+    pub(super) fn column(&self, at: usize) -> usize {
+        self.text.get(..at).map_or(0, |head| head.chars().count())
+    }
+
+    pub(super) fn syntax(&self, at: usize, problem: &'static str) -> ParseError {
+        ParseError::Syntax {
+            column: self.column(at),
+            problem,
+        }
+    }
+
+    pub(super) fn lookup(&self, name: &str) -> Option<&'static Entry> {
+        let name = match GO_ADO
+            .iter()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+        {
+            Some((_, known)) if self.go_ado => known,
+            _ => name,
+        };
+        lookup::find(self.dialect, name)
+    }
+
+    pub(super) fn slot(&self, key: Key) -> Option<&Slot<'a>> {
+        self.slots.iter().find(|slot| slot.entry.key == key)
+    }
+
+    /// Stores a pair in place of an earlier one.
+    pub(super) fn put_last(&mut self, entry: &Entry, pair: Pair<'a>) {
+        self.note_secret(entry.kind, &pair.raw);
+        let slot = Slot {
+            entry: *entry,
+            raw: pair.raw,
+            at: pair.at,
+        };
+        match self
+            .slots
+            .iter()
+            .position(|other| other.entry.key == entry.key)
+        {
+            Some(index) => {
+                let earlier = self.slots[index].raw;
+                self.warn_duplicate(&earlier, &slot.raw, entry, pair.at, "the last");
+                self.slots[index] = slot;
+            }
+            None => self.slots.push(slot),
+        }
+    }
+
+    /// Stores a pair unless there is an earlier one.
+    pub(super) fn put_first(&mut self, entry: &Entry, pair: Pair<'a>) {
+        self.note_secret(entry.kind, &pair.raw);
+        match self.slots.iter().find(|other| other.entry.key == entry.key) {
+            Some(first) => {
+                let first = first.raw;
+                self.warn_duplicate(&first, &pair.raw, entry, pair.at, "the first");
+            }
+            None => self.slots.push(Slot {
+                entry: *entry,
+                raw: pair.raw,
+                at: pair.at,
+            }),
+        }
+    }
+
+    /// Stores a value that the grammar itself assigns to a keyword.
+    pub(super) fn put_key(&mut self, key: Key, raw: Raw<'a>, at: usize) {
+        if let Some((spelling, kind)) = lookup::usage(self.dialect, key) {
+            let entry = Entry {
+                spelling,
+                key,
+                kind,
+            };
+            self.put_last(
+                &entry,
+                Pair {
+                    key: spelling.into(),
+                    raw,
+                    at,
+                },
+            );
+        } else {
+            let entry = Entry {
+                spelling: key.name(),
+                key,
+                kind: Kind::Text(0),
+            };
+            self.put_last(
+                &entry,
+                Pair {
+                    key: key.name().into(),
+                    raw,
+                    at,
+                },
+            );
+        }
+    }
+
+    fn note_secret(&mut self, kind: Kind, raw: &Raw<'_>) {
+        self.after_secret = matches!(kind, Kind::Secret(_)) && !raw.quoted;
+    }
+
+    fn warn_duplicate(
+        &mut self,
+        one: &Raw<'_>,
+        two: &Raw<'_>,
+        entry: &Entry,
+        at: usize,
+        wins: &str,
+    ) {
+        if one.code == two.code && one.text == two.text || one.code == Code::Null {
+            return;
+        }
+        let warning = Warning {
+            kind: WarningKind::DuplicateKeyword,
+            keyword: Some(entry.spelling.to_owned()),
+            column: self.column(at),
+            hint: Some(format!("{wins} one counts")),
+            lost: Vec::new(),
+        };
+        self.warnings.push(warning);
+    }
+
+    /// Warns of an unknown keyword, whose value is dropped.
+    pub(super) fn drop_unknown(&mut self, pair: &Pair<'a>) {
+        // In ODBC a piece without `=` swallows the keyword after it.
+        let swallowed = pair
+            .key
+            .rsplit_once(';')
+            .and_then(|(_, last)| self.lookup(last.trim()));
+        let hint = match swallowed {
+            Some(known) => Some(format!(
+                "a piece without '=' comes before '{}' and swallows it",
+                known.spelling
+            )),
+            None => lookup::hint(self.dialect, &pair.key),
+        };
+        let warning = Warning {
+            kind: WarningKind::UnknownKeyword,
+            keyword: self.echo(&pair.key),
+            column: self.column(pair.at),
+            hint,
+            lost: swallowed
+                .map(|known| known.key.name())
+                .into_iter()
+                .collect(),
+        };
+        self.warnings.push(warning);
+        self.after_secret = smells_secret(&pair.key) && !pair.raw.quoted;
+    }
+
+    pub(super) fn unknown_error(&self, pair: &Pair<'_>) -> ParseError {
+        ParseError::UnknownKeyword {
+            column: self.column(pair.at),
+            keyword: self.echo(&pair.key).unwrap_or_else(|| "…".to_owned()),
+            hint: lookup::hint(self.dialect, &pair.key),
+        }
+    }
+
+    /// The keyword for a message. After a secret that is neither quoted nor
+    /// braced it may be the secret's other half (`PWD=a;b;UID=c`), so only what
+    /// looks like a keyword is repeated then.
+    fn echo(&self, key: &str) -> Option<String> {
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '-');
+        let shown = if self.after_secret && !key.chars().all(word) {
+            let (_, last) = key.rsplit_once(';')?;
+            self.lookup(last)?;
+            format!("…;{last}")
+        } else {
+            key.to_owned()
+        };
+        let mut out: String = shown
+            .chars()
+            .take(ECHO)
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect();
+        if shown.chars().nth(ECHO).is_some() {
+            out.push('…');
+        }
+        Some(out)
+    }
+
+    pub(super) fn warn(&mut self, kind: WarningKind, at: usize, hint: &str) {
+        let warning = Warning {
+            kind,
+            keyword: None,
+            column: self.column(at),
+            hint: Some(hint.to_owned()),
+            lost: Vec::new(),
+        };
+        self.warnings.push(warning);
+    }
+
+    pub(super) fn warn_value(&mut self, key: Key, at: usize, hint: &str) {
+        self.warn(WarningKind::IgnoredValue, at, hint);
+        if let Some(warning) = self.warnings.last_mut() {
+            warning.keyword = Some(key.name().to_owned());
+        }
+    }
+
+    /// Warns of text that the driver never reads; its keywords are named, its
+    /// words are not.
+    pub(super) fn warn_lost(&mut self, kind: WarningKind, at: usize, tail: &str) {
+        let mut lost: Vec<&'static str> = Vec::new();
+        for piece in tail.split(';') {
+            let name = piece.split_once('=').map_or(piece, |(name, _)| name).trim();
+            if let Some(entry) = self.lookup(name) {
+                let name = entry.key.name();
+                if !lost.contains(&name) {
+                    lost.push(name);
+                }
+            }
+        }
+        let hint = match (kind, lost.is_empty()) {
+            (WarningKind::UnterminatedValue, _) => {
+                "close it with '}'; a '}' inside is doubled".to_owned()
+            }
+            (_, true) => "nothing that looks like a setting is lost".to_owned(),
+            (_, false) => format!("lost: {}", lost.join(", ")),
+        };
+        self.warn(kind, at, &hint);
+        if let Some(warning) = self.warnings.last_mut() {
+            warning.lost = lost;
+        }
+    }
+}
+
+/// Whether a keyword's name says that its value is a secret.
+fn smells_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["pass", "pwd", "secret", "token", "key"]
+        .iter()
+        .any(|word| key.contains(word))
+}
