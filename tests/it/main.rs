@@ -2,3 +2,6 @@
 
 mod conn_string;
 mod layers;
+mod token_allocations;
+mod token_cache;
+mod token_endpoints;
