@@ -1,0 +1,107 @@
+//! Why the emulator could not start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why the emulator could not start, or could not do what its owner asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmulatorError {
+    /// A listener could not be opened.
+    #[error("cannot listen on {address} for {what}; choose another address or port")]
+    Bind {
+        /// What would have listened there.
+        what: &'static str,
+        /// The address asked for.
+        address: SocketAddr,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The certificate authority or the server certificate could not be made.
+    #[error("cannot make the {what} certificate")]
+    Certificate {
+        /// Which certificate.
+        what: &'static str,
+        /// rcgen's reason.
+        source: rcgen::Error,
+    },
+    /// The configuration file could not be read.
+    #[error("cannot read the configuration {path}")]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The configuration is not what the emulator understands.
+    #[error("the configuration {origin} is not valid")]
+    ConfigSyntax {
+        /// The file, or a word for text that came from elsewhere.
+        origin: String,
+        /// What, and at which line and column.
+        source: Box<toml::de::Error>,
+    },
+    /// Two identities, databases or logins exclude each other.
+    #[error("the {what} {name:?} is defined twice")]
+    Duplicate {
+        /// What is doubled.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The key that signs tokens could not be made or used.
+    #[error("cannot {what} the key that signs tokens")]
+    Key {
+        /// What was tried.
+        what: &'static str,
+        /// The cryptography's reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Something beyond loopback was to be listened on without that being allowed.
+    #[error(
+        "{address} can be reached from other machines, and whoever reaches the emulator gets tokens; \
+         use a loopback address, or allow it expressly"
+    )]
+    NotLoopback {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// There is no identity of that name.
+    #[error("no identity {name:?} is defined; the emulator knows {known}")]
+    NoSuchIdentity {
+        /// The name asked for.
+        name: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// The embedded engine could not start, or refused a statement of a seed script.
+    #[error("the embedded engine refuses to {what} {database:?}")]
+    Engine {
+        /// What was tried.
+        what: &'static str,
+        /// With which database.
+        database: String,
+        /// The engine's reason.
+        source: super::EngineError,
+    },
+    /// The state folder could not be read or written.
+    #[error("cannot use {path} of the state folder")]
+    State {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file of the state folder does not hold what it should.
+    #[error("{path} of the state folder is damaged; delete it and start again")]
+    StateDamaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The TLS configuration was refused by rustls.
+    #[error("cannot set TLS up for the SQL gateway")]
+    Tls {
+        /// rustls's reason.
+        source: rustls::Error,
+    },
+}

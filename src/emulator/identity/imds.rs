@@ -1,0 +1,162 @@
+//! `/metadata/identity/oauth2/token`: the Azure Instance Metadata Service of a virtual machine.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::Identity;
+use super::managed_identity::{NotSelected, Selector, select_for_machine};
+use super::query::{Query, QueryError};
+use super::tokens::IssuedToken;
+
+/// The versions that this endpoint has answered since it came to IMDS.
+const API_VERSIONS: [&str; 3] = ["2018-02-01", "2018-10-01", "2019-08-01"];
+/// What the real service names when the version is missing.
+const NEWEST_VERSIONS: [&str; 3] = ["2025-04-07", "2024-07-17", "2024-03-15"];
+
+/// Answers a GET for a token.
+pub(super) async fn token(
+    State(identity): State<Arc<Identity>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    match answer(&identity, &headers, query.as_deref()) {
+        Ok(body) => (StatusCode::OK, axum::Json(body)).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Answers every other method.
+pub(super) async fn wrong_method() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [("allow", "GET")]).into_response()
+}
+
+/// A status with IMDS's error body.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    body: Value,
+}
+
+fn answer(identity: &Identity, headers: &HeaderMap, query: Option<&str>) -> Result<Value, Refusal> {
+    check_headers(headers)?;
+    let query = Query::parse(query)?;
+    check_version(&query)?;
+    let selector = query.selector("client_id", &["object_id"], "msi_res_id")?;
+    let resource = query
+        .filled("resource")
+        .ok_or_else(|| invalid_request("Required query variable 'resource' is missing"))?;
+    if !identity.knows_resource(resource) {
+        return Err(unknown_resource(identity, resource));
+    }
+    let host = identity.host();
+    let chosen = select_for_machine(&host, selector.as_ref())?;
+    let issued = identity.issue(chosen, resource).map_err(|error| {
+        tracing::error!(%error, "no token could be signed");
+        Refusal {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            body: json!({"error": "unknown"}),
+        }
+    })?;
+    Ok(body(&issued, resource, selector.as_ref()))
+}
+
+/// IMDS renders every number as a string.
+fn body(issued: &IssuedToken, resource: &str, selector: Option<&Selector>) -> Value {
+    let mut body = json!({
+        "access_token": issued.token.expose(),
+        "refresh_token": "",
+        "expires_in": issued.expires_in.to_string(),
+        "expires_on": issued.expires_on.to_string(),
+        "not_before": issued.not_before.to_string(),
+        "resource": resource,
+        "token_type": "Bearer",
+    });
+    if let Some(Selector::ClientId(id)) = selector {
+        body["client_id"] = json!(id);
+    }
+    body
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.contains_key("x-forwarded-for") {
+        return Err(invalid_request(
+            "Requests that carry an X-Forwarded-For header are not answered; a proxy stands between",
+        ));
+    }
+    match headers.get("metadata") {
+        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"true") => Ok(()),
+        _ => Err(invalid_request("Required metadata header not specified")),
+    }
+}
+
+fn check_version(query: &Query) -> Result<(), Refusal> {
+    match query.filled("api-version") {
+        Some(version) if API_VERSIONS.contains(&version) => Ok(()),
+        Some(_) => Err(version_refused(
+            "Bad request. api-version is not supported.",
+        )),
+        None => Err(version_refused(
+            "Bad request. api-version was not specified in the request.",
+        )),
+    }
+}
+
+fn version_refused(sentence: &str) -> Refusal {
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        body: json!({ "error": sentence, "newest-versions": NEWEST_VERSIONS }),
+    }
+}
+
+fn invalid_request(description: impl Into<String>) -> Refusal {
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        body: json!({ "error": "invalid_request", "error_description": description.into() }),
+    }
+}
+
+fn unknown_resource(identity: &Identity, resource: &str) -> Refusal {
+    let description = format!(
+        "AADSTS500011: The resource principal named {resource} was not found in the tenant named {}.",
+        identity.tenant_id()
+    );
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        body: json!({ "error": "invalid_resource", "error_description": description }),
+    }
+}
+
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Duplicate(name) => {
+                invalid_request(format!("Duplicate query parameter '{name}'"))
+            }
+            QueryError::SeveralSelectors => {
+                invalid_request("Only one of client_id, object_id and msi_res_id may be given")
+            }
+        }
+    }
+}
+
+impl From<NotSelected> for Refusal {
+    fn from(reason: NotSelected) -> Self {
+        invalid_request(match reason {
+            NotSelected::NotFound => "Identity not found",
+            NotSelected::Several => {
+                "Multiple user assigned identities exist, please specify the clientId / resourceId \
+                 of the identity in the token request"
+            }
+        })
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, axum::Json(self.body)).into_response()
+    }
+}

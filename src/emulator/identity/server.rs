@@ -1,0 +1,290 @@
+//! The HTTP listener of the identity endpoints: routes, injected faults, and being gone.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::{Identity, app_service, discovery, imds};
+use crate::emulator::EmulatorError;
+use crate::emulator::faults::{Faults, IdentityFault};
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// The bound but not yet serving endpoints.
+#[derive(Debug)]
+pub(crate) struct IdentityServer {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl IdentityServer {
+    pub(crate) fn bind(address: SocketAddr) -> Result<Self, EmulatorError> {
+        bound_socket(address)
+            .and_then(listen)
+            .and_then(|listener| {
+                Ok(Self {
+                    address: listener.local_addr()?,
+                    listener,
+                })
+            })
+            .map_err(|source| EmulatorError::Bind {
+                what: "identity endpoints",
+                address,
+                source,
+            })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown`; follows the switch in `faults` that closes and opens the port.
+    pub(crate) async fn run(
+        self,
+        identity: Arc<Identity>,
+        faults: Faults,
+        shutdown: CancellationToken,
+    ) {
+        let router = router(identity, faults.clone());
+        let mut wanted = faults.identity_wanted();
+        let mut listener = self.listener;
+        loop {
+            let cut = shutdown.child_token();
+            let serve = axum::serve(
+                Cuttable {
+                    listener,
+                    cut: cut.clone(),
+                },
+                router.clone(),
+            );
+            faults.identity_is(true);
+            tokio::select! {
+                _ = wanted.wait_for(|up| !*up) => {}
+                () = shutdown.cancelled() => {}
+                _ = serve.into_future() => {}
+            }
+            cut.cancel();
+            if shutdown.is_cancelled() {
+                return;
+            }
+            // A socket that is bound and does not listen refuses connections and keeps the port.
+            let placeholder = bound_socket(self.address);
+            faults.identity_is(false);
+            tokio::select! {
+                _ = wanted.wait_for(|up| *up) => {}
+                () = shutdown.cancelled() => return,
+            }
+            let reopened = placeholder
+                .or_else(|_| bound_socket(self.address))
+                .and_then(listen);
+            listener = match reopened {
+                Ok(listener) => listener,
+                Err(error) => {
+                    tracing::error!(%error, address = %self.address, "cannot listen again");
+                    return;
+                }
+            };
+        }
+    }
+}
+
+fn router(identity: Arc<Identity>, faults: Faults) -> Router {
+    let imds = Router::new()
+        .route(
+            "/metadata/identity/oauth2/token",
+            get(imds::token).fallback(imds::wrong_method),
+        )
+        .layer(from_fn_with_state(
+            (identity.clone(), faults.clone()),
+            count_imds,
+        ));
+    let app_service = Router::new()
+        .route("/msi/token", get(app_service::token))
+        .layer(from_fn_with_state(
+            (identity.clone(), faults),
+            count_app_service,
+        ));
+    Router::new()
+        .merge(imds)
+        .merge(app_service)
+        .route(
+            "/{tenant}/.well-known/openid-configuration",
+            get(discovery::configuration_v1),
+        )
+        .route(
+            "/{tenant}/v2.0/.well-known/openid-configuration",
+            get(discovery::configuration_v2),
+        )
+        .route("/{tenant}/discovery/keys", get(discovery::keys))
+        .route("/{tenant}/discovery/v2.0/keys", get(discovery::keys))
+        .fallback(any(|| async { StatusCode::NOT_FOUND }))
+        .with_state(identity)
+}
+
+type Shared = (Arc<Identity>, Faults);
+
+async fn count_imds(
+    State((identity, faults)): State<Shared>,
+    call: Request,
+    next: Next,
+) -> Response {
+    identity.counters.counts().imds_requests.add_one();
+    with_faults(&faults, call, next).await
+}
+
+async fn count_app_service(
+    State((identity, faults)): State<Shared>,
+    call: Request,
+    next: Next,
+) -> Response {
+    identity.counters.counts().app_service_requests.add_one();
+    with_faults(&faults, call, next).await
+}
+
+async fn with_faults(faults: &Faults, call: Request, next: Next) -> Response {
+    match faults.take_identity() {
+        None => next.run(call).await,
+        Some(IdentityFault::Garbage) => {
+            let json = HeaderValue::from_static("application/json; charset=utf-8");
+            ([(header::CONTENT_TYPE, json)], r#"{"access_token":"eyJ0"#).into_response()
+        }
+        Some(IdentityFault::Html) => {
+            let html = HeaderValue::from_static("text/html");
+            let page = "<!DOCTYPE html><html><body>Sign in to the network</body></html>";
+            ([(header::CONTENT_TYPE, html)], page).into_response()
+        }
+        Some(IdentityFault::Slow(pause)) => {
+            tokio::time::sleep(pause).await;
+            next.run(call).await
+        }
+        Some(IdentityFault::Stall) => std::future::pending().await,
+        Some(IdentityFault::Status {
+            status,
+            retry_after,
+        }) => {
+            let status = StatusCode::from_u16(status)
+                .ok()
+                .filter(|s| s.is_client_error() || s.is_server_error())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = (status, Body::from(fault_body(status))).into_response();
+            if let Some(wait) = retry_after {
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, wait.as_secs().into());
+            }
+            response
+        }
+    }
+}
+
+/// 404 and 410 come from a service that is on its way up, so they have no JSON.
+fn fault_body(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        404 | 410 => "",
+        429 => r#"{"error":"too_many_requests","error_description":"Too many requests"}"#,
+        _ => {
+            r#"{"error":"unknown","error_description":"Failed to retrieve token from the Active directory"}"#
+        }
+    }
+}
+
+fn bound_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // Windows gives this option another meaning: there it lets others steal the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn listen(socket: Socket) -> io::Result<TcpListener> {
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// A listener whose connections end when the token is cancelled.
+struct Cuttable {
+    listener: TcpListener,
+    cut: CancellationToken,
+}
+
+impl axum::serve::Listener for Cuttable {
+    type Io = CuttableStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        // The TCP listener's own `accept` waits and tries again when the process is out of sockets.
+        let (stream, peer) = axum::serve::Listener::accept(&mut self.listener).await;
+        let cut = Box::pin(self.cut.clone().cancelled_owned());
+        (CuttableStream { stream, cut }, peer)
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}
+
+struct CuttableStream {
+    stream: TcpStream,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl CuttableStream {
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.cut.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::ErrorKind::ConnectionReset.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for CuttableStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for CuttableStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check(cx)?;
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        Poll::Ready(Ok(()))
+    }
+}
