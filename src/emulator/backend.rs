@@ -1,0 +1,88 @@
+//! What answers requests behind the gateway: the embedded engine, or in its place a real server.
+
+use std::sync::Arc;
+
+use super::engine::{Engine, EngineSession, Principal, SessionInfo, SinkClosed, TokenSink};
+use crate::Secret;
+use crate::tds::{EnvChange, Message, ServerMessage};
+
+/// A database server without the network: authenticates SQL logins and opens sessions.
+///
+/// All methods may block; the gateway calls them on threads made for that.
+pub(super) trait Backend: Send + Sync {
+    /// Checks a user name and password.
+    fn authenticate_sql(
+        &self,
+        user: &str,
+        password: &Secret,
+        database: Option<&str>,
+    ) -> Result<Principal, ServerMessage>;
+
+    /// Opens a session for a principal, in `database` or else in its default database.
+    fn connect(
+        &self,
+        principal: &Principal,
+        database: Option<&str>,
+    ) -> Result<Box<dyn BackendSession>, ServerMessage>;
+}
+
+/// One session. Requests come one at a time.
+pub(super) trait BackendSession: Send {
+    /// What the login's answer tells about the session.
+    fn info(&self) -> SessionInfo;
+
+    /// Runs a request and sends the token stream of its whole response, the final DONE included.
+    fn execute(&mut self, request: &Message, sink: &mut dyn TokenSink) -> Result<(), SinkClosed>;
+
+    /// Puts the session back to what it was after the login, and says what else changed for the
+    /// client by that. With `keep_transaction` an open transaction goes on.
+    fn reset(&mut self, keep_transaction: bool) -> Vec<EnvChange>;
+
+    /// Something that stops the running request from another thread, and does nothing if none runs.
+    fn interrupter(&self) -> Interrupter;
+}
+
+/// See [`BackendSession::interrupter`].
+pub(super) type Interrupter = Arc<dyn Fn() + Send + Sync>;
+
+impl Backend for Engine {
+    fn authenticate_sql(
+        &self,
+        user: &str,
+        password: &Secret,
+        database: Option<&str>,
+    ) -> Result<Principal, ServerMessage> {
+        Self::authenticate_sql(self, user, password, database)
+    }
+
+    fn connect(
+        &self,
+        principal: &Principal,
+        database: Option<&str>,
+    ) -> Result<Box<dyn BackendSession>, ServerMessage> {
+        Ok(Box::new(Self::connect(self, principal, database)?))
+    }
+}
+
+impl BackendSession for EngineSession {
+    fn info(&self) -> SessionInfo {
+        Self::info(self)
+    }
+
+    fn execute(&mut self, request: &Message, sink: &mut dyn TokenSink) -> Result<(), SinkClosed> {
+        Self::execute(self, request, sink)
+    }
+
+    fn reset(&mut self, keep_transaction: bool) -> Vec<EnvChange> {
+        if keep_transaction {
+            self.reset_keeping_transaction()
+        } else {
+            Self::reset(self)
+        }
+    }
+
+    fn interrupter(&self) -> Interrupter {
+        let interrupter = Self::interrupter(self);
+        Arc::new(move || interrupter.interrupt())
+    }
+}

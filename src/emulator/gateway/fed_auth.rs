@@ -1,0 +1,163 @@
+//! The token of a login, judged as Azure SQL judges it.
+
+use jsonwebtoken::{Algorithm, Validation};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::Secret;
+use crate::emulator::identity::Identity;
+use crate::emulator::{Directory, EntraKind, EntraPrincipal};
+
+/// How far the clocks of issuer and server may be apart, in seconds.
+const SKEW: i64 = 300;
+
+/// Claims that decide, or that say who it is.
+#[derive(Debug, Deserialize)]
+struct Claims {
+    aud: String,
+    iss: String,
+    exp: i64,
+    nbf: Option<i64>,
+    tid: Uuid,
+    oid: Uuid,
+    appid: Option<Uuid>,
+    idtyp: Option<String>,
+    upn: Option<String>,
+    #[serde(default)]
+    groups: Vec<Uuid>,
+}
+
+/// Why a token is refused. The client learns little of it, the log all.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TokenRefused {
+    #[error("the audience {0:?} is not this server's resource")]
+    Audience(String),
+    #[error("the token ended {0} s ago")]
+    Expired(i64),
+    #[error("the issuer {0:?} is not this server's tenant")]
+    Issuer(String),
+    #[error("no key of the tenant has the id {0:?}")]
+    Key(Option<String>),
+    #[error("the token is not a JWT with the claims of an access token: {0}")]
+    Malformed(jsonwebtoken::errors::Error),
+    #[error("the token begins in {0} s")]
+    NotYet(i64),
+    #[error("the signature does not hold")]
+    Signature,
+    #[error("the token is of tenant {0}")]
+    Tenant(Uuid),
+    #[error("the token is signed by another algorithm than RS256")]
+    Algorithm,
+}
+
+impl TokenRefused {
+    /// What Azure adds to "login failed" for this cause.
+    pub(super) fn public_words(&self) -> Option<&'static str> {
+        match self {
+            Self::Expired(_) => Some("Token is expired."),
+            Self::Issuer(_) | Self::Tenant(_) => {
+                Some("The server is not currently configured to accept this token.")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Checks the token fully and says who brings it.
+pub(super) fn validate(
+    token: &Secret,
+    identity: &Identity,
+    resource: &str,
+    directory: &dyn Directory,
+) -> Result<EntraPrincipal, TokenRefused> {
+    let claims = verified_claims(token, identity)?;
+    if without_slash(&claims.aud) != without_slash(resource) {
+        return Err(TokenRefused::Audience(claims.aud));
+    }
+    if claims.tid != identity.tenant_id() {
+        return Err(TokenRefused::Tenant(claims.tid));
+    }
+    if claims.iss != identity.issuer_url() {
+        return Err(TokenRefused::Issuer(claims.iss));
+    }
+    let now = identity.clock().now();
+    if claims.exp.saturating_add(SKEW) <= now {
+        return Err(TokenRefused::Expired(now.saturating_sub(claims.exp)));
+    }
+    if let Some(wait) = claims
+        .nbf
+        .map(|nbf| nbf.saturating_sub(now))
+        .filter(|wait| *wait > SKEW)
+    {
+        return Err(TokenRefused::NotYet(wait));
+    }
+    Ok(principal(claims, directory))
+}
+
+/// The claims, if a key of the tenant has signed them.
+fn verified_claims(token: &Secret, identity: &Identity) -> Result<Claims, TokenRefused> {
+    use jsonwebtoken::errors::ErrorKind;
+    let header =
+        jsonwebtoken::decode_header(token.expose()).map_err(|error| match error.kind() {
+            // `alg` is a closed list there, so "none" fails to parse.
+            ErrorKind::Json(_) | ErrorKind::InvalidAlgorithmName => TokenRefused::Algorithm,
+            _ => TokenRefused::Malformed(error),
+        })?;
+    if header.alg != Algorithm::RS256 {
+        return Err(TokenRefused::Algorithm);
+    }
+    let key = header
+        .kid
+        .as_deref()
+        .and_then(|kid| identity.signing_key().verifier(kid));
+    let key = key.ok_or(TokenRefused::Key(header.kid))?;
+    // Times and audience are judged by the emulator's clock and rules, above.
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    match jsonwebtoken::decode::<Claims>(token.expose(), key, &validation) {
+        Ok(data) => Ok(data.claims),
+        Err(error) => Err(match error.kind() {
+            ErrorKind::InvalidSignature => TokenRefused::Signature,
+            ErrorKind::InvalidAlgorithm => TokenRefused::Algorithm,
+            _ => TokenRefused::Malformed(error),
+        }),
+    }
+}
+
+/// Who it is, by the directory as far as that knows, else by the claims alone: Azure SQL compares
+/// ids with the database's users and asks nobody.
+fn principal(claims: Claims, directory: &dyn Directory) -> EntraPrincipal {
+    let is_app = match claims.idtyp.as_deref() {
+        Some(kind) => kind == "app",
+        None => claims.appid.is_some() && claims.upn.is_none(),
+    };
+    let known = directory.find_by_object_id(claims.oid);
+    let mut principal = known.unwrap_or_else(|| EntraPrincipal {
+        kind: if is_app {
+            EntraKind::Application
+        } else {
+            EntraKind::User
+        },
+        display_name: claims
+            .upn
+            .unwrap_or_else(|| format!("{}@{}", claims.appid.unwrap_or(claims.oid), claims.tid)),
+        object_id: claims.oid,
+        client_id: None,
+        tenant_id: claims.tid,
+        groups: Vec::new(),
+    });
+    // The claims decide about the ids that rights hang on, whatever the directory says by now.
+    principal.client_id = claims.appid.filter(|_| is_app);
+    for group in claims.groups {
+        if !principal.groups.contains(&group) {
+            principal.groups.push(group);
+        }
+    }
+    principal
+}
+
+fn without_slash(resource: &str) -> &str {
+    resource.strip_suffix('/').unwrap_or(resource)
+}

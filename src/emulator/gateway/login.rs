@@ -1,0 +1,289 @@
+//! One login, from the first byte to a session.
+
+use std::sync::Arc;
+
+use super::Shared;
+use super::authenticate::login_database;
+use super::error::ConnectionError;
+use super::login_response::{Accepted, refused};
+use super::messages;
+use super::packet_io::PacketIo;
+use super::prelogin::{self, Negotiated, Next, Transport};
+use super::stream::{ClientStream, ResetSwitch, Stream};
+use super::trouble::{on_stream, trouble};
+use crate::emulator::backend::BackendSession;
+use crate::emulator::engine::{Principal, SessionInfo};
+use crate::emulator::{GatewayStep, Redirect};
+use crate::tds::{
+    EncodeError, Login7, MAX_PACKET_SIZE, MIN_PACKET_SIZE, PacketType, Routing, ServerMessage,
+    TdsVersion,
+};
+
+/// The longest packet that fits one TLS record.
+const MAX_ENCRYPTED_PACKET: usize = 16383;
+/// A first byte that begins PRELOGIN, and one that begins TLS.
+const FIRST_OF_PRELOGIN: u8 = 0x12;
+const FIRST_OF_TLS: u8 = 0x16;
+
+pub(super) type BoxedStream = Box<dyn Stream>;
+
+/// A connection that is logged in.
+pub(super) struct Established {
+    pub(super) io: PacketIo<BoxedStream>,
+    pub(super) session: Box<dyn BackendSession>,
+    pub(super) version: TdsVersion,
+    pub(super) packet_size: usize,
+    pub(super) reset: ResetSwitch,
+}
+
+/// Which of the gateway's listeners a connection came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The public address; may redirect.
+    Gateway,
+    /// The node that logins are redirected to.
+    Node,
+}
+
+/// A connection whose encryption is settled.
+pub(super) struct Prepared {
+    pub(super) io: PacketIo<BoxedStream>,
+    pub(super) negotiated: Negotiated,
+    pub(super) encrypted: bool,
+    reset: ResetSwitch,
+}
+
+/// Runs the login. Every refusal has been told to the client when this returns.
+pub(super) async fn log_in(
+    stream: ClientStream,
+    shared: &Shared,
+    role: Role,
+) -> Result<Established, ConnectionError> {
+    let reset = stream.reset_switch();
+    let stream = on_stream(stream, shared, &reset, GatewayStep::Accept).await?;
+    let mut prepared = match stream.peek().await? {
+        Some(FIRST_OF_PRELOGIN) => tunnelled(stream, shared, reset).await?,
+        Some(FIRST_OF_TLS) => strict(stream, shared, reset).await?,
+        Some(other) => return Err(ConnectionError::NotTds(other)),
+        None => return Err(ConnectionError::Eof),
+    };
+    let message = prepared.io.expect(PacketType::LOGIN7).await?;
+    let Ok(login) = Login7::decode(&message.payload) else {
+        return prepared
+            .refuse(shared, messages::malformed_login(), "LOGIN7 is malformed")
+            .await;
+    };
+    let login = Arc::new(login);
+    let principal = match prepared.authenticate(shared, &login).await? {
+        Ok(principal) => principal,
+        Err((error, reason)) => return prepared.refuse(shared, error, &reason).await,
+    };
+    prepared.trouble(shared, GatewayStep::Login).await?;
+    if let Some(number) = shared.faults.take_login_error() {
+        let error = messages::injected(number, &login.database, &shared.settings.server_name);
+        return prepared.refuse(shared, error, "an injected error").await;
+    }
+    if let (Role::Gateway, Some(to)) = (role, shared.faults.redirect_now()) {
+        return prepared.redirect(shared, &login, to).await;
+    }
+    prepared.open_session(shared, login, principal).await
+}
+
+/// PRELOGIN in clear, then TLS inside of PRELOGIN packets unless both sides do without.
+async fn tunnelled(
+    stream: ClientStream,
+    shared: &Shared,
+    reset: ResetSwitch,
+) -> Result<Prepared, ConnectionError> {
+    let mut io = PacketIo::new(stream, shared.settings.login_timeout);
+    let negotiated = answer_prelogin(&mut io, shared, &reset, Transport::Tcp).await?;
+    let (stream, sent_more) = io.into_stream();
+    let stream: BoxedStream = match negotiated.next {
+        _ if sent_more => return Err(ConnectionError::Unexpected(PacketType::PRELOGIN)),
+        Next::Close => return Err(ConnectionError::NoEncryption),
+        Next::Plain => Box::new(stream),
+        Next::Tls => {
+            let stream = on_stream(stream, shared, &reset, GatewayStep::Tls).await?;
+            Box::new(shared.acceptors.tunnelled(stream).await?)
+        }
+    };
+    let encrypted = negotiated.next == Next::Tls;
+    let io = PacketIo::new(stream, shared.settings.login_timeout);
+    Ok(Prepared {
+        io,
+        negotiated,
+        encrypted,
+        reset,
+    })
+}
+
+/// TLS, then PRELOGIN inside (TDS 8.0).
+async fn strict(
+    stream: ClientStream,
+    shared: &Shared,
+    reset: ResetSwitch,
+) -> Result<Prepared, ConnectionError> {
+    let stream = on_stream(stream, shared, &reset, GatewayStep::Tls).await?;
+    let stream: BoxedStream = Box::new(shared.acceptors.strict(stream).await?);
+    let mut io = PacketIo::new(stream, shared.settings.login_timeout);
+    let negotiated = answer_prelogin(&mut io, shared, &reset, Transport::Strict).await?;
+    Ok(Prepared {
+        io,
+        negotiated,
+        encrypted: true,
+        reset,
+    })
+}
+
+async fn answer_prelogin<S: Stream>(
+    io: &mut PacketIo<S>,
+    shared: &Shared,
+    reset: &ResetSwitch,
+    transport: Transport,
+) -> Result<Negotiated, ConnectionError> {
+    let message = io.expect(PacketType::PRELOGIN).await?;
+    let negotiated = prelogin::negotiate(&message.payload, transport, shared.settings.encryption)?;
+    trouble(io, shared, reset, GatewayStep::Prelogin).await?;
+    io.writer.message(&negotiated.answer()?).await?;
+    Ok(negotiated)
+}
+
+impl Prepared {
+    async fn refuse(
+        mut self,
+        shared: &Shared,
+        error: ServerMessage,
+        reason: &str,
+    ) -> Result<Established, ConnectionError> {
+        shared.counters.counts().logins_refused.add_one();
+        let number = error.number;
+        let payload = refused(error, &shared.settings.server_name, TdsVersion::V7_4)?;
+        self.io.writer.message(&payload).await?;
+        self.io.writer.close().await;
+        Err(ConnectionError::Refused {
+            reason: format!("{reason} ({number})"),
+        })
+    }
+
+    async fn redirect(
+        mut self,
+        shared: &Shared,
+        login: &Login7,
+        to: Redirect,
+    ) -> Result<Established, ConnectionError> {
+        let (server, port) = match to {
+            Redirect::Node => (shared.node.ip().to_string(), shared.node.port()),
+            Redirect::To { server, port } => (server, port),
+        };
+        let routing = Routing {
+            protocol: 0,
+            port,
+            server,
+            database: None,
+        };
+        let session = SessionInfo {
+            database: if login.database.is_empty() {
+                "master".into()
+            } else {
+                login.database.clone()
+            },
+            language: "us_english".into(),
+            collation: [0x09, 0x04, 0xd0, 0x00, 0x34],
+            spid: 0,
+            version: [12, 0, 0x07, 0xd0],
+        };
+        let packet_size = self.granted_packet_size(login);
+        let payload = accepted(shared, login, &session, packet_size, Some(routing))?;
+        self.io.writer.message(&payload).await?;
+        self.io.writer.close().await;
+        shared.counters.counts().logins_redirected.add_one();
+        Err(ConnectionError::Redirected)
+    }
+
+    async fn open_session(
+        mut self,
+        shared: &Shared,
+        login: Arc<Login7>,
+        principal: Principal,
+    ) -> Result<Established, ConnectionError> {
+        let connected = {
+            let (backend, login) = (shared.backend.clone(), login.clone());
+            blocking(move || {
+                let database = login_database(&login);
+                backend.connect(&principal, database)
+            })
+            .await?
+        };
+        let session = match connected {
+            Ok(session) => session,
+            Err(error) => return self.refuse(shared, error, "the backend refused").await,
+        };
+        let info = session.info();
+        let packet_size = self.granted_packet_size(&login);
+        let payload = accepted(shared, &login, &info, packet_size, None)?;
+        self.io.writer.message(&payload).await?;
+        self.io
+            .after_login(packet_size, shared.max_message, info.spid);
+        shared.counters.counts().logins_accepted.add_one();
+        let version = answer_version(&login);
+        Ok(Established {
+            io: self.io,
+            session,
+            version,
+            packet_size,
+            reset: self.reset,
+        })
+    }
+
+    fn granted_packet_size(&self, login: &Login7) -> usize {
+        let most = if self.encrypted {
+            MAX_ENCRYPTED_PACKET
+        } else {
+            MAX_PACKET_SIZE
+        };
+        match usize::try_from(login.packet_size).unwrap_or(most) {
+            0 => crate::tds::DEFAULT_PACKET_SIZE,
+            asked => asked.clamp(MIN_PACKET_SIZE, most),
+        }
+    }
+
+    async fn trouble(&mut self, shared: &Shared, step: GatewayStep) -> Result<(), ConnectionError> {
+        trouble(&mut self.io, shared, &self.reset, step).await
+    }
+}
+
+fn accepted(
+    shared: &Shared,
+    login: &Login7,
+    session: &SessionInfo,
+    packet_size: usize,
+    routing: Option<Routing>,
+) -> Result<Vec<u8>, EncodeError> {
+    Accepted {
+        login,
+        version: answer_version(login),
+        session,
+        server_name: &shared.settings.server_name,
+        packet_size,
+        routing,
+    }
+    .encode()
+}
+
+/// The version for LOGINACK: 8.0 to those who asked so, else 7.4.
+fn answer_version(login: &Login7) -> TdsVersion {
+    if login.tds_version == TdsVersion::V8_0 {
+        TdsVersion::V8_0
+    } else {
+        TdsVersion::V7_4
+    }
+}
+
+/// Runs what may block on a thread made for that.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ConnectionError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(ConnectionError::Backend)
+}

@@ -1,0 +1,97 @@
+//! Errors in the words of SQL Server and Azure SQL, which clients and people know.
+
+use uuid::Uuid;
+
+use crate::tds::{LOGIN_FAILED, ServerMessage, known};
+
+/// How the error names whoever came with a token.
+const TOKEN_USER: &str = "<token-identified principal>";
+
+/// 18456 for a token; `more` is what Azure adds for some causes.
+pub(super) fn token_refused(more: Option<&str>) -> ServerMessage {
+    let sentence = format!("Login failed for user '{TOKEN_USER}'.");
+    login_failed(match more {
+        Some(more) => format!("{sentence} {more}"),
+        None => sentence,
+    })
+}
+
+/// 18452: integrated security, which the emulator has no domain for.
+pub(super) fn no_integrated_security() -> ServerMessage {
+    let text = "Login failed. The login is from an untrusted domain and cannot be used with \
+                Integrated authentication.";
+    ServerMessage::new(18452, 1, 14, text)
+}
+
+/// 17832: the login packet makes no sense.
+pub(super) fn malformed_login() -> ServerMessage {
+    let text = "The login packet used to open the connection is structurally invalid; the \
+                connection has been closed. Please contact the vendor of the client library.";
+    ServerMessage::new(17832, 1, 20, text)
+}
+
+/// 40531: the login does not say which server it is for.
+pub(super) fn no_server_name() -> ServerMessage {
+    let text = "Server name cannot be determined. It must appear as the first segment of the \
+                server's dns name (servername.database.windows.net).";
+    ServerMessage::new(40531, 1, 20, text)
+}
+
+/// 40532: the login is for a server that is not here.
+pub(super) fn unknown_server(name: &str) -> ServerMessage {
+    let text = format!("Cannot open server \"{name}\" requested by the login.  The login failed.");
+    ServerMessage::new(40532, 1, 20, text)
+}
+
+/// The client's protocol is older than what the emulator's engine writes.
+pub(super) fn old_protocol(version: impl std::fmt::Display) -> ServerMessage {
+    let text = format!(
+        "This server speaks TDS 7.4 and 8.0; the client asked for TDS {version}. Configure the \
+         client for TDS 7.4."
+    );
+    ServerMessage::new(17895, 1, 20, text)
+}
+
+/// The error of that number, as a login's answer would carry it.
+pub(super) fn injected(number: i32, database: &str, server: &str) -> ServerMessage {
+    let id = Uuid::new_v4();
+    let (class, text) = match number {
+        4060 => (
+            11,
+            format!(
+                "Cannot open database \"{database}\" requested by the login. The login failed."
+            ),
+        ),
+        LOGIN_FAILED => return token_refused(None),
+        40197 => (
+            17,
+            "The service has encountered an error processing your request. Please try again. \
+             Error code 40166."
+                .to_owned(),
+        ),
+        40501 => (
+            20,
+            format!(
+                "The service is currently busy. Retry the request after 10 seconds. \
+                 Incident ID: {id}. Code: 65536."
+            ),
+        ),
+        40613 => (
+            17,
+            format!(
+                "Database '{database}' on server '{server}' is not currently available.  Please \
+                 retry the connection later.  If the problem persists, contact customer support, \
+                 and provide them the session tracing ID of '{{{id}}}'."
+            ),
+        ),
+        other => {
+            let meaning = known(other).map_or("an injected error", |known| known.meaning);
+            (16, format!("{meaning}."))
+        }
+    };
+    ServerMessage::new(number, 1, class, text)
+}
+
+fn login_failed(text: String) -> ServerMessage {
+    ServerMessage::new(LOGIN_FAILED, 1, 14, text)
+}
