@@ -1,10 +1,30 @@
 //! The Azure side on loopback: identity endpoints, Entra, and an Azure SQL server.
 
+mod backend;
+mod builder;
+mod clock;
+mod counters;
 mod directory;
 mod engine;
+mod error;
+mod faults;
+mod gateway;
+mod handle;
+mod identity;
+mod published;
+mod state_dir;
 
+pub use builder::EmulatorBuilder;
+pub use clock::Clock;
+pub use counters::{Counters, CountersSnapshot};
 pub use directory::{Directory, EntraKind, EntraPrincipal, InMemoryDirectory};
 pub use engine::{
     Engine, EngineError, EngineOptions, EngineSession, Interrupter, Principal, SessionInfo,
     SinkClosed, TokenSink,
 };
+pub use error::EmulatorError;
+pub use faults::{Faults, GatewayFault, GatewayStep, IdentityFault, Redirect};
+pub use gateway::EncryptionPolicy;
+pub use handle::Emulator;
+pub use identity::{Assignment, IssuedToken, ManagedIdentity};
+pub use published::ConnectionStrings;

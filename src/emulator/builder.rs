@@ -1,0 +1,311 @@
+//! What an emulator shall be like before it starts.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::gateway::Settings;
+use super::identity::{DEFAULT_LIFETIME, stable_id};
+use super::{
+    Assignment, Clock, Emulator, EmulatorError, EncryptionPolicy, EntraPrincipal, ManagedIdentity,
+};
+use crate::Secret;
+
+/// Describes an [`Emulator`] and starts it.
+///
+/// Every address defaults to loopback with a port that the system chooses.
+#[derive(Clone, Debug)]
+#[must_use = "an emulator runs only after `start`"]
+pub struct EmulatorBuilder {
+    pub(super) tenant_id: Uuid,
+    pub(super) identities: Vec<ManagedIdentity>,
+    pub(super) principals: Vec<EntraPrincipal>,
+    pub(super) databases: Vec<String>,
+    pub(super) scripts: Vec<Script>,
+    pub(super) admin: Option<(String, Secret)>,
+    pub(super) resources: Vec<String>,
+    pub(super) token_lifetime: Duration,
+    pub(super) identity_address: SocketAddr,
+    pub(super) sql_address: SocketAddr,
+    pub(super) beyond_loopback: bool,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) data_file: Option<PathBuf>,
+    pub(super) certificate_names: Vec<String>,
+    pub(super) settings: Settings,
+    pub(super) clock: Clock,
+}
+
+/// T-SQL to run before the first login.
+#[derive(Clone, Debug)]
+pub(super) struct Script {
+    pub(super) database: String,
+    pub(super) sql: String,
+}
+
+impl EmulatorBuilder {
+    pub(super) fn new() -> Self {
+        let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self {
+            tenant_id: stable_id("tenant", "entrada"),
+            identities: Vec::new(),
+            principals: Vec::new(),
+            databases: Vec::new(),
+            scripts: Vec::new(),
+            admin: None,
+            resources: Vec::new(),
+            token_lifetime: DEFAULT_LIFETIME,
+            identity_address: loopback,
+            sql_address: loopback,
+            beyond_loopback: false,
+            state_dir: None,
+            data_file: None,
+            certificate_names: Vec::new(),
+            settings: Settings::default(),
+            clock: Clock::new(),
+        }
+    }
+
+    /// Sets the Entra tenant. Defaults to an id that is the same in every run.
+    pub fn tenant(mut self, id: Uuid) -> Self {
+        self.tenant_id = id;
+        self
+    }
+
+    /// Assigns a managed identity to the emulated machine. Defaults to the system-assigned identity
+    /// `demo-app` and the user-assigned `demo-worker`, unless one is given here.
+    pub fn identity(mut self, identity: ManagedIdentity) -> Self {
+        self.identities.push(identity);
+        self
+    }
+
+    /// Puts somebody else into the tenant: an application, a user, a group.
+    pub fn principal(mut self, principal: EntraPrincipal) -> Self {
+        self.principals.push(principal);
+        self
+    }
+
+    /// Adds a database. Defaults to `demo`, unless one is given here; `master` is always there.
+    pub fn database(mut self, name: impl Into<String>) -> Self {
+        self.databases.push(name.into());
+        self
+    }
+
+    /// Runs T-SQL in a database before the first login, as the server's administrator; batches are
+    /// separated by lines that say `GO`. Scripts run in the order of these calls.
+    pub fn script(mut self, database: impl Into<String>, sql: impl Into<String>) -> Self {
+        self.scripts.push(Script {
+            database: database.into(),
+            sql: sql.into(),
+        });
+        self
+    }
+
+    /// Makes the managed identity a user of the database with these roles. A short form of
+    /// [`script`](Self::script).
+    pub fn user(self, database: impl Into<String>, identity: &str, roles: &[&str]) -> Self {
+        let name = quoted(identity);
+        let mut sql = format!("CREATE USER {name} FROM EXTERNAL PROVIDER;\n");
+        for role in roles {
+            sql.push_str(&format!("ALTER ROLE {} ADD MEMBER {name};\n", quoted(role)));
+        }
+        self.script(database, sql)
+    }
+
+    /// Sets the server administrator's name and password for SQL logins. Defaults to none.
+    pub fn sql_admin(mut self, name: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.admin = Some((name.into(), password.into()));
+        self
+    }
+
+    /// Lets identities get tokens for one more resource than those of Azure that are known, such as
+    /// `https://example.org`.
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.resources.push(resource.into());
+        self
+    }
+
+    /// Sets how long tokens live. Defaults to 24 hours, as managed identities' do in Azure.
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.token_lifetime = lifetime;
+        self
+    }
+
+    /// Sets where the identity endpoints listen. Defaults to 127.0.0.1 and any port.
+    pub fn identity_address(mut self, address: SocketAddr) -> Self {
+        self.identity_address = address;
+        self
+    }
+
+    /// Sets where the SQL gateway listens. Defaults to 127.0.0.1 and any port.
+    pub fn sql_address(mut self, address: SocketAddr) -> Self {
+        self.sql_address = address;
+        self
+    }
+
+    /// Allows addresses that other machines can reach. Whoever reaches the identity endpoints gets
+    /// tokens, so this defaults to false.
+    pub fn allow_beyond_loopback(mut self, allow: bool) -> Self {
+        self.beyond_loopback = allow;
+        self
+    }
+
+    /// Keeps the certificate authority, certificates and the token key in this folder. Defaults to
+    /// making them anew at each start.
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(path.into());
+        self
+    }
+
+    /// Keeps the databases in this file and others beside it. Defaults to memory.
+    pub fn data_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_file = Some(path.into());
+        self
+    }
+
+    /// Sets the logical server's name, the first label of its DNS name. Defaults to `demo`.
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.settings.server_name = name.into();
+        self
+    }
+
+    /// Has the gateway's certificate name one more host (a DNS name, with `*.` allowed in front, or
+    /// an IP address). It always names localhost, 127.0.0.1, ::1, `*.database.windows.net` and the
+    /// address that the gateway listens on.
+    pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
+        self.certificate_names.push(name.into());
+        self
+    }
+
+    /// Has the gateway refuse logins for other servers than this one (and localhost) with Azure's
+    /// errors 40531 and 40532. May be called for several names. Defaults to accepting any name.
+    pub fn only_for_server(mut self, name: impl Into<String>) -> Self {
+        self.settings.accepted_names.push(name.into());
+        self
+    }
+
+    /// Sets whether everybody must encrypt. Defaults to [`EncryptionPolicy::Required`].
+    pub fn encryption(mut self, policy: EncryptionPolicy) -> Self {
+        self.settings.encryption = policy;
+        self
+    }
+
+    /// Sets how long a login may take. Defaults to 30 seconds.
+    pub fn login_timeout(mut self, limit: Duration) -> Self {
+        self.settings.login_timeout = limit;
+        self
+    }
+
+    /// Sets how long a session may be silent, or its client not read. Defaults to 30 minutes.
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.settings.idle_timeout = limit;
+        self
+    }
+
+    /// Sets how many SQL connections may be open at a time. Defaults to 4096.
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.settings.max_connections = most;
+        self
+    }
+
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// [`EmulatorError`] if something cannot be listened on, made or read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops what was started.
+    pub async fn start(mut self) -> Result<Emulator, EmulatorError> {
+        self.check_addresses()?;
+        self.fill_in_defaults();
+        self.check_names()?;
+        Emulator::start(self).await
+    }
+
+    /// Every name that the gateway's certificate shall carry.
+    pub(super) fn all_certificate_names(&self) -> Vec<String> {
+        let standard = ["localhost", "127.0.0.1", "::1", "*.database.windows.net"];
+        let mut names: Vec<String> = standard.map(str::to_owned).to_vec();
+        let more = [self.sql_address.ip().to_string()];
+        let accepted = self.settings.accepted_names.iter();
+        for name in more.iter().chain(accepted).chain(&self.certificate_names) {
+            let unspecified = name.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+            if !unspecified && !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    fn check_addresses(&self) -> Result<(), EmulatorError> {
+        let listens = [self.identity_address, self.sql_address];
+        match listens
+            .into_iter()
+            .find(|address| !is_loopback(address.ip()))
+        {
+            Some(address) if !self.beyond_loopback => Err(EmulatorError::NotLoopback { address }),
+            _ => Ok(()),
+        }
+    }
+
+    fn fill_in_defaults(&mut self) {
+        if self.identities.is_empty() {
+            self.identities
+                .push(ManagedIdentity::system_assigned("demo-app"));
+            self.identities
+                .push(ManagedIdentity::user_assigned("demo-worker"));
+        }
+        if self.databases.is_empty() {
+            self.databases.push("demo".to_owned());
+        }
+    }
+
+    fn check_names(&self) -> Result<(), EmulatorError> {
+        let identities = self
+            .identities
+            .iter()
+            .map(|identity| identity.name.as_str());
+        distinct("identity", identities)?;
+        distinct("database", self.databases.iter().map(String::as_str))?;
+        let system = self
+            .identities
+            .iter()
+            .filter(|i| i.assignment == Assignment::System);
+        match system.skip(1).last() {
+            None => Ok(()),
+            Some(second) => Err(EmulatorError::Duplicate {
+                what: "system-assigned identity",
+                name: second.name.clone(),
+            }),
+        }
+    }
+}
+
+fn distinct<'a>(
+    what: &'static str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), EmulatorError> {
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        if !seen.insert(name.to_lowercase()) {
+            return Err(EmulatorError::Duplicate {
+                what,
+                name: name.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// An identifier between brackets.
+fn quoted(name: &str) -> String {
+    format!("[{}]", name.replace(']', "]]"))
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip == Ipv6Addr::LOCALHOST,
+    }
+}

@@ -1,0 +1,376 @@
+//! A running emulator.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::builder::EmulatorBuilder;
+use super::counters::Counters;
+use super::gateway::{Certificates, Gateway, Parts};
+use super::identity::{Identity, IdentityServer, Issuer, SigningKey};
+use super::published::Published;
+use super::state_dir::StateDir;
+use super::{
+    Clock, CountersSnapshot, EmulatorError, Engine, EngineOptions, Faults, InMemoryDirectory,
+    IssuedToken, ManagedIdentity,
+};
+use crate::Secret;
+
+/// How long a shutdown waits for connections to end.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The Azure side on loopback, running until it is [shut down](Emulator::shutdown) or dropped.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use entrada::emulator::Emulator;
+///
+/// let azure = Emulator::builder()
+///     .user("demo", "demo-app", &["db_datareader", "db_datawriter"])
+///     .start()
+///     .await?;
+/// println!("{}", azure.connection_string("demo"));
+/// azure.faults().login_error(40613, Some(2));
+/// azure.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Emulator {
+    sql_address: SocketAddr,
+    identity: Arc<Identity>,
+    directory: InMemoryDirectory,
+    engine: Engine,
+    certificates: Certificates,
+    published: Published,
+    faults: Faults,
+    counters: Counters,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Emulator {
+    /// An emulator that is useful as it is: a tenant, a system-assigned identity `demo-app`, a
+    /// user-assigned `demo-worker`, a database `demo`.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::new()
+    }
+
+    pub(super) async fn start(builder: EmulatorBuilder) -> Result<Self, EmulatorError> {
+        let state = builder
+            .state_dir
+            .as_deref()
+            .map(StateDir::open)
+            .transpose()?;
+        let server = IdentityServer::bind(builder.identity_address)?;
+        let gateway = Gateway::bind(builder.sql_address).await?;
+        let counters = Counters::default();
+        let faults = Faults::new();
+        let names = builder.all_certificate_names();
+        let directory = directory_of(&builder);
+        let (certificates, key, engine) = {
+            // Making keys and running scripts takes long enough to be in the runtime's way.
+            let (builder, directory) = (builder.clone(), directory.clone());
+            let state = state.clone();
+            let prepare = move || {
+                let state = state.as_ref();
+                let certificates = Certificates::load_or_make(state, &names, &builder.clock)?;
+                let key = SigningKey::load_or_generate(state)?;
+                Ok::<_, EmulatorError>((certificates, key, engine_of(&builder, directory)?))
+            };
+            match tokio::task::spawn_blocking(prepare).await {
+                Ok(prepared) => prepared?,
+                Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+            }
+        };
+        let identity = Arc::new(Identity::new(
+            Issuer {
+                tenant_id: builder.tenant_id,
+                key,
+                clock: builder.clock.clone(),
+                lifetime: builder.token_lifetime,
+            },
+            builder.identities,
+            &builder.resources,
+            counters.clone(),
+            format!("http://{}", server.address()),
+        ));
+        let emulator = Self {
+            sql_address: gateway.address(),
+            published: Published::new(state.as_ref(), &certificates)?,
+            identity: identity.clone(),
+            directory: directory.clone(),
+            engine: engine.clone(),
+            certificates,
+            faults: faults.clone(),
+            counters: counters.clone(),
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        };
+        let run = server.run(identity.clone(), faults.clone(), emulator.shutdown.clone());
+        emulator.tasks.spawn(run);
+        let settings = builder.settings;
+        let backend = Arc::new(engine);
+        let parts = Parts {
+            settings,
+            identity,
+            directory,
+            backend,
+            faults,
+            counters,
+        };
+        gateway.start(
+            parts,
+            &emulator.certificates,
+            &emulator.tasks,
+            &emulator.shutdown,
+        )?;
+        Ok(emulator)
+    }
+
+    /// Where the SQL gateway listens.
+    #[must_use]
+    pub fn sql_addr(&self) -> SocketAddr {
+        self.sql_address
+    }
+
+    /// Scheme, address and port in place of `http://169.254.169.254`, without a slash at the end.
+    #[must_use]
+    pub fn imds_url(&self) -> String {
+        self.identity.base_url().to_owned()
+    }
+
+    /// The URL for `IDENTITY_ENDPOINT`.
+    #[must_use]
+    pub fn app_service_endpoint(&self) -> String {
+        format!("{}/msi/token", self.identity.base_url())
+    }
+
+    /// The value for `IDENTITY_HEADER`.
+    #[must_use]
+    pub fn app_service_header(&self) -> Secret {
+        self.identity.app_service_header()
+    }
+
+    /// Changes the value for `IDENTITY_HEADER`, as the platform does from time to time.
+    pub fn rotate_app_service_header(&self) -> Secret {
+        self.identity.rotate_app_service_header()
+    }
+
+    /// The Entra tenant's base URL: its OpenID configuration is under `/.well-known`.
+    #[must_use]
+    pub fn authority_url(&self) -> String {
+        format!("{}/{}", self.identity.base_url(), self.identity.tenant_id())
+    }
+
+    /// The Entra tenant.
+    #[must_use]
+    pub fn tenant_id(&self) -> Uuid {
+        self.identity.tenant_id()
+    }
+
+    /// The managed identities of the emulated machine.
+    #[must_use]
+    pub fn identities(&self) -> Vec<ManagedIdentity> {
+        self.identity.host()
+    }
+
+    /// Assigns one more managed identity to the emulated machine.
+    pub fn assign_identity(&self, identity: ManagedIdentity) {
+        self.directory
+            .insert(identity.principal(self.identity.tenant_id()));
+        self.identity.assign(identity);
+    }
+
+    /// Everybody in the tenant; changes count at once.
+    #[must_use]
+    pub fn directory(&self) -> &InMemoryDirectory {
+        &self.directory
+    }
+
+    /// The databases behind the gateway.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Switches for trouble.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The clock by which tokens are issued and judged.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.identity.clock()
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counters(&self) -> CountersSnapshot {
+        self.counters.snapshot()
+    }
+
+    /// The certificate authority's certificate, PEM.
+    #[must_use]
+    pub fn ca_certificate_pem(&self) -> &str {
+        self.certificates.ca_pem()
+    }
+
+    /// The certificate authority's certificate, DER.
+    #[must_use]
+    pub fn ca_certificate_der(&self) -> Vec<u8> {
+        self.certificates
+            .ca_der()
+            .map(|der| der.to_vec())
+            .unwrap_or_default()
+    }
+
+    /// The gateway's own certificate, PEM.
+    #[must_use]
+    pub fn server_certificate_pem(&self) -> &str {
+        self.certificates.server_pem()
+    }
+
+    /// Files with the certificates, for clients that are told of them by path.
+    pub(super) fn published(&self) -> &Published {
+        &self.published
+    }
+
+    /// A token for one of the machine's identities, by name, as its endpoint would issue it, without
+    /// asking the endpoint.
+    ///
+    /// # Errors
+    /// [`EmulatorError::NoSuchIdentity`]
+    pub fn issue_token(
+        &self,
+        identity: &str,
+        resource: &str,
+    ) -> Result<IssuedToken, EmulatorError> {
+        let host = self.identity.host();
+        match host.iter().find(|i| i.name.eq_ignore_ascii_case(identity)) {
+            Some(found) => self.identity.sign_for(found, resource),
+            None => Err(EmulatorError::NoSuchIdentity {
+                name: identity.to_owned(),
+                known: host
+                    .iter()
+                    .map(|i| i.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        }
+    }
+
+    /// Signs any claims with the tenant's key: for tokens that Entra would not issue.
+    ///
+    /// # Errors
+    /// [`EmulatorError::Key`] if the claims have no form as JSON.
+    pub fn sign_claims(&self, claims: &Value) -> Result<Secret, EmulatorError> {
+        self.identity.signing_key().sign(claims)
+    }
+
+    /// Runs T-SQL in a database as the server's administrator; batches are separated by lines that
+    /// say `GO`.
+    ///
+    /// # Errors
+    /// [`EmulatorError::Engine`] with the first error of the script.
+    ///
+    /// # Cancel safety
+    /// The script runs on even if the future is dropped.
+    pub async fn run_sql(&self, database: &str, script: &str) -> Result<(), EmulatorError> {
+        let engine = self.engine.clone();
+        let (database, script) = (database.to_owned(), script.to_owned());
+        let run = move || run_script(&engine, &database, &script);
+        match tokio::task::spawn_blocking(run).await {
+            Ok(outcome) => outcome,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    /// Ends everything: listeners, connections, statements. Waits up to five seconds for it.
+    ///
+    /// # Cancel safety
+    /// Everything ends whether or not the future is awaited to its end.
+    pub async fn shutdown(self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        let _ = tokio::time::timeout(SHUTDOWN_PATIENCE, self.tasks.wait()).await;
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+fn directory_of(builder: &EmulatorBuilder) -> InMemoryDirectory {
+    let directory = InMemoryDirectory::new();
+    for identity in &builder.identities {
+        directory.insert(identity.principal(builder.tenant_id));
+    }
+    for principal in &builder.principals {
+        directory.insert(principal.clone());
+    }
+    directory
+}
+
+fn engine_of(
+    builder: &EmulatorBuilder,
+    directory: InMemoryDirectory,
+) -> Result<Engine, EmulatorError> {
+    let mut options = EngineOptions::default();
+    options
+        .server_name
+        .clone_from(&builder.settings.server_name);
+    options.directory = Arc::new(directory);
+    options.admin.clone_from(&builder.admin);
+    let opened = match &builder.data_file {
+        Some(path) => Engine::open(path, options),
+        None => Engine::in_memory(options),
+    };
+    let failed = |what, database: &str, source| EmulatorError::Engine {
+        what,
+        database: database.to_owned(),
+        source,
+    };
+    let engine = opened.map_err(|source| failed("open", "master", source))?;
+    let there = engine.databases();
+    let mut fresh = vec!["master"];
+    for name in &builder.databases {
+        if !there.iter().any(|old| old.eq_ignore_ascii_case(name)) {
+            engine
+                .create_database(name)
+                .map_err(|source| failed("create", name, source))?;
+            fresh.push(name);
+        }
+    }
+    for script in &builder.scripts {
+        // A database that was kept has had its scripts when it was made.
+        let kept = builder.data_file.is_some() && there.len() > 1;
+        if !kept
+            || fresh
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(&script.database))
+        {
+            run_script(&engine, &script.database, &script.sql)?;
+        }
+    }
+    Ok(engine)
+}
+
+fn run_script(engine: &Engine, database: &str, sql: &str) -> Result<(), EmulatorError> {
+    engine
+        .run_script(database, sql)
+        .map_err(|source| EmulatorError::Engine {
+            what: "run the script in",
+            database: database.to_owned(),
+            source,
+        })
+}
