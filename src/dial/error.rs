@@ -50,7 +50,9 @@ pub enum DialError {
         source: Box<LoginError>,
     },
     /// A token is needed, and there is nothing to get one from.
-    #[error("`{server}` wants a token, and no token source was given; pass a `TokenSlot` to `Dialer::new`")]
+    #[error(
+        "`{server}` wants a token, and no token source was given; pass a `TokenSlot` to `Dialer::new`"
+    )]
     NoTokenSource {
         /// The server asked for.
         server: String,
@@ -110,7 +112,7 @@ pub enum DialError {
         /// The server.
         server: String,
         /// What went wrong.
-        source: Arc<TokenError>,
+        source: TokenError,
     },
 }
 
@@ -165,6 +167,11 @@ impl DialError {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout { .. })
+    }
+
+    /// Whether a token was refused that a fresh one may replace.
+    pub(super) fn refuses_token(&self) -> bool {
+        matches!(self, Self::Login { source, .. } if source.refuses_token())
     }
 
     /// What the server said, if it was the server that refused.

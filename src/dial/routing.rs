@@ -6,6 +6,8 @@ use crate::tds::Routing;
 /// A gateway sends a client on once, rarely twice; whoever does it more often
 /// runs in a circle. Microsoft's drivers stop at the same number.
 const MAX_HOPS: u8 = 10;
+/// No host name is longer, and no instance name adds more than this leaves.
+const MAX_NAME: usize = 300;
 /// MS-TDS 2.2.7.9: the only protocol that a redirect can name.
 const TCP: u8 = 0;
 
@@ -13,8 +15,8 @@ const TCP: u8 = 0;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum RoutingError {
-    /// It names no server.
-    #[error("it names no server")]
+    /// It names no server, or something that cannot be one.
+    #[error("it names no server that there could be")]
     NoServer,
     /// It names port 0.
     #[error("it names port 0")]
@@ -68,7 +70,9 @@ impl Route {
         // Some servers write `host\instance`; the port is known, so only the
         // host counts for the connection.
         let host = name.split('\\').next().unwrap_or_default();
-        if host.is_empty() {
+        // The name goes into errors and logs, so nothing odd may be in it.
+        let odd = |c: char| c.is_control() || c.is_whitespace();
+        if host.is_empty() || name.len() > MAX_NAME || name.contains(odd) {
             return Err(RoutingError::NoServer);
         }
         if routing.protocol != TCP {
@@ -152,10 +156,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        assert!(matches!(
-            start().follow(&routing("  ", 1)),
-            Err(RoutingError::NoServer)
-        ));
+        for name in ["  ", "\\i", "a\u{1b}[2J", "a b", &"a".repeat(400)] {
+            assert!(matches!(
+                start().follow(&routing(name, 1)),
+                Err(RoutingError::NoServer)
+            ));
+        }
         assert!(matches!(
             start().follow(&routing("a", 0)),
             Err(RoutingError::NoPort)

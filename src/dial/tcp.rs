@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use crate::target::{IpPreference, LoginOptions};
 
@@ -128,35 +128,28 @@ pub(super) async fn connect(
     let mut waiting = addresses.iter().copied();
     let mut attempts = FuturesUnordered::new();
     let mut failures = Vec::new();
-    let mut start_next = options.parallel;
     if options.parallel {
         attempts.extend(waiting.by_ref().map(|address| attempt(address, options)));
     }
     loop {
-        if !start_next || attempts.is_empty() {
-            match waiting.next() {
-                Some(address) => attempts.push(attempt(address, options)),
-                None if attempts.is_empty() => {
-                    return Err(TcpError::Unreachable {
-                        host: host.to_owned(),
-                        port,
-                        failures,
-                    });
-                }
-                None => {}
+        match waiting.next() {
+            Some(address) => attempts.push(attempt(address, options)),
+            None if attempts.is_empty() => {
+                return Err(TcpError::Unreachable {
+                    host: host.to_owned(),
+                    port,
+                    failures,
+                });
             }
-            start_next = true;
+            None => {}
         }
-        let stagger = sleep_until(Instant::now() + STAGGER);
+        // Either way out of here it is the next address's turn.
         tokio::select! {
             Some(outcome) = attempts.next() => match outcome {
                 Ok(socket) => return Ok(socket),
-                Err(failure) => {
-                    failures.push(failure);
-                    start_next = false;
-                }
+                Err(failure) => failures.push(failure),
             },
-            () = stagger, if waiting.len() > 0 => start_next = false,
+            () = sleep(STAGGER), if waiting.len() > 0 => {}
         }
     }
 }

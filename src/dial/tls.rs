@@ -358,6 +358,3 @@ fn strict_hint(strict: bool) -> &'static str {
     }
 }
 
-#[cfg(test)]
-#[path = "tls_tests.rs"]
-mod tests;

@@ -73,10 +73,6 @@ impl<S> Tunnel<S> {
         Ok(())
     }
 
-    pub(super) fn get_ref(&self) -> &S {
-        &self.socket
-    }
-
     pub(super) fn into_inner(self) -> S {
         self.socket
     }

@@ -52,7 +52,7 @@ impl WireError {
         matches!(self, Self::Closed | Self::CutShort | Self::Io(_))
     }
 
-    fn io(error: io::Error) -> Self {
+    pub(super) fn from_io(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::CutShort,
             _ => Self::Io(Arc::new(error)),
@@ -103,9 +103,9 @@ where
     S: AsyncWrite + Unpin,
 {
     for packet in packets.chunks(DEFAULT_PACKET_SIZE) {
-        stream.write_all(packet).await.map_err(WireError::io)?;
+        stream.write_all(packet).await.map_err(WireError::from_io)?;
     }
-    stream.flush().await.map_err(WireError::io)
+    stream.flush().await.map_err(WireError::from_io)
 }
 
 /// Receives one message from the server and not one byte more.
@@ -132,7 +132,7 @@ where
         if length <= bounds.packet {
             packet.resize(length, 0);
             let data = packet.get_mut(HEADER_LEN..).unwrap_or_default();
-            stream.read_exact(data).await.map_err(WireError::io)?;
+            stream.read_exact(data).await.map_err(WireError::from_io)?;
         }
         reader.push(&packet);
         if let Some(message) = reader.next()? {
@@ -146,7 +146,11 @@ where
     S: AsyncRead + Unpin,
 {
     let (start, rest) = header.split_at_mut(1);
-    let read = stream.read(start).await.map_err(WireError::io)?;
+    let read = match stream.read(start).await {
+        // TLS reports a close without its farewell as this error.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+        read => read.map_err(WireError::from_io)?,
+    };
     if read == 0 {
         return Err(if first {
             WireError::Closed
@@ -154,7 +158,7 @@ where
             WireError::CutShort
         });
     }
-    stream.read_exact(rest).await.map_err(WireError::io)?;
+    stream.read_exact(rest).await.map_err(WireError::from_io)?;
     Ok(())
 }
 

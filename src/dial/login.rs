@@ -1,0 +1,379 @@
+//! LOGIN7 and its answer: who we are, and what the server says to that.
+
+use std::fmt::Write as _;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use zeroize::Zeroizing;
+
+use super::answer::{Answer, Verdict};
+use super::line::Line;
+use super::profile::LoginProfile;
+use super::routing::Route;
+use super::text::printable;
+use super::wire::{self, Bounds, WireError};
+use crate::session::SessionStream;
+use crate::target::{Auth, Target};
+use crate::tds::{
+    self, DecodeError, EncodeError, Feature, FeatureId, FedAuth, FedAuthInfo, FedAuthToken,
+    LOGIN_FAILED, Login7, PacketType, ServerMessage, TdsVersion, option_flags1, option_flags2,
+    option_flags3, type_flags,
+};
+use crate::token::{AccessToken, Resource};
+
+/// SQL Server takes a TDS packet as one TLS record, which holds 16 KiB.
+const MAX_PACKET_UNDER_TLS: u32 = 16_383;
+
+/// How a token reaches the server (MS-TDS 2.2.6.4, FEDAUTH).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FedAuthFlow {
+    /// The token stands in LOGIN7 itself, which saves a round trip. A server
+    /// that asks for it by FEDAUTHINFO all the same gets it once more.
+    #[default]
+    SecurityToken,
+    /// LOGIN7 announces a token; the server says for which resource
+    /// (FEDAUTHINFO), and only then is it sent.
+    Adal,
+}
+
+/// Why the server did not let us in.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginError {
+    /// The message could not be exchanged.
+    #[error("the login (LOGIN7) got no proper answer")]
+    Wire(#[from] WireError),
+    /// The answer cannot be read.
+    #[error("the login's answer is malformed")]
+    Malformed(#[from] DecodeError),
+    /// The login cannot be written.
+    #[error("the login (LOGIN7) cannot be written")]
+    Encode(#[from] EncodeError),
+    /// The server refused, and said why.
+    #[error("the server refused: {}", shown(.message, .others))]
+    Rejected {
+        /// The error that says most.
+        message: ServerMessage,
+        /// The other errors of the same answer.
+        others: Vec<ServerMessage>,
+        /// Whether a token was refused, and not a password.
+        by_token: bool,
+    },
+    /// The answer ended, and nothing in it lets us in.
+    #[error("the login's answer neither accepts nor refuses")]
+    NotAcknowledged,
+    /// The answer does not end as an answer must.
+    #[error("the login's answer lacks its end (DONE)")]
+    NotDone,
+    /// The token was not taken note of (MS-TDS 3.2.5.4).
+    #[error(
+        "the server accepted the login without acknowledging the token (FEATUREEXTACK); this is no server for tokens"
+    )]
+    TokenNotAcknowledged,
+    /// A feature is granted that nobody asked for (MS-TDS 2.2.7.11).
+    #[error("the server acknowledged a feature that was not asked for ({0:?})")]
+    UnaskedFeature(FeatureId),
+    /// The acknowledgement of the token holds a nonce that nobody sent.
+    #[error("the server's acknowledgement of the token holds data that it must not hold")]
+    UnaskedNonce,
+    /// The server asks for a token in a login that has none, or asks twice.
+    #[error("the server asks for a token (FEDAUTHINFO) where none is due")]
+    UnaskedFedAuthInfo,
+    /// The server wants a token for something else.
+    #[error(
+        "the server wants a token for `{wanted}`, and ours is for `{ours}`; the server may belong to another cloud than its name says"
+    )]
+    Resource {
+        /// The resource that the server names (SPN).
+        wanted: String,
+        /// The resource that our token is for.
+        ours: String,
+    },
+    /// The server speaks a version that is too old.
+    #[error("the server grants TDS {granted}; {needed} or later is needed")]
+    OldServer {
+        /// What it grants.
+        granted: TdsVersion,
+        /// What it takes.
+        needed: TdsVersion,
+    },
+    /// The server wants packets of an impossible size.
+    #[error("the server asks for packets of {0} bytes; 512 to 32767 are possible")]
+    PacketSize(u32),
+}
+
+impl LoginError {
+    /// What the server said, if it refused.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&ServerMessage> {
+        match self {
+            Self::Rejected { message, .. } => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Whether the token itself may be at fault, so that a fresh one could help.
+    pub(super) fn refuses_token(&self) -> bool {
+        matches!(self, Self::Rejected { message, by_token: true, .. } if message.number == LOGIN_FAILED)
+    }
+
+    pub(super) fn wire(&self) -> Option<&WireError> {
+        match self {
+            Self::Wire(wire) => Some(wire),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_auth(&self) -> bool {
+        match self {
+            Self::Rejected { message, .. } => tds::is_auth(message.number),
+            Self::TokenNotAcknowledged | Self::Resource { .. } => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Rejected {
+                message,
+                by_token: false,
+                ..
+            } if message.number == LOGIN_FAILED => {
+                Some("check user and password, and that the login may use the database")
+            }
+            Self::Rejected {
+                message,
+                by_token: true,
+                ..
+            } if message.number == LOGIN_FAILED => Some(
+                "name the database in the connection string, and create a user in it for this identity: CREATE USER [name] FROM EXTERNAL PROVIDER; the token must come from the server's own tenant",
+            ),
+            Self::Rejected { message, .. } => tds::known(message.number).map(|known| known.advice),
+            Self::Wire(WireError::Closed | WireError::CutShort) => Some(
+                "a server or a firewall between closes the connection when it will not have the login at all; check the server's name and its network rules",
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// A token and what it is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bearer<'a> {
+    pub(super) token: &'a AccessToken,
+    pub(super) resource: &'a Resource,
+    pub(super) flow: FedAuthFlow,
+    /// Repeats the server's FEDAUTHREQUIRED.
+    pub(super) echo: bool,
+}
+
+/// Everything that a LOGIN7 is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Login<'a> {
+    pub(super) target: &'a Target,
+    pub(super) profile: &'a LoginProfile,
+    pub(super) route: &'a Route,
+    pub(super) workstation: &'a str,
+    pub(super) bearer: Option<Bearer<'a>>,
+    pub(super) strict: bool,
+    pub(super) encrypted: bool,
+}
+
+/// Sends the login and reads the answer to its end, the detour by FEDAUTHINFO
+/// included.
+pub(super) async fn log_in(
+    line: Line,
+    login: Login<'_>,
+) -> Result<(SessionStream, Verdict), LoginError> {
+    let request = login.request()?;
+    let mut payload = Zeroizing::new(Vec::new());
+    request.encode(&mut payload)?;
+    let packets = wire::packets(PacketType::LOGIN7, &payload);
+    let mut stream = line.send_login(&packets).await?;
+    let mut answer = Answer::read(&wire::receive(&mut stream, Bounds::LOGIN).await?)?;
+    if let Some(info) = answer.fed_auth_info.take() {
+        answer = send_token(&mut stream, login.bearer, &info).await?;
+    }
+    let verdict = answer.judge(&request.features, login.bearer.is_some())?;
+    Ok((stream, verdict))
+}
+
+/// Answers FEDAUTHINFO (MS-TDS 2.2.6.3).
+async fn send_token<S>(
+    stream: &mut S,
+    bearer: Option<Bearer<'_>>,
+    info: &FedAuthInfo,
+) -> Result<Answer, LoginError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let bearer = bearer.ok_or(LoginError::UnaskedFedAuthInfo)?;
+    let ours = bearer.resource.as_str();
+    if !same_resource(&info.spn, ours) {
+        return Err(LoginError::Resource {
+            wanted: printable(&info.spn),
+            ours: ours.to_owned(),
+        });
+    }
+    let token = FedAuthToken {
+        token: bearer.token.secret().clone(),
+        nonce: None,
+    };
+    let mut payload = Zeroizing::new(Vec::new());
+    token.encode(&mut payload)?;
+    wire::send(stream, &wire::packets(PacketType::FEDAUTH_TOKEN, &payload)).await?;
+    let answer = Answer::read(&wire::receive(stream, Bounds::LOGIN).await?)?;
+    if answer.fed_auth_info.is_some() {
+        return Err(LoginError::UnaskedFedAuthInfo);
+    }
+    Ok(answer)
+}
+
+impl Login<'_> {
+    fn request(&self) -> Result<Login7, LoginError> {
+        let (profile, options) = (self.profile, &self.target.login);
+        let defaults = Login7::default();
+        let mut login = Login7 {
+            tds_version: if self.strict {
+                TdsVersion::V8_0
+            } else {
+                TdsVersion::V7_4
+            },
+            packet_size: self.packet_size(),
+            client_prog_version: profile.client_version.unwrap_or_else(our_version),
+            client_pid: profile.client_pid.unwrap_or_else(std::process::id),
+            // Bulk copy is wanted, so dump/load stays on.
+            option_flags1: profile
+                .option_flags1
+                .unwrap_or(defaults.option_flags1 & !option_flags1::DUMPLOAD_OFF),
+            option_flags2: profile.option_flags2.unwrap_or(defaults.option_flags2)
+                & !option_flags2::INTEGRATED_SECURITY,
+            type_flags: self.type_flags(),
+            option_flags3: profile.option_flags3.unwrap_or(defaults.option_flags3)
+                & !(option_flags3::CHANGE_PASSWORD | option_flags3::USER_INSTANCE),
+            lcid: profile.lcid.unwrap_or(defaults.lcid),
+            host_name: profile
+                .host_name
+                .clone()
+                .or_else(|| options.workstation_id.clone())
+                .unwrap_or_else(|| self.workstation.to_owned()),
+            app_name: profile
+                .application_name
+                .clone()
+                .unwrap_or_else(|| options.application_name.clone()),
+            server_name: self.route.login_name.clone(),
+            library_name: profile
+                .library_name
+                .clone()
+                .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned()),
+            language: profile
+                .language
+                .clone()
+                .or_else(|| options.language.clone())
+                .unwrap_or_default(),
+            database: self.database().unwrap_or_default().to_owned(),
+            client_id: profile.client_id.unwrap_or_default(),
+            features: self.features()?,
+            ..defaults
+        };
+        if let Auth::SqlPassword { user, password } = &self.target.auth {
+            login.user_name.clone_from(user);
+            login.password = password.clone();
+        }
+        Ok(login)
+    }
+
+    /// A redirect's word counts more than the client's, and that more than the
+    /// connection string's.
+    fn database(&self) -> Option<&str> {
+        let asked = [
+            &self.route.database,
+            &self.profile.database,
+            &self.target.database,
+        ];
+        asked.into_iter().find_map(Option::as_deref)
+    }
+
+    fn packet_size(&self) -> u32 {
+        let options = &self.target.login;
+        let asked = self.profile.packet_size;
+        let most = if self.encrypted {
+            MAX_PACKET_UNDER_TLS
+        } else {
+            32_767
+        };
+        asked
+            .unwrap_or_else(|| options.packet_size.into())
+            .clamp(512, most)
+    }
+
+    fn type_flags(&self) -> u8 {
+        let wanted = self
+            .profile
+            .read_only
+            .unwrap_or(self.target.login.read_only);
+        let others = self.profile.type_flags.unwrap_or_default() & !type_flags::READ_ONLY_INTENT;
+        if wanted {
+            others | type_flags::READ_ONLY_INTENT
+        } else {
+            others
+        }
+    }
+
+    fn features(&self) -> Result<Vec<Feature>, LoginError> {
+        let mut features = Vec::new();
+        if let Some(bearer) = &self.bearer {
+            let echo = bearer.echo;
+            let fed_auth = match bearer.flow {
+                FedAuthFlow::SecurityToken => FedAuth::SecurityToken {
+                    echo,
+                    token: bearer.token.secret().clone(),
+                    nonce: None,
+                },
+                FedAuthFlow::Adal => FedAuth::Adal {
+                    echo,
+                    workflow: WORKFLOW,
+                },
+            };
+            features.push(fed_auth.to_feature()?);
+        }
+        let ours = [FeatureId::FEDAUTH, FeatureId::ENHANCEDROUTINGSUPPORT];
+        let theirs = self.profile.features.iter();
+        features.extend(
+            theirs
+                .filter(|feature| !ours.contains(&feature.id))
+                .cloned(),
+        );
+        features.push(Feature::new(FeatureId::ENHANCEDROUTINGSUPPORT, []));
+        Ok(features)
+    }
+}
+
+/// The workflow that Microsoft's drivers name for a managed identity; servers
+/// do not care.
+const WORKFLOW: u8 = 3;
+
+/// Our version as LOGIN7 carries it.
+fn our_version() -> u32 {
+    let version = super::prelogin::client_version();
+    u32::from_be_bytes([version.major, version.minor, 0, 0]) | u32::from(version.build)
+}
+
+fn same_resource(a: &str, b: &str) -> bool {
+    let bare = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
+    bare(a) == bare(b)
+}
+
+/// All errors in one line, the telling one first.
+fn shown(message: &ServerMessage, others: &[ServerMessage]) -> String {
+    let mut text = String::new();
+    for message in std::iter::once(message).chain(others) {
+        if !text.is_empty() {
+            text.push_str("; ");
+        }
+        let said = printable(message.message.trim_end());
+        let _ = write!(text, "{said} ({}, state {})", message.number, message.state);
+    }
+    text
+}
+

@@ -1,0 +1,4 @@
+//! What several tests share.
+
+pub(crate) mod certificates;
+pub(crate) mod fake_server;
