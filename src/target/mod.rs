@@ -14,15 +14,20 @@
 
 mod auth;
 mod cloud;
+mod error;
 mod options;
+mod resolve;
 mod server;
 
 pub use auth::{Auth, Identity};
 pub use cloud::Cloud;
+pub use error::TargetError;
 pub use options::{
     Encrypt, IpPreference, Limits, LoginOptions, PoolBlocking, PoolDefaults, TlsPolicy,
 };
 pub use server::{Endpoint, Server};
+
+use crate::conn_string::ConnectionString;
 
 /// Where to log in, as whom, and under which terms.
 #[derive(Clone, Debug)]
@@ -68,6 +73,38 @@ impl Target {
         }
     }
 
+    /// Reads a connection string in the dialect that it looks like.
+    ///
+    /// ```
+    /// use entrada::target::{Auth, Identity, Target};
+    ///
+    /// let target = Target::parse(
+    ///     "Server=app.database.windows.net;Database=shop;Authentication=Active Directory MSI",
+    /// )?;
+    /// assert_eq!(target.server.to_string(), "app.database.windows.net,1433");
+    /// assert_eq!(target.auth, Auth::ManagedIdentity(Identity::SystemAssigned));
+    /// # Ok::<(), entrada::target::TargetError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the text is no connection string, or asks for what is not done here:
+    /// see [`TargetError`].
+    pub fn parse(text: &str) -> Result<Self, TargetError> {
+        Self::try_from(&ConnectionString::parse(text)?)
+    }
+
+    /// What a connection string means when the token does not come from it:
+    /// `auth` is [`Auth::Callback`] or [`Auth::AccessToken`].
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), and [`TargetError::TwoIdentities`] if the
+    /// string names an identity, too.
+    pub fn with_auth(string: &ConnectionString, auth: Auth) -> Result<Self, TargetError> {
+        resolve::with_auth(string, auth)
+    }
+
     /// Names the database.
     #[must_use]
     pub fn with_database(mut self, database: impl Into<String>) -> Self {
@@ -91,3 +128,22 @@ pub struct Note {
     /// What is done instead and why: one sentence, no value in it.
     pub text: &'static str,
 }
+
+impl TryFrom<&ConnectionString> for Target {
+    type Error = TargetError;
+
+    fn try_from(string: &ConnectionString) -> Result<Self, TargetError> {
+        resolve::resolve(string)
+    }
+}
+
+impl std::str::FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -57,10 +57,6 @@ pub enum IpPreference {
 /// What the login says about this client, and how its socket behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is one independent keyword"
-)]
 pub struct LoginOptions {
     /// Shown as `program_name` by the server. Defaults to `entrada`.
     pub application_name: String,
@@ -74,12 +70,6 @@ pub struct LoginOptions {
     pub read_only: bool,
     /// Connects to all addresses at once. Defaults to `false`.
     pub multi_subnet_failover: bool,
-    /// Multiple active result sets. Defaults to `false`.
-    pub mars: bool,
-    /// Whether it is a replication session. Defaults to `false`.
-    pub replication: bool,
-    /// Database file to attach (`AttachDbFilename`).
-    pub attach_db_file: Option<String>,
     /// Which addresses are tried first.
     pub ip_preference: IpPreference,
     /// Idle time before the first TCP keep-alive probe; `None` is off.
@@ -98,9 +88,6 @@ impl Default for LoginOptions {
             packet_size: 8000,
             read_only: false,
             multi_subnet_failover: false,
-            mars: false,
-            replication: false,
-            attach_db_file: None,
             ip_preference: IpPreference::default(),
             keep_alive: Some(Duration::from_secs(30)),
             keep_alive_interval: Duration::from_secs(1),
