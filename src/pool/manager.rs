@@ -1,0 +1,380 @@
+//! What bb8 asks of us: to open a session, to judge one that is handed out, and
+//! to judge one that comes back.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+use tokio_util::compat::TokioAsyncReadCompatExt;
+use tokio_util::sync::CancellationToken;
+use tracing::instrument::WithSubscriber;
+use tracing::{Instrument, debug, debug_span, info_span};
+
+use super::board::{Board, Failure};
+use super::error::PoolError;
+use super::link::{Link, Pulse};
+use super::stats::{Retired, Stats};
+use super::{Client, ResetPolicy};
+use crate::dial::{DialError, Dialer};
+use crate::session::{LoginInfo, Session};
+use crate::tds::{PacketStatus, PacketType, Put, all_headers, write_message};
+
+/// A session whose credentials are older may be refused at a reset: Azure SQL
+/// looks at them again after about ten hours.
+const MAX_AGE: Duration = Duration::from_secs(9 * 60 * 60);
+/// A session is closed this long before its token expires.
+const TOKEN_MARGIN: Duration = Duration::from_secs(10 * 60);
+/// After this time of idleness the runtime is given a turn before the socket is
+/// looked at, so that it has heard of a close that came in meanwhile.
+const STALE_READINESS: Duration = Duration::from_secs(1);
+
+/// Undoes what a reset of the session leaves in force.
+const DEFAULT_ISOLATION: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
+/// Asks for nothing but a sign of life.
+const SIGN_OF_LIFE: &str = "SELECT 1";
+
+/// Opens sessions. The one real implementation is the [`Dialer`].
+#[async_trait]
+pub(super) trait Open: fmt::Debug + Send + Sync + 'static {
+    async fn open(&self) -> Result<Session, DialError>;
+}
+
+#[async_trait]
+impl Open for Dialer {
+    async fn open(&self) -> Result<Session, DialError> {
+        self.dial().await
+    }
+}
+
+/// When sessions are checked, reset and closed.
+#[derive(Debug, Clone)]
+pub(super) struct Policy {
+    pub(super) reset: ResetPolicy,
+    pub(super) max_lifetime: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) check_after_idle: Duration,
+    pub(super) check_timeout: Duration,
+}
+
+/// bb8's manager; its clones are one.
+#[derive(Debug, Clone)]
+pub(super) struct Manager(pub(super) Arc<Core>);
+
+/// What all sessions of a pool share.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) opener: Arc<dyn Open>,
+    pub(super) driver: tiberius::Config,
+    pub(super) policy: Policy,
+    pub(super) stats: Arc<Stats>,
+    pub(super) board: Arc<Board>,
+    pub(super) closed: CancellationToken,
+    /// The server and database, for errors and logs.
+    pub(super) label: Arc<str>,
+}
+
+/// A session with the driver on top.
+pub(super) struct PooledSession {
+    pub(super) client: Client,
+    pub(super) link: Link,
+    pub(super) info: Arc<LoginInfo>,
+    idle_since: Instant,
+    /// Whether it has been handed out before.
+    seasoned: bool,
+    retired: Option<Retired>,
+    manager: Manager,
+}
+
+/// What goes wrong inside bb8.
+#[derive(Debug)]
+pub(super) enum ManagerError {
+    /// A session could not be opened.
+    Open(Failure),
+    /// A session that was idle cannot be handed out; another one will be.
+    Unfit,
+}
+
+/// Passes failed logins on to those who wait.
+#[derive(Debug, Clone)]
+pub(super) struct Sink(pub(super) Arc<Board>);
+
+impl bb8::ErrorSink<ManagerError> for Sink {
+    fn sink(&self, error: ManagerError) {
+        if let ManagerError::Open(failure) = error {
+            self.0.post(failure);
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<ManagerError>> {
+        Box::new(self.clone())
+    }
+}
+
+impl Deref for Manager {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+impl bb8::ManageConnection for Manager {
+    // Boxed, since bb8 moves it about.
+    type Connection = Box<PooledSession>;
+    type Error = ManagerError;
+
+    async fn connect(&self) -> Result<Box<PooledSession>, ManagerError> {
+        let login = self.board.begin();
+        self.open()
+            .await
+            .map_err(|error| ManagerError::Open(Failure { login, error }))
+    }
+
+    async fn is_valid(&self, session: &mut Box<PooledSession>) -> Result<(), ManagerError> {
+        self.make_ready(session).await.map_err(|reason| {
+            session.retire(reason);
+            ManagerError::Unfit
+        })
+    }
+
+    fn has_broken(&self, session: &mut Box<PooledSession>) -> bool {
+        session.comes_back()
+    }
+}
+
+impl Manager {
+    /// Opens a session and puts the driver on top of it.
+    pub(super) async fn open(&self) -> Result<Box<PooledSession>, PoolError> {
+        if self.closed.is_cancelled() {
+            return Err(self.closed_error());
+        }
+        let _dialing = self.stats.dialing();
+        let span = info_span!("dial", pool = %self.label);
+        let session = self
+            .opener
+            .open()
+            .instrument(span)
+            .await
+            .map_err(|source| {
+                self.stats.on_dial_failed(&source);
+                PoolError::Dial {
+                    server: self.label.to_string(),
+                    source: Arc::new(source),
+                }
+            })?;
+        self.adopt(session).await
+    }
+
+    async fn adopt(&self, session: Session) -> Result<Box<PooledSession>, PoolError> {
+        let (link, info) = Link::new(session);
+        // The driver would warn that nothing is encrypted, which it cannot
+        // know: the encryption is ours, below it.
+        let client = Client::connect(self.driver.clone(), link.clone().compat())
+            .with_subscriber(tracing::Dispatch::none())
+            .await
+            .map_err(|source| PoolError::Driver {
+                server: self.label.to_string(),
+                source: Arc::new(source),
+            })?;
+        self.stats.on_opened();
+        Ok(Box::new(PooledSession {
+            client,
+            link,
+            info,
+            idle_since: Instant::now(),
+            seasoned: false,
+            retired: None,
+            manager: self.clone(),
+        }))
+    }
+
+    pub(super) fn closed_error(&self) -> PoolError {
+        PoolError::Closed {
+            server: self.label.to_string(),
+        }
+    }
+
+    /// Makes an idle session fit for its next user, or says why it is not.
+    ///
+    /// It costs no round trip if the session was used a short while ago and
+    /// cannot have another isolation level than a new one.
+    async fn make_ready(&self, session: &mut PooledSession) -> Result<(), Retired> {
+        if self.closed.is_cancelled() {
+            return Err(Retired::PoolClosed);
+        }
+        if !std::mem::replace(&mut session.seasoned, true) && session.idle() < STALE_READINESS {
+            // It has just been opened. To turn it down would only open another,
+            // again and again, if that is how the server or the token are.
+            return Ok(());
+        }
+        if let Some(reason) = session.is_due() {
+            return Err(reason);
+        }
+        let idle = session.idle();
+        if idle >= STALE_READINESS {
+            tokio::task::yield_now().await;
+        }
+        session.feel_pulse().await?;
+        let (used, isolation) = session
+            .link
+            .with_wire(|wire| (wire.used(), wire.isolation_touched()));
+        if used && self.policy.reset != ResetPolicy::Off {
+            let acknowledged = self.policy.reset == ResetPolicy::Acknowledged;
+            session.link.with_wire(|wire| wire.arm_reset(acknowledged));
+        }
+        if isolation {
+            self.round_trip(session, DEFAULT_ISOLATION).await
+        } else if idle >= self.policy.check_after_idle {
+            self.round_trip(session, SIGN_OF_LIFE).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Asks the server for something of our own, with the reset if that is due,
+    /// within the time allowed for it.
+    async fn round_trip(&self, session: &PooledSession, text: &str) -> Result<(), Retired> {
+        let span = debug_span!("reset", pool = %self.label, spid = session.info.spid);
+        let outcome = timeout(self.policy.check_timeout, session.ask(text))
+            .instrument(span)
+            .await
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        match outcome {
+            Ok(()) => {
+                session.link.with_wire(|wire| wire.mark_fresh());
+                Ok(())
+            }
+            Err(error) => {
+                debug!(
+                    pool = %self.label,
+                    error = &error as &dyn std::error::Error,
+                    "an idle session failed its check"
+                );
+                Err(Retired::Dead)
+            }
+        }
+    }
+}
+
+impl PooledSession {
+    /// Rules the session out. The first reason counts.
+    pub(super) fn retire(&mut self, reason: Retired) {
+        self.retired.get_or_insert(reason);
+    }
+
+    /// Judges a session that comes back; `true` if it is to be closed.
+    fn comes_back(&mut self) -> bool {
+        self.idle_since = Instant::now();
+        let (doubt, reset) = self
+            .link
+            .with_wire(|wire| (wire.doubt(), wire.take_reset_outcome()));
+        if let Some(acknowledged) = reset {
+            self.manager.stats.on_reset(acknowledged);
+        }
+        if let Some(reason) = self.why_not(doubt.map(Retired::InDoubt)) {
+            self.retire(reason);
+        }
+        if let Some(reason) = self.retired {
+            debug!(
+                pool = %self.manager.label,
+                spid = self.info.spid,
+                reason = reason.reason(),
+                "closing a session"
+            );
+        }
+        self.retired.is_some()
+    }
+
+    fn idle(&self) -> Duration {
+        self.idle_since.elapsed()
+    }
+
+    fn why_not(&self, doubt: Option<Retired>) -> Option<Retired> {
+        if self.manager.closed.is_cancelled() {
+            return Some(Retired::PoolClosed);
+        }
+        doubt.or_else(|| self.is_due())
+    }
+
+    /// Why the session's time is over, if it is.
+    fn is_due(&self) -> Option<Retired> {
+        let now = Instant::now();
+        let age = now.saturating_duration_since(self.info.opened);
+        if let Some(expiry) = self.info.token_expires
+            && expiry.saturating_duration_since(now) <= TOKEN_MARGIN
+        {
+            return Some(Retired::TokenExpiry);
+        }
+        let limit = self.manager.policy.max_lifetime.unwrap_or(MAX_AGE);
+        (age >= limit.min(MAX_AGE)).then_some(Retired::Aged)
+    }
+
+    /// Whether the server is still there, as far as can be told without asking.
+    async fn feel_pulse(&self) -> Result<(), Retired> {
+        // Unconstrained: with its budget used up, a task would see any socket
+        // as silent.
+        let pulse = tokio::task::unconstrained(poll_fn(|cx| {
+            std::task::Poll::Ready(self.link.poll_pulse(cx))
+        }))
+        .await;
+        let what = match &pulse {
+            Pulse::Alive => return Ok(()),
+            Pulse::Closed => "the server closed an idle session",
+            Pulse::Unsolicited => "the server spoke on an idle session",
+            Pulse::Broken(_) => "an idle session's socket broke",
+        };
+        let error = match &pulse {
+            Pulse::Broken(error) => Some(error as &dyn std::error::Error),
+            _ => None,
+        };
+        debug!(pool = %self.manager.label, spid = self.info.spid, error, "{what}");
+        Err(Retired::Dead)
+    }
+
+    /// Runs a batch without the driver. Dropped half-way, it leaves the session
+    /// in doubt.
+    async fn ask(&self, text: &str) -> std::io::Result<()> {
+        let mut payload = all_headers(0);
+        payload.put_utf16(text);
+        let mut message = Vec::new();
+        write_message(
+            PacketType::SQL_BATCH,
+            PacketStatus::NORMAL,
+            &payload,
+            self.info.packet_size,
+            &mut message,
+        );
+        let mut link = self.link.clone();
+        link.write_all(&message).await?;
+        link.flush().await?;
+        let mut answer = [0; 512];
+        while !link.with_wire(|wire| wire.is_idle()) {
+            if link.read(&mut answer).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        match self.link.with_wire(|wire| wire.response_error().cloned()) {
+            Some(error) => Err(std::io::Error::other(error.message)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for PooledSession {
+    fn drop(&mut self) {
+        // bb8 closes what was idle too long, or is too old, without a word.
+        let idle_for = self.idle();
+        let policy = &self.manager.policy;
+        let silent = if policy.idle_timeout.is_some_and(|limit| idle_for >= limit) {
+            Retired::Idle
+        } else {
+            self.is_due().unwrap_or(Retired::PoolClosed)
+        };
+        self.manager.stats.on_closed(self.retired.unwrap_or(silent));
+    }
+}
