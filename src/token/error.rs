@@ -177,7 +177,7 @@ pub enum FetchError {
         elapsed: Duration,
         /// What the last try failed with.
         #[source]
-        last: Box<FetchError>,
+        last: Arc<FetchError>,
     },
     /// The endpoint has no such identity.
     #[error("{identity}; the endpoint says: {reply}")]

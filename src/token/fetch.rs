@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use super::retry::TROUBLE;
 use super::slot::Shared;
 use super::{AccessToken, TokenError};
 
@@ -28,9 +29,11 @@ pub(super) async fn fetch(slot: &Shared, reason: Reason) -> Result<AccessToken, 
     );
     async {
         let start = Instant::now();
+        slot.clear_trouble();
+        let asked = TROUBLE.scope(slot.trouble.clone(), slot.source.token(&slot.resource));
         // The source is not used any further within this call, and what a
         // source shares between calls it has to guard itself.
-        let call = AssertUnwindSafe(slot.source.token(&slot.resource)).catch_unwind();
+        let call = AssertUnwindSafe(asked).catch_unwind();
         let outcome = call.await.unwrap_or_else(|_| {
             Err(TokenError::Panicked {
                 origin: slot.key.clone(),

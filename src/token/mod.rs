@@ -31,6 +31,7 @@ mod error;
 mod expiry;
 mod fetch;
 mod fixed;
+mod flight;
 mod http;
 mod imds;
 mod managed_identity;

@@ -1,5 +1,6 @@
 //! When to ask an identity endpoint again.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -38,6 +39,15 @@ impl RetryPolicy {
         gone_budget: Duration::ZERO,
     };
 }
+
+tokio::task_local! {
+    /// Where [`send`] leaves what a try failed with, for those who cannot wait
+    /// for the last one.
+    pub(super) static TROUBLE: Trouble;
+}
+
+/// The latest failure of a fetch that still goes on.
+pub(super) type Trouble = Arc<Mutex<Option<Arc<FetchError>>>>;
 
 /// Sends until a reply has status 200, the policy ends, or a failure is final.
 ///
@@ -79,11 +89,15 @@ pub(super) async fn send(
                 _ => FetchError::GaveUp {
                     tries,
                     elapsed: start.elapsed(),
-                    last: Box::new(error),
+                    last: Arc::new(error),
                 },
             });
         };
         tracing::debug!(tries, ?wait, error = %error, "the identity endpoint gave no token; asking again");
+        // Nobody listens when the source is used without a cache.
+        let _ = TROUBLE.try_with(|trouble| {
+            *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));
+        });
         sleep(wait).await;
     }
 }
@@ -156,7 +170,7 @@ mod tests {
             &http,
             policy,
             || Ok(HttpRequest::get(url.clone())),
-            |reply| super::super::reply::not_a_token_endpoint(reply),
+            super::super::reply::not_a_token_endpoint,
         )
         .await;
         let times = http

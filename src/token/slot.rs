@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::access_token::Inner;
 use super::fetch::{Reason, fetch};
+use super::flight::{Failure, Flight, Landing, State};
 use super::refresh;
+use super::retry::Trouble;
 use super::schedule::{MIN_REMAINING, RETRY_FLOOR};
 use super::{AccessToken, Resource, SourceKey, TokenError, TokenSource};
 
@@ -49,6 +50,7 @@ impl TokenSlot {
             current: ArcSwapOption::const_empty(),
             used: AtomicBool::new(false),
             used_again: Notify::new(),
+            trouble: Trouble::default(),
             state: Mutex::default(),
         }))))
     }
@@ -83,6 +85,16 @@ impl TokenSlot {
     /// slot has moved on to another token already, that one stays.
     pub fn refused(&self, token: &AccessToken) -> bool {
         self.shared().refused(token)
+    }
+
+    /// What the fetch under way last failed with, or the last fetch if it failed.
+    ///
+    /// A caller whose deadline passes before [`get`](Self::get) returns tells
+    /// its user this, instead of just having waited. `None` if nothing is known
+    /// to have gone wrong.
+    #[must_use]
+    pub fn trouble(&self) -> Option<TokenError> {
+        self.shared().trouble()
     }
 
     /// Which source and identity the slot is for.
@@ -146,6 +158,8 @@ pub(super) struct Shared {
     used: AtomicBool,
     /// Wakes a refresher that found the token unused.
     used_again: Notify,
+    /// What the latest try of a fetch failed with.
+    pub(super) trouble: Trouble,
     /// Never held across an await, nor by a hit.
     state: Mutex<State>,
 }
@@ -224,6 +238,7 @@ impl Shared {
     fn land(self: &Arc<Self>, fetched: &Result<AccessToken, TokenError>, reason: Reason) {
         let mut state = self.lock();
         state.flight = None;
+        self.clear_trouble();
         match fetched {
             Ok(token) => {
                 state.failure = None;
@@ -239,6 +254,30 @@ impl Shared {
             }
             Err(error) => state.failure = Some(Failure::new(error)),
         }
+    }
+
+    fn trouble(&self) -> Option<TokenError> {
+        let reason = self
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(reason) = reason {
+            let (origin, resource) = (self.key.clone(), self.resource.clone());
+            return Some(TokenError::Fetch {
+                origin,
+                resource,
+                reason,
+            });
+        }
+        self.lock()
+            .failure
+            .as_ref()
+            .map(|failure| failure.error.clone())
+    }
+
+    pub(super) fn clear_trouble(&self) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// A token in its last minute is better than none.
@@ -304,70 +343,10 @@ impl Shared {
     }
 }
 
-#[derive(Default)]
-struct State {
-    flight: Option<Flight>,
-    refresher: Option<AbortHandle>,
-    failure: Option<Failure>,
-    refused_at: Option<Instant>,
-}
-
-impl State {
-    fn in_flight(&self) -> bool {
-        self.live_flight().is_some()
-    }
-
-    /// The fetch under way; one whose runtime was shut down does not count.
-    fn live_flight(&self) -> Option<Landing> {
-        let landing = &self.flight.as_ref()?.landing;
-        landing.has_changed().is_ok().then(|| landing.clone())
-    }
-
-    fn recent_failure(&self) -> Option<TokenError> {
-        let failure = self.failure.as_ref()?;
-        (Instant::now() < failure.until).then(|| failure.error.clone())
-    }
-}
-
-/// A fetch under way.
-struct Flight {
-    landing: Landing,
-    task: AbortHandle,
-}
-
-/// Where a fetch tells its outcome.
-type Landing = watch::Receiver<Option<Result<AccessToken, TokenError>>>;
-
 enum Boarded {
     Answer(Result<AccessToken, TokenError>),
     Flight(Landing),
 }
-
-/// An error that is given out again for a moment instead of asking anew.
-struct Failure {
-    error: TokenError,
-    until: Instant,
-}
-
-impl Failure {
-    fn new(error: &TokenError) -> Self {
-        let hold = if error.is_transient() {
-            HOLD_TRANSIENT
-        } else {
-            HOLD_HARD
-        };
-        Self {
-            error: error.clone(),
-            until: Instant::now() + hold,
-        }
-    }
-}
-
-/// How long a transient error is given out again.
-const HOLD_TRANSIENT: Duration = Duration::from_secs(1);
-
-/// How long any other error is given out again.
-const HOLD_HARD: Duration = Duration::from_secs(5);
 
 /// How many runtimes may be shut down under one caller.
 const MAX_ABANDONED: u32 = 3;

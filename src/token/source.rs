@@ -48,8 +48,12 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
 /// Names a source with its identity, and tells sources apart in a cache.
 ///
 /// It holds no secret and prints as people would say it: `IMDS (client id 1234)`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SourceKey {
+/// Clones are cheap.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SourceKey(Arc<Parts>);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+struct Parts {
     source: Cow<'static, str>,
     identity: String,
     tenant: String,
@@ -61,73 +65,77 @@ impl SourceKey {
     /// A key for a kind of source, which has only one identity so far.
     #[must_use]
     pub fn new(source: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            source: source.into(),
-            identity: String::new(),
-            tenant: String::new(),
-            authority: String::new(),
-            credential: String::new(),
-        }
+        let source = source.into();
+        Self(Arc::new(Parts {
+            source,
+            ..Parts::default()
+        }))
     }
 
     /// The identity that the token is for. Defaults to none named.
     #[must_use]
     pub fn with_identity(mut self, identity: impl fmt::Display) -> Self {
-        self.identity = identity.to_string();
+        Arc::make_mut(&mut self.0).identity = identity.to_string();
         self
     }
 
     /// The tenant. Defaults to the identity's own.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<String>) -> Self {
-        self.tenant = tenant.into();
+        Arc::make_mut(&mut self.0).tenant = tenant.into();
         self
     }
 
     /// The address of the endpoint or authority. Defaults to the source's only one.
     #[must_use]
     pub fn with_authority(mut self, authority: impl Into<String>) -> Self {
-        self.authority = authority.into();
+        Arc::make_mut(&mut self.0).authority = authority.into();
         self
     }
 
     /// A mark that tells credentials apart without being one, such as a digest.
     #[must_use]
     pub fn with_credential(mut self, mark: impl Into<String>) -> Self {
-        self.credential = mark.into();
+        Arc::make_mut(&mut self.0).credential = mark.into();
         self
     }
 
     /// The kind of source.
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
     /// The identity, or an empty text if none was named.
     #[must_use]
     pub fn identity(&self) -> &str {
-        &self.identity
+        &self.0.identity
     }
 
     /// The tenant, or an empty text.
     #[must_use]
     pub fn tenant(&self) -> &str {
-        &self.tenant
+        &self.0.tenant
     }
 
     /// The authority, or an empty text.
     #[must_use]
     pub fn authority(&self) -> &str {
-        &self.authority
+        &self.0.authority
+    }
+}
+
+impl fmt::Debug for SourceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
 impl fmt::Display for SourceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.source)?;
-        if !self.identity.is_empty() {
-            write!(f, " ({})", self.identity)?;
+        f.write_str(self.source())?;
+        if !self.identity().is_empty() {
+            write!(f, " ({})", self.identity())?;
         }
         Ok(())
     }

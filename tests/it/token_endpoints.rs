@@ -263,3 +263,28 @@ async fn the_default_chain_finds_a_virtual_machine() {
     let source = source_for(&auth, &Cloud::Public, &vm(&server.uri())).unwrap();
     source.token(&Resource::from(Cloud::Public)).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_caller_that_cannot_wait_learns_what_is_wrong() {
+    let server = MockServer::start().await;
+    let busy = ResponseTemplate::new(503).set_body_json(json!({"error": "busy"}));
+    Mock::given(any()).respond_with(busy).mount(&server).await;
+    let source = ManagedIdentity::new(Identity::SystemAssigned, &vm(&server.uri())).unwrap();
+    let slot = TokenCache::new().slot(Arc::new(source), Cloud::Public);
+    assert!(slot.trouble().is_none());
+    // The second request shows that the first one's failure has been noted.
+    let second_try = async {
+        while server.received_requests().await.unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        answer = slot.get() => panic!("{answer:?}"),
+        () = second_try => {}
+    }
+    let trouble = slot.trouble().unwrap();
+    assert!(
+        matches!(trouble.reason(), Some(FetchError::Unavailable { .. })),
+        "{trouble:?}"
+    );
+}
