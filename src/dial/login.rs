@@ -376,4 +376,3 @@ fn shown(message: &ServerMessage, others: &[ServerMessage]) -> String {
     }
     text
 }
-

@@ -357,4 +357,3 @@ fn strict_hint(strict: bool) -> &'static str {
         ""
     }
 }
-

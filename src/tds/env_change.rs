@@ -1,6 +1,9 @@
 //! ENVCHANGE: the server tells that a setting of the session has changed
 //! (MS-TDS 2.2.7.9).
 
+#[cfg(test)]
+mod tests;
+
 use super::{DecodeError, EncodeError, Put, Reader};
 
 /// One change.

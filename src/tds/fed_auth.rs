@@ -1,6 +1,9 @@
 //! Login with a token: the FEDAUTH feature of LOGIN7 (MS-TDS 2.2.6.4), the
 //! server's FEDAUTHINFO (2.2.7.12) and the client's answer to it (2.2.6.3).
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use zeroize::Zeroize;

@@ -38,6 +38,8 @@ mod prelogin;
 mod reader;
 mod response_walker;
 mod server_error;
+#[cfg(test)]
+mod tests;
 mod token;
 mod type_info;
 mod value;

@@ -1,5 +1,8 @@
 //! Packets, and the messages that they carry (MS-TDS 2.2.3).
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use super::{DecodeError, Put};

@@ -1,5 +1,8 @@
 //! PRELOGIN: the first message of either side (MS-TDS 2.2.6.5).
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use super::{DecodeError, EncodeError, Put, Reader};

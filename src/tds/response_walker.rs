@@ -1,6 +1,8 @@
 //! Walks over a response without reading its rows.
 
 mod rows;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use super::{DecodeError, Done, EnvChange, Framing, ServerMessage};
@@ -151,18 +153,16 @@ impl ResponseWalker {
     /// # Errors
     /// [`DecodeError::Truncated`] if a token is half read.
     pub fn finish(&mut self) -> Result<(), DecodeError> {
-        let whole = self.is_at_token_border();
-        let need = self.need.max(1);
-        let have = self.pending.len();
+        let cut = self.missing();
         self.reset();
-        if whole {
-            return Ok(());
+        match cut {
+            None => Ok(()),
+            Some((need, have)) => Err(DecodeError::Truncated {
+                what: "the response",
+                need,
+                have,
+            }),
         }
-        Err(DecodeError::Truncated {
-            what: "the response",
-            need,
-            have,
-        })
     }
 
     /// Forgets everything, to stand before a response again.
@@ -172,6 +172,20 @@ impl ResponseWalker {
         self.columns.clear();
         self.pending.clear();
         self.need = 0;
+    }
+
+    /// What the field that comes next needs and has, if a token is half read.
+    fn missing(&self) -> Option<(usize, usize)> {
+        if self.is_at_token_border() {
+            return None;
+        }
+        if self.skip > 0 {
+            return Some((usize::try_from(self.skip).unwrap_or(usize::MAX), 0));
+        }
+        match self.pending.len() {
+            0 => Some((1, 0)),
+            have => Some((self.need, have)),
+        }
     }
 
     /// The bytes after what was to be skipped.
