@@ -98,6 +98,13 @@ impl Answer {
         Ok(answer)
     }
 
+    /// Takes over what an earlier answer of the same login has acknowledged:
+    /// some servers do so along with FEDAUTHINFO.
+    pub(super) fn after(mut self, earlier: Self) -> Self {
+        self.features.extend(earlier.features);
+        self
+    }
+
     /// Whether this lets us in, or sends us on.
     pub(super) fn judge(
         mut self,

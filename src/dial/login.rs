@@ -192,7 +192,9 @@ pub(super) async fn log_in(
     let mut stream = line.send_login(&packets).await?;
     let mut answer = Answer::read(&wire::receive(&mut stream, Bounds::LOGIN).await?)?;
     if let Some(info) = answer.fed_auth_info.take() {
-        answer = send_token(&mut stream, login.bearer, &info).await?;
+        answer = send_token(&mut stream, login.bearer, &info)
+            .await?
+            .after(answer);
     }
     let verdict = answer.judge(&request.features, login.bearer.is_some())?;
     Ok((stream, verdict))

@@ -1,5 +1,6 @@
 //! The login, against servers that behave and servers that do not.
 
+mod judges;
 mod login;
 
 use std::sync::Arc;

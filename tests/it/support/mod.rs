@@ -2,3 +2,4 @@
 
 pub(crate) mod certificates;
 pub(crate) mod fake_server;
+pub(crate) mod judges;
