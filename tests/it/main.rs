@@ -1,5 +1,7 @@
 //! The integration tests, one module per concern.
 
+#[cfg(feature = "cli")]
+mod cli_token;
 mod conn_string;
 mod dial;
 mod layers;
