@@ -33,6 +33,7 @@ mod feature_ext;
 mod fed_auth;
 mod login7;
 mod login_response;
+mod message;
 mod packet;
 mod prelogin;
 mod reader;
@@ -41,6 +42,7 @@ mod server_error;
 #[cfg(test)]
 mod tests;
 mod token;
+mod type_id;
 mod type_info;
 mod value;
 mod version;
@@ -55,9 +57,10 @@ pub use feature_ext::{Feature, FeatureId};
 pub use fed_auth::{FedAuth, FedAuthInfo, FedAuthToken, OpaqueBytes};
 pub use login_response::LoginAck;
 pub use login7::{Login7, option_flags1, option_flags2, option_flags3, type_flags};
+pub use message::{Message, MessageReader, write_message};
 pub use packet::{
-    DEFAULT_PACKET_SIZE, HEADER_LEN, MAX_PACKET_SIZE, MIN_PACKET_SIZE, Message, MessageReader,
-    PacketHeader, PacketStatus, PacketType, write_message,
+    DEFAULT_PACKET_SIZE, HEADER_LEN, MAX_PACKET_SIZE, MIN_PACKET_SIZE, PacketHeader, PacketStatus,
+    PacketType,
 };
 pub use prelogin::{Encryption, Prelogin, Version};
 pub use reader::Reader;
@@ -67,7 +70,8 @@ pub use server_error::{
     LOGIN_FAILED, LoginRetry, ServerMessage, is_auth, is_firewall, is_transient, known,
 };
 pub use token::{Token, read_token, read_tokens, token_id};
-pub use type_info::{Collation, Place, TypeId, TypeInfo, Udt, XmlSchema};
+pub use type_id::TypeId;
+pub use type_info::{Collation, Place, TypeInfo, Udt, XmlSchema};
 pub use value::{Framing, PLP_NULL, PLP_UNKNOWN};
 pub use version::TdsVersion;
 pub use writer::Put;

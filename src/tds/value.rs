@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use super::type_info::fixed_len;
 use super::{DecodeError, EncodeError, Place, Put, Reader, TypeInfo};
 
 /// What stands before a value and tells where it ends.
@@ -39,7 +38,7 @@ impl TypeInfo {
     #[must_use]
     pub fn framing(&self, place: Place) -> Framing {
         match self {
-            Self::Fixed(id) => Framing::Fixed(fixed_len(*id).unwrap_or_default()),
+            Self::Fixed(id) => Framing::Fixed(id.fixed_len().unwrap_or_default()),
             Self::ByteLen { .. } | Self::Decimal { .. } | Self::Date | Self::Time { .. } => {
                 Framing::ByteLen
             }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tds::DEFAULT_PACKET_SIZE;
 
 fn reader() -> MessageReader {
     MessageReader::new(DEFAULT_PACKET_SIZE, 10_000)
