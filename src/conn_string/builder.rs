@@ -202,23 +202,22 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The keyword for a message. After a secret that is neither quoted nor
-    /// braced it may be the secret's other half (`PWD=a;b;UID=c`), so only what
-    /// looks like a keyword is repeated then.
+    /// The keyword for a message, if it looks like one: what a broken text
+    /// makes a keyword may be half of a URL with its password. After a secret
+    /// that is neither quoted nor braced it may be the secret's other half
+    /// (`PWD=a;b;UID=c`), so text before a `;` is left out then.
     fn echo(&self, key: &str) -> Option<String> {
-        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '-');
-        let shown = if self.after_secret && !key.chars().all(word) {
-            let (_, last) = key.rsplit_once(';')?;
-            self.lookup(last)?;
-            format!("…;{last}")
-        } else {
-            key.to_owned()
+        let word =
+            |c: char| c.is_alphanumeric() || matches!(c, ' ' | '\t' | '_' | '-' | '.' | '=' | ';');
+        let shown = match key.rsplit_once(';') {
+            Some((_, last)) if self.after_secret => {
+                self.lookup(last)?;
+                format!("…;{last}")
+            }
+            _ if key.chars().all(word) => key.to_owned(),
+            _ => return None,
         };
-        let mut out: String = shown
-            .chars()
-            .take(ECHO)
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect();
+        let mut out: String = shown.chars().take(ECHO).collect();
         if shown.chars().nth(ECHO).is_some() {
             out.push('…');
         }

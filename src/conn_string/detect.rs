@@ -5,48 +5,50 @@ use super::error::ParseError;
 use super::lookup;
 use super::odbc::{self, Item};
 use super::raw::Code;
-use super::settle;
-use super::{ConnectionString, Dialect, jdbc, url};
+use super::{Dialect, jdbc, url};
 
-/// Tells the dialect and reads the text.
+/// Tells the dialect.
 ///
 /// A prefix decides; else `Driver`, `DSN` and `FileDSN` mean ODBC; else
 /// keywords that only one of ADO.NET and ODBC knows. When there are only
 /// shared keywords, the text is ADO.NET provided that ODBC would read the same
-/// out of it; if not, it is ambiguous.
-pub(super) fn parse(text: &str) -> Result<ConnectionString, ParseError> {
+/// pairs out of it; if not, it is ambiguous.
+pub(super) fn dialect(text: &str) -> Result<Dialect, ParseError> {
     if let Some(dialect) = by_prefix(text) {
-        return settle::parse_as(text, dialect);
+        return Ok(dialect);
     }
-    let evidence = Evidence::gather(text);
-    match evidence {
+    match Evidence::gather(text) {
         Evidence {
             odbc_driver: true, ..
-        } => settle::parse_as(text, Dialect::Odbc),
+        } => Ok(Dialect::Odbc),
         Evidence {
             ado: None,
             odbc: Some(_),
             ..
-        } => settle::parse_as(text, Dialect::Odbc),
+        } => Ok(Dialect::Odbc),
         Evidence {
             ado: Some(_),
             odbc: None,
             ..
-        } => settle::parse_as(text, Dialect::AdoNet),
+        } => Ok(Dialect::AdoNet),
         Evidence {
             ado: Some(one),
             odbc: Some(other),
             ..
-        } => Err(ambiguous(
-            text,
-            one.max(other),
-            "it has keywords that only the one or the other knows",
-        )),
+        } => {
+            let problem = "it has keywords that only the one or the other knows";
+            Err(ambiguous(text, one.max(other), problem))
+        }
+        // If both see the same pairs, there is one reading: ODBC refuses
+        // `true`, and takes no word that ADO.NET would read differently.
         Evidence {
             ado: None,
             odbc: None,
             ..
-        } => shared(text),
+        } => match difference(text) {
+            Some((at, problem)) => Err(ambiguous(text, at, problem)),
+            None => Ok(Dialect::AdoNet),
+        },
     }
 }
 
@@ -90,31 +92,33 @@ struct Evidence {
 }
 
 impl Evidence {
+    /// A keyword counts where both grammars see one: what only the one takes
+    /// for a keyword stands in a quoted or braced value of the other.
     fn gather(text: &str) -> Self {
         let mut evidence = Self::default();
-        let mut ado_drivers = Vec::new();
+        let mut ado_keys = Vec::new();
         let mut ado_broken = false;
         for pair in ado::Pairs::new(text) {
-            let Ok(pair) = pair else {
-                ado_broken = true;
-                break;
-            };
-            if is_driver(&pair.key) {
-                ado_drivers.push(pair.at);
-            }
-            if knows(Dialect::AdoNet, &pair.key) && !knows(Dialect::Odbc, &pair.key) {
-                evidence.ado.get_or_insert(pair.at);
+            match pair {
+                Ok(pair) => ado_keys.push((pair.at, pair.key)),
+                Err(_) => ado_broken = true,
             }
         }
         for item in odbc::Items::new(text) {
             let (Item::Pair(pair) | Item::OpenBrace(pair) | Item::Junk(pair, _)) = item else {
                 continue;
             };
-            if is_driver(&pair.key) {
-                evidence.odbc_driver |=
-                    ado_drivers.contains(&pair.at) || ado_broken && evidence.ado.is_none();
+            let seen = ado_keys.iter().find(|(at, _)| *at == pair.at);
+            if let Some((at, key)) = seen
+                && knows(Dialect::AdoNet, key)
+                && !knows(Dialect::Odbc, key)
+            {
+                evidence.ado.get_or_insert(*at);
             }
-            if knows(Dialect::Odbc, &pair.key) && !knows(Dialect::AdoNet, &pair.key) {
+            let counts = seen.is_some() || ado_broken;
+            evidence.odbc_driver |=
+                is_driver(&pair.key) && (seen.is_some() || ado_broken && evidence.ado.is_none());
+            if counts && knows(Dialect::Odbc, &pair.key) && !knows(Dialect::AdoNet, &pair.key) {
                 evidence.odbc.get_or_insert(pair.at);
             }
         }
@@ -135,16 +139,6 @@ fn knows(dialect: Dialect, key: &str) -> bool {
 fn ambiguous(text: &str, at: usize, problem: &'static str) -> ParseError {
     let column = text.get(..at).map_or(0, |head| head.chars().count());
     ParseError::Ambiguous { column, problem }
-}
-
-/// Reads a text of shared keywords.
-fn shared(text: &str) -> Result<ConnectionString, ParseError> {
-    if let Some((at, problem)) = difference(text) {
-        return Err(ambiguous(text, at, problem));
-    }
-    // Both see the same pairs. ODBC refuses `true` and takes no other word
-    // than ADO.NET, so what is left has one reading.
-    settle::parse_as(text, Dialect::AdoNet)
 }
 
 /// The first place where the two grammars see different pairs.

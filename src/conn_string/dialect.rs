@@ -45,6 +45,13 @@ impl Dialect {
         }
     }
 
+    /// The dialect that a text looks like; `None` if it may be ADO.NET as well
+    /// as ODBC.
+    #[must_use]
+    pub fn detect(text: &str) -> Option<Self> {
+        super::detect::dialect(text).ok()
+    }
+
     pub(super) fn index(self) -> usize {
         match self {
             Self::AdoNet => 0,

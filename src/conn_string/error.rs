@@ -70,7 +70,7 @@ pub enum ParseError {
         needed_by: Cow<'static, str>,
     },
     /// Strict parsing refuses what is otherwise only a warning.
-    #[error("{warning} (refused by strict parsing)")]
+    #[error("{warning}; strict parsing refuses that")]
     Strict {
         /// The warning.
         warning: Warning,
@@ -159,11 +159,12 @@ pub struct Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "column {}: {}", self.column, self.kind.text())?;
+        let (before, after) = self.kind.text();
+        write!(f, "column {}: {before}", self.column)?;
         if let Some(keyword) = &self.keyword {
             write!(f, " '{keyword}'")?;
         }
-        write!(f, "{}", HintText(self.hint.as_deref()))
+        write!(f, "{after}{}", HintText(self.hint.as_deref()))
     }
 }
 
@@ -199,14 +200,15 @@ impl WarningKind {
         }
     }
 
-    fn text(self) -> &'static str {
+    /// What stands before and after the keyword in a sentence.
+    fn text(self) -> (&'static str, &'static str) {
         match self {
-            Self::DuplicateKeyword => "keyword given more than once",
-            Self::IgnoredValue => "value without effect for keyword",
-            Self::LostText => "the driver stops reading here, the rest is lost",
-            Self::TrailingText => "text at the end that means nothing",
-            Self::UnknownKeyword => "unknown keyword is dropped",
-            Self::UnterminatedValue => "brace never closed, the value takes all that follows",
+            Self::DuplicateKeyword => ("keyword", " is given more than once"),
+            Self::IgnoredValue => ("the value of", " has no effect"),
+            Self::LostText => ("the driver stops reading here and loses the rest", ""),
+            Self::TrailingText => ("text at the end means nothing", ""),
+            Self::UnknownKeyword => ("unknown keyword", " is dropped"),
+            Self::UnterminatedValue => ("a brace is never closed and takes all that follows", ""),
         }
     }
 

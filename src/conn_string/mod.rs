@@ -21,8 +21,10 @@
 //!
 //! Passwords and other secrets are [`Secret`]s from the start, and no error or
 //! warning repeats a value. Keywords are repeated as written, cut to 64
-//! characters; after a secret that is neither quoted nor braced, where the
-//! "keyword" may be the secret's other half, only if they look like one.
+//! characters, provided that they look like keywords (letters, digits,
+//! blanks and `_-.=;`): what a broken text makes a keyword may be the other half
+//! of a password. After a secret that is neither quoted nor braced nothing
+//! before a `;` is repeated.
 
 mod ado;
 mod auth_method;
@@ -145,10 +147,8 @@ impl ParseOptions {
                 problem: "the string is longer than 1 MiB",
             });
         }
-        let mut string = match self.dialect {
-            Some(dialect) => settle::parse_as(text, dialect)?,
-            None => detect::parse(text)?,
-        };
+        let dialect = self.dialect.map_or_else(|| detect::dialect(text), Ok)?;
+        let mut string = settle::parse_as(text, dialect)?;
         if self.strict && !string.warnings.is_empty() {
             return Err(ParseError::Strict {
                 warning: string.warnings.swap_remove(0),

@@ -5,6 +5,8 @@ use serde_json::{Map, Value as Json};
 
 #[path = "conn_string/properties.rs"]
 mod properties;
+#[path = "conn_string/rules.rs"]
+mod rules;
 
 const CORPUS: &str = include_str!("../data/connection-strings.json");
 
