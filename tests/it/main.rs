@@ -5,6 +5,7 @@ mod cli_token;
 mod conn_string;
 mod dial;
 mod layers;
+mod pool;
 mod support;
 mod tds_captures;
 mod token_allocations;
