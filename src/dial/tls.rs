@@ -106,6 +106,13 @@ pub enum TlsError {
         #[source]
         source: rustls::Error,
     },
+    /// What the server sends is no TLS.
+    #[error("the server's side of the TLS handshake makes no sense")]
+    Malformed {
+        /// What is wrong with it.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// The server went away.
     #[error("the server closed the connection during the TLS handshake{}", strict_hint(*.strict))]
     Closed {
@@ -188,9 +195,11 @@ impl Tls {
             .map_err(|error| self.explain(error, host, mode))?;
         if mode != Mode::Strict {
             let (tunnel, _) = stream.get_mut();
-            tunnel.unwrap_records().map_err(|source| TlsError::Io {
-                source: Arc::new(source),
-            })?;
+            tunnel
+                .unwrap_records()
+                .map_err(|source| TlsError::Malformed {
+                    source: Arc::new(source),
+                })?;
         }
         Ok(stream)
     }
@@ -204,6 +213,9 @@ impl Tls {
         else {
             return match error.kind() {
                 io::ErrorKind::UnexpectedEof => TlsError::Closed { strict },
+                io::ErrorKind::InvalidData => TlsError::Malformed {
+                    source: Arc::new(error),
+                },
                 _ => TlsError::Io {
                     source: Arc::new(error),
                 },

@@ -1,7 +1,11 @@
 //! The login, against servers that behave and servers that do not.
 
+mod cancel;
+mod faults;
 mod judges;
 mod login;
+mod refusals;
+mod trust;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 /// A CA and a certificate that it signed.
 pub(crate) struct Certificates {
     pub(crate) ca: CertificateDer<'static>,
+    pub(crate) ca_pem: String,
     pub(crate) leaf: CertificateDer<'static>,
     pub(crate) leaf_pem: String,
     pub(crate) key_pem: String,
@@ -39,6 +40,7 @@ impl Certificates {
         let leaf = params.signed_by(&key, &issuer).unwrap();
         Self {
             ca: ca.der().clone(),
+            ca_pem: ca.pem(),
             leaf: leaf.der().clone(),
             leaf_pem: leaf.pem(),
             key_pem: key.serialize_pem(),

@@ -71,6 +71,11 @@ impl Conn {
         }
     }
 
+    /// The port that the connection came in on.
+    pub(crate) fn port(&self) -> u16 {
+        self.socket.local_addr().unwrap().port()
+    }
+
     /// The next message; an error at the end of the stream.
     pub(crate) async fn message(&mut self) -> io::Result<Message> {
         loop {
@@ -193,9 +198,28 @@ impl Conn {
         Ok(protocol)
     }
 
-    /// Forgets TLS without a word, as after a login that alone was encrypted.
-    pub(crate) fn drop_tls(&mut self) {
+    /// Reads a LOGIN7 whose first packet is encrypted and whose others are not,
+    /// and goes on without TLS.
+    pub(crate) async fn login_in_two_parts(&mut self) -> io::Result<Login7> {
+        while self.reader.buffered() == 0 && !self.reader.is_mid_message() {
+            let bytes = self.first_record().await?;
+            self.reader.push(&bytes);
+        }
         self.tls = None;
+        self.login().await
+    }
+
+    /// Reads one TLS record and not a byte more, since what follows is none.
+    async fn first_record(&mut self) -> io::Result<Vec<u8>> {
+        let mut record = vec![0; 5];
+        self.socket.read_exact(&mut record).await?;
+        record.resize(
+            5 + usize::from(u16::from_be_bytes([record[3], record[4]])),
+            0,
+        );
+        self.socket.read_exact(&mut record[5..]).await?;
+        self.seen.extend_from_slice(&record);
+        feed(self.tls.as_mut().unwrap(), &record)
     }
 
     /// Waits for the client to close; returns what it sent until then.
