@@ -55,3 +55,31 @@ fn sized<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
     })?;
     reader.take(content)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_headers_have_22_bytes() {
+        let expected = [
+            0x16, 0, 0, 0, 0x12, 0, 0, 0, 2, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0,
+        ];
+        assert_eq!(all_headers(9), expected);
+    }
+
+    #[test]
+    fn other_headers_are_skipped_and_lengths_checked() {
+        let mut headers = vec![0x1E, 0, 0, 0];
+        headers.extend_from_slice(&[8, 0, 0, 0, 3, 0, 0xAA, 0xBB]);
+        headers.extend_from_slice(&all_headers(9)[4..]);
+        headers.extend_from_slice(b"rest");
+        assert_eq!(parse_all_headers(&headers), Ok((9, &b"rest"[..])));
+
+        let invalid =
+            |bytes: &[u8]| matches!(parse_all_headers(bytes), Err(DecodeError::Invalid { .. }));
+        assert!(invalid(&[3, 0, 0, 0]), "a length below itself");
+        assert!(invalid(&[4, 0, 0, 0]), "no descriptor");
+        assert!(parse_all_headers(&[0xFF; 8]).is_err(), "beyond the message");
+    }
+}

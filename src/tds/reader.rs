@@ -225,3 +225,29 @@ pub(crate) fn decode_utf16_lossy(bytes: &[u8]) -> String {
         .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_cut_is_not_begun() {
+        let mut reader = Reader::named("a test", &[1, 2, 3]);
+        let cut = DecodeError::Truncated {
+            what: "a test",
+            need: 4,
+            have: 3,
+        };
+        assert_eq!(reader.u32_le(), Err(cut));
+        assert_eq!((reader.position(), reader.remaining()), (0, 3));
+        assert_eq!(reader.u16_be(), Ok(0x0102));
+        assert_eq!((reader.rest(), reader.peek()), (&[3][..], Some(3)));
+        assert!(reader.take(usize::MAX).is_err() && reader.utf16(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_replaced() {
+        let mut reader = Reader::new(&[3, 0, b'a', 0, 0x00, 0xD8, b'b', 0]);
+        assert_eq!(reader.us_varchar().unwrap(), "a\u{FFFD}b");
+    }
+}

@@ -176,12 +176,12 @@ pub const KNOWN_ERRORS: &[KnownError] = &[
         "the database's id changed under the server's cache",
         WAIT,
     ),
-    transient(926, "the database is in transition or suspect", WAIT),
     permanent(
         916,
         "the principal may not use the database",
         "create a user for it in that database: CREATE USER [name] FROM EXTERNAL PROVIDER",
     ),
+    transient(926, "the database is in transition or suspect", WAIT),
     permanent(
         3989,
         "the request names a transaction that is not this session's",
@@ -332,4 +332,75 @@ fn cut(text: &str) -> String {
         units <= MAX_TEXT
     };
     text.chars().take_while(fits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_says_something() {
+        let numbers: Vec<i32> = KNOWN_ERRORS.iter().map(|known| known.number).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        for known in KNOWN_ERRORS {
+            assert!(!known.meaning.is_empty() && !known.advice.is_empty());
+            assert!(!known.meaning.ends_with('.') && !known.advice.ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn predicates_follow_the_table() {
+        for number in [4060, 40197, 40501, 40613, 49918, 10928, 42109] {
+            assert!(is_transient(number), "{number}");
+        }
+        for number in [LOGIN_FAILED, 40532, 40615, 8134, 0, -1] {
+            assert!(!is_transient(number), "{number}");
+        }
+        assert_eq!(known(40501).unwrap().login_retry, LoginRetry::BackOff);
+        assert!(is_auth(LOGIN_FAILED) && !is_auth(40613));
+        assert!(is_firewall(40615) && known(47073).is_some());
+    }
+
+    #[test]
+    fn a_line_has_the_width_of_its_version() {
+        let message = ServerMessage {
+            line: 70_000,
+            ..ServerMessage::new(8134, 1, 16, "Divide by zero error encountered.")
+        };
+        let mut lengths = Vec::new();
+        for (version, line) in [(TdsVersion::V7_1, 65_535), (TdsVersion::V7_2, 70_000)] {
+            let mut out = Vec::new();
+            message.encode(version, &mut out).unwrap();
+            lengths.push(out.len());
+            let body = Reader::new(&out).us_varbyte().unwrap();
+            assert_eq!(
+                ServerMessage::decode(version, true, body).unwrap().line,
+                line
+            );
+        }
+        assert_eq!(lengths[1] - lengths[0], 2);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let message = ServerMessage::new(1, 1, 16, format!("x{}", "𝄞".repeat(20_000)));
+        let mut out = Vec::new();
+        message.encode(TdsVersion::V7_4, &mut out).unwrap();
+        let body = Reader::new(&out).us_varbyte().unwrap();
+        let read = ServerMessage::decode(TdsVersion::V7_4, true, body).unwrap();
+        assert!(message.message.starts_with(&read.message));
+        assert_eq!(read.message.encode_utf16().count(), MAX_TEXT - 1);
+    }
+
+    #[test]
+    fn the_classes_tell_errors_from_information() {
+        let class = |class| ServerMessage::new(1, 1, class, "");
+        assert!(!class(10).is_error() && class(11).is_error() && !class(19).is_fatal());
+        assert!(class(20).is_fatal());
+        let shown = ServerMessage::new(LOGIN_FAILED, 1, 14, "Login failed for user 'x'.\n");
+        assert_eq!(
+            shown.to_string(),
+            "Login failed for user 'x'. (18456, state 1)"
+        );
+    }
 }

@@ -1,6 +1,9 @@
 //! How values are framed: where one ends, and whether it is NULL
 //! (MS-TDS 2.2.5.2).
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use super::{DecodeError, EncodeError, Place, Put, Reader, TypeInfo};

@@ -108,3 +108,37 @@ impl fmt::Debug for TdsVersion {
         write!(f, "TdsVersion({self})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_ordered_by_age() {
+        let mut by_age = TdsVersion::KNOWN;
+        by_age.reverse();
+        assert!(by_age.is_sorted_by(|a, b| a < b));
+        assert!(TdsVersion::V8_0 > TdsVersion::V7_4);
+    }
+
+    #[test]
+    fn what_lies_between_is_rounded_down() {
+        let round = |version| TdsVersion(version).round_down();
+        assert_eq!(round(0x730A_0002), TdsVersion::V7_2);
+        assert_eq!(round(0x7500_0000), TdsVersion::V7_4);
+        assert_eq!(round(0x0000_0000), TdsVersion::V7_0);
+        for known in TdsVersion::KNOWN {
+            assert_eq!(known.round_down(), known);
+        }
+    }
+
+    #[test]
+    fn the_acknowledgement_has_numbers_of_its_own() {
+        assert_eq!(TdsVersion::V7_1.to_login_ack(), [7, 1, 0, 0]);
+        assert_eq!(TdsVersion::V7_4.to_login_ack(), [0x74, 0, 0, 4]);
+        assert_eq!(TdsVersion::V8_0.to_login_ack(), [8, 0, 0, 0]);
+        for known in TdsVersion::KNOWN {
+            assert_eq!(TdsVersion::from_login_ack(known.to_login_ack()), known);
+        }
+    }
+}

@@ -180,3 +180,45 @@ fn prefixed<const N: usize>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_leaves_nothing_behind() {
+        let mut out = vec![7];
+        let too_long = |len, max| {
+            Err(EncodeError::TooLong {
+                what: "it",
+                len,
+                max,
+            })
+        };
+        assert_eq!(
+            out.put_b_varchar("it", &"x".repeat(256)),
+            too_long(256, 255)
+        );
+        assert_eq!(
+            out.put_us_varbyte("it", &[0; 65_536]),
+            too_long(65_536, 65_535)
+        );
+        let prefixed = out.len_prefixed_u16("it", |out| {
+            out.put_slice(&[0; 65_536]);
+            Ok(())
+        });
+        assert_eq!(prefixed, too_long(65_536, 65_535));
+        assert_eq!(out, [7]);
+    }
+
+    #[test]
+    fn a_length_is_filled_in_when_it_is_known() {
+        let mut out = vec![7];
+        out.len_prefixed_u32("it", |out| {
+            out.put_u16_be(0x0102);
+            out.put_b_varchar("text", "ä")
+        })
+        .unwrap();
+        assert_eq!(out, [7, 5, 0, 0, 0, 1, 2, 1, 0xE4, 0]);
+    }
+}
