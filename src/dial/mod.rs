@@ -172,7 +172,19 @@ impl Dialer {
         let deadline = Instant::now() + limit;
         timeout_at(deadline, self.open(profile, &progress, Some(deadline)))
             .await
-            .unwrap_or_else(|_| Err(progress.timed_out(self.target.server.to_string(), limit)))
+            .unwrap_or_else(|_| {
+                self.note_trouble(&progress);
+                Err(progress.timed_out(self.target.server.to_string(), limit))
+            })
+    }
+
+    /// If the time went into a token, what its source struggles with is the cause.
+    fn note_trouble(&self, progress: &Progress) {
+        let trouble = self.token.as_ref().and_then(TokenSlot::trouble);
+        if let Some(source) = trouble.filter(|_| progress.is_at(Step::Token)) {
+            let server = self.target.server.to_string();
+            progress.failed(&DialError::Token { server, source });
+        }
     }
 
     /// Tries until a session is open or another try makes no sense.

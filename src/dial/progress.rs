@@ -110,6 +110,10 @@ impl Progress {
         self.state().addresses.extend_from_slice(addresses);
     }
 
+    pub(super) fn is_at(&self, step: Step) -> bool {
+        self.state().step == step
+    }
+
     /// Remembers why a try has failed.
     pub(super) fn failed(&self, error: &DialError) {
         self.state().earlier = Some(Arc::new(error.clone()));

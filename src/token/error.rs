@@ -16,7 +16,7 @@ use super::{Resource, SourceKey};
 #[non_exhaustive]
 pub enum TokenError {
     /// A source was asked and gave none.
-    #[error("cannot get a token for {resource} from {origin}")]
+    #[error("{origin} gave no token for {resource}")]
     Fetch {
         /// Which source.
         origin: SourceKey,

@@ -70,7 +70,8 @@ fn report(slot: &Shared, outcome: &Result<AccessToken, TokenError>, start: Insta
         }
         Err(error) => {
             let error: &(dyn std::error::Error + 'static) = error;
-            tracing::warn!(?elapsed, error, "could not get a token");
+            // Whoever waits is told; a refresh in the background warns by itself.
+            tracing::debug!(?elapsed, error, "could not get a token");
         }
     }
 }

@@ -35,9 +35,12 @@ pub(super) async fn keep_fresh(slot: Arc<Shared>, mut token: AccessToken) {
             Err(error) => {
                 failures += 1;
                 let wait = back_off(failures, token.remaining());
-                due = Instant::now() + wait.max(error.retry_after().unwrap_or_default());
+                let wait = wait.max(error.retry_after().unwrap_or_default());
+                due = Instant::now() + wait;
+                let error: &(dyn std::error::Error + 'static) = &error;
                 tracing::warn!(
-                    source = %slot.key, failures, retry_in = ?wait, remaining = ?token.remaining(),
+                    source = %slot.key, error, failures, retry_in = ?wait,
+                    remaining = ?token.remaining(),
                     "refreshing a token failed; the one in hand is served meanwhile"
                 );
             }

@@ -329,4 +329,30 @@ mod tests {
         assert_eq!(message.chars().count(), 300);
         assert!(!message.contains(['\n', '\u{1b}']));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_reply_makes_the_reader_panic(
+            status: u16, body in "\\PC{0,60}", expires_on in "\\PC{0,40}", number: f64,
+        ) {
+            let number = serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number);
+            let bodies = [
+                body.clone(),
+                serde_json::json!({"access_token": body, "expires_on": expires_on}).to_string(),
+                serde_json::json!({"access_token": body, "expires_in": number}).to_string(),
+                serde_json::json!({"error": {"code": body}, "message": number}).to_string(),
+            ];
+            for body in &bodies {
+                let reply = reply(status, body);
+                // Only that these return is asked: the texts mean nothing.
+                let _ = TokenReply::read(&reply, SystemTime::now());
+                let _ = Reply::of(&reply).to_string();
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_token_without_harm(text in "[a-zA-Z0-9_.{}\":-]{0,80}") {
+            let _ = super::super::claims::Claims::decode(&text);
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! Managed identity over real HTTP: what is sent, and what each answer means.
 
+use std::error::Error;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entrada::target::{Auth, Cloud, Identity};
+use entrada::dial::Dialer;
+use entrada::target::{Auth, Cloud, Identity, Target};
 use entrada::token::{
     AccessToken, Environment, FetchError, ManagedIdentity, Resource, TokenCache, TokenError,
     source_for,
@@ -267,16 +269,19 @@ async fn the_default_chain_finds_a_virtual_machine() {
 #[tokio::test]
 async fn a_caller_that_cannot_wait_learns_what_is_wrong() {
     let server = MockServer::start().await;
-    let busy = ResponseTemplate::new(503).set_body_json(json!({"error": "busy"}));
+    let (asked, mut asks) = tokio::sync::mpsc::unbounded_channel();
+    let busy = move |_: &wiremock::Request| {
+        let _ = asked.send(());
+        ResponseTemplate::new(503).set_body_json(json!({"error": "busy"}))
+    };
     Mock::given(any()).respond_with(busy).mount(&server).await;
     let source = ManagedIdentity::new(Identity::SystemAssigned, &vm(&server.uri())).unwrap();
     let slot = TokenCache::new().slot(Arc::new(source), Cloud::Public);
     assert!(slot.trouble().is_none());
     // The second request shows that the first one's failure has been noted.
     let second_try = async {
-        while server.received_requests().await.unwrap().len() < 2 {
-            tokio::task::yield_now().await;
-        }
+        asks.recv().await;
+        asks.recv().await;
     };
     tokio::select! {
         answer = slot.get() => panic!("{answer:?}"),
@@ -286,5 +291,30 @@ async fn a_caller_that_cannot_wait_learns_what_is_wrong() {
     assert!(
         matches!(trouble.reason(), Some(FetchError::Unavailable { .. })),
         "{trouble:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_ran_out_of_time_for_its_token_says_why() {
+    // Nothing listens on port 1, and the retries outlast the login's 15 seconds.
+    let source = ManagedIdentity::new(Identity::SystemAssigned, &vm("http://127.0.0.1:1")).unwrap();
+    let slot = TokenCache::new().slot(Arc::new(source), Cloud::Public);
+    let conn = "Server=app.database.windows.net;Authentication=Active Directory MSI";
+    let dialer = Dialer::new(Target::parse(conn).unwrap(), Some(slot)).unwrap();
+    let error = dialer.dial().await.unwrap_err();
+    let mut said = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        said.push(error.to_string());
+        cause = error.source();
+    }
+    assert!(
+        said[0].contains("15") && said[0].contains("token"),
+        "{said:#?}"
+    );
+    assert!(
+        said.iter()
+            .any(|cause| cause.contains("cannot connect to http://127.0.0.1:1/")),
+        "{said:#?}"
     );
 }
