@@ -9,9 +9,12 @@ use uuid::Uuid;
 use super::gateway::Settings;
 use super::identity::{DEFAULT_LIFETIME, stable_id};
 use super::{
-    Assignment, Clock, Emulator, EmulatorError, EncryptionPolicy, EntraPrincipal, ManagedIdentity,
+    Assignment, Clock, Emulator, EmulatorError, EncryptionPolicy, EntraPrincipal, FaultSpec,
+    ManagedIdentity,
 };
 use crate::Secret;
+
+const DEFAULT_DATABASE: &str = "demo";
 
 /// Describes an [`Emulator`] and starts it.
 ///
@@ -35,6 +38,7 @@ pub struct EmulatorBuilder {
     pub(super) certificate_names: Vec<String>,
     pub(super) settings: Settings,
     pub(super) clock: Clock,
+    pub(super) faults: Vec<FaultSpec>,
 }
 
 /// T-SQL to run before the first login.
@@ -64,6 +68,7 @@ impl EmulatorBuilder {
             certificate_names: Vec::new(),
             settings: Settings::default(),
             clock: Clock::new(),
+            faults: Vec::new(),
         }
     }
 
@@ -144,6 +149,25 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Sets where both listen unless that was set before, in calls or in a configuration file.
+    pub fn default_ports(mut self, sql: SocketAddr, identity: SocketAddr) -> Self {
+        if self.sql_address.port() == 0 {
+            self.sql_address = sql;
+        }
+        if self.identity_address.port() == 0 {
+            self.identity_address = identity;
+        }
+        self
+    }
+
+    /// The database that was added first, or the one that is there by default.
+    #[must_use]
+    pub fn first_database(&self) -> &str {
+        self.databases
+            .first()
+            .map_or(DEFAULT_DATABASE, String::as_str)
+    }
+
     /// Allows addresses that other machines can reach. Whoever reaches the identity endpoints gets
     /// tokens, so this defaults to false.
     pub fn allow_beyond_loopback(mut self, allow: bool) -> Self {
@@ -209,6 +233,12 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Has this go wrong from the start; see [`Emulator::faults`] for trouble later on.
+    pub fn fault(mut self, fault: FaultSpec) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
     /// Starts everything.
     ///
     /// # Errors
@@ -257,7 +287,7 @@ impl EmulatorBuilder {
                 .push(ManagedIdentity::user_assigned("demo-worker"));
         }
         if self.databases.is_empty() {
-            self.databases.push("demo".to_owned());
+            self.databases.push(DEFAULT_DATABASE.to_owned());
         }
     }
 

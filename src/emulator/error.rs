@@ -34,12 +34,16 @@ pub enum EmulatorError {
         source: std::io::Error,
     },
     /// The configuration is not what the emulator understands.
-    #[error("the configuration {origin} is not valid")]
+    #[error("the configuration {origin} is not valid at line {line}, column {column}: {problem}")]
     ConfigSyntax {
         /// The file, or a word for text that came from elsewhere.
         origin: String,
-        /// What, and at which line and column.
-        source: Box<toml::de::Error>,
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// What is wrong there.
+        problem: String,
     },
     /// Two identities, databases or logins exclude each other.
     #[error("the {what} {name:?} is defined twice")]
@@ -82,7 +86,7 @@ pub enum EmulatorError {
         /// With which database.
         database: String,
         /// The engine's reason.
-        source: super::EngineError,
+        source: Box<super::EngineError>,
     },
     /// The state folder could not be read or written.
     #[error("cannot use {path} of the state folder")]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::builder::EmulatorBuilder;
 use super::counters::Counters;
-use super::gateway::{Certificates, Gateway, Parts};
+use super::gateway::{Certificates, Gateway, Parts, Settings};
 use super::identity::{Identity, IdentityServer, Issuer, SigningKey};
 use super::published::Published;
 use super::state_dir::StateDir;
@@ -62,75 +62,65 @@ impl Emulator {
     }
 
     pub(super) async fn start(builder: EmulatorBuilder) -> Result<Self, EmulatorError> {
-        let state = builder
-            .state_dir
-            .as_deref()
-            .map(StateDir::open)
-            .transpose()?;
         let server = IdentityServer::bind(builder.identity_address)?;
         let gateway = Gateway::bind(builder.sql_address).await?;
-        let counters = Counters::default();
-        let faults = Faults::new();
-        let names = builder.all_certificate_names();
         let directory = directory_of(&builder);
-        let (certificates, key, engine) = {
-            // Making keys and running scripts takes long enough to be in the runtime's way.
+        let Prepared {
+            certificates,
+            published,
+            key,
+            engine,
+        } = {
             let (builder, directory) = (builder.clone(), directory.clone());
-            let state = state.clone();
-            let prepare = move || {
-                let state = state.as_ref();
-                let certificates = Certificates::load_or_make(state, &names, &builder.clock)?;
-                let key = SigningKey::load_or_generate(state)?;
-                Ok::<_, EmulatorError>((certificates, key, engine_of(&builder, directory)?))
-            };
-            match tokio::task::spawn_blocking(prepare).await {
-                Ok(prepared) => prepared?,
-                Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-            }
+            blocking(move || Prepared::new(&builder, directory)).await?
         };
-        let identity = Arc::new(Identity::new(
-            Issuer {
-                tenant_id: builder.tenant_id,
-                key,
-                clock: builder.clock.clone(),
-                lifetime: builder.token_lifetime,
-            },
-            builder.identities,
-            &builder.resources,
-            counters.clone(),
-            format!("http://{}", server.address()),
-        ));
+        let issuer = Issuer {
+            tenant_id: builder.tenant_id,
+            key,
+            clock: builder.clock,
+            lifetime: builder.token_lifetime,
+        };
+        let counters = Counters::default();
+        let base_url = format!("http://{}", server.address());
+        let (host, resources) = (builder.identities, &builder.resources);
+        let identity = Identity::new(issuer, host, resources, counters.clone(), base_url);
         let emulator = Self {
             sql_address: gateway.address(),
-            published: Published::new(state.as_ref(), &certificates)?,
-            identity: identity.clone(),
-            directory: directory.clone(),
-            engine: engine.clone(),
+            identity: Arc::new(identity),
+            directory,
+            engine,
             certificates,
-            faults: faults.clone(),
-            counters: counters.clone(),
+            published,
+            faults: Faults::new(),
+            counters,
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         };
-        let run = server.run(identity.clone(), faults.clone(), emulator.shutdown.clone());
-        emulator.tasks.spawn(run);
-        let settings = builder.settings;
-        let backend = Arc::new(engine);
+        for fault in &builder.faults {
+            emulator.faults.add(fault);
+        }
+        emulator.serve(server, gateway, builder.settings)?;
+        Ok(emulator)
+    }
+
+    fn serve(
+        &self,
+        server: IdentityServer,
+        gateway: Gateway,
+        settings: Settings,
+    ) -> Result<(), EmulatorError> {
+        let identity = self.identity.clone();
+        self.tasks
+            .spawn(server.run(identity, self.faults.clone(), self.shutdown.clone()));
         let parts = Parts {
             settings,
-            identity,
-            directory,
-            backend,
-            faults,
-            counters,
+            identity: self.identity.clone(),
+            directory: self.directory.clone(),
+            backend: Arc::new(self.engine.clone()),
+            faults: self.faults.clone(),
+            counters: self.counters.clone(),
         };
-        gateway.start(
-            parts,
-            &emulator.certificates,
-            &emulator.tasks,
-            &emulator.shutdown,
-        )?;
-        Ok(emulator)
+        gateway.start(parts, &self.certificates, &self.tasks, &self.shutdown)
     }
 
     /// Where the SQL gateway listens.
@@ -286,11 +276,7 @@ impl Emulator {
     pub async fn run_sql(&self, database: &str, script: &str) -> Result<(), EmulatorError> {
         let engine = self.engine.clone();
         let (database, script) = (database.to_owned(), script.to_owned());
-        let run = move || run_script(&engine, &database, &script);
-        match tokio::task::spawn_blocking(run).await {
-            Ok(outcome) => outcome,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        blocking(move || run_script(&engine, &database, &script)).await
     }
 
     /// Ends everything: listeners, connections, statements. Waits up to five seconds for it.
@@ -310,6 +296,39 @@ impl Drop for Emulator {
     }
 }
 
+/// What takes long enough to make that it would be in the runtime's way.
+struct Prepared {
+    certificates: Certificates,
+    published: Published,
+    key: SigningKey,
+    engine: Engine,
+}
+
+impl Prepared {
+    fn new(builder: &EmulatorBuilder, directory: InMemoryDirectory) -> Result<Self, EmulatorError> {
+        let state = builder
+            .state_dir
+            .as_deref()
+            .map(StateDir::open)
+            .transpose()?;
+        let names = builder.all_certificate_names();
+        let certificates = Certificates::load_or_make(state.as_ref(), &names, &builder.clock)?;
+        Ok(Self {
+            published: Published::new(state.as_ref(), &certificates)?,
+            certificates,
+            key: SigningKey::load_or_generate(state.as_ref())?,
+            engine: engine_of(builder, directory)?,
+        })
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
+
 fn directory_of(builder: &EmulatorBuilder) -> InMemoryDirectory {
     let directory = InMemoryDirectory::new();
     for identity in &builder.identities {
@@ -325,12 +344,11 @@ fn engine_of(
     builder: &EmulatorBuilder,
     directory: InMemoryDirectory,
 ) -> Result<Engine, EmulatorError> {
-    let mut options = EngineOptions::default();
-    options
-        .server_name
-        .clone_from(&builder.settings.server_name);
-    options.directory = Arc::new(directory);
-    options.admin.clone_from(&builder.admin);
+    let options = EngineOptions {
+        server_name: builder.settings.server_name.clone(),
+        directory: Arc::new(directory),
+        admin: builder.admin.clone(),
+    };
     let opened = match &builder.data_file {
         Some(path) => Engine::open(path, options),
         None => Engine::in_memory(options),
@@ -338,7 +356,7 @@ fn engine_of(
     let failed = |what, database: &str, source| EmulatorError::Engine {
         what,
         database: database.to_owned(),
-        source,
+        source: Box::new(source),
     };
     let engine = opened.map_err(|source| failed("open", "master", source))?;
     let there = engine.databases();
@@ -371,6 +389,6 @@ fn run_script(engine: &Engine, database: &str, sql: &str) -> Result<(), Emulator
         .map_err(|source| EmulatorError::Engine {
             what: "run the script in",
             database: database.to_owned(),
-            source,
+            source: Box::new(source),
         })
 }

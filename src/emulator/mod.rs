@@ -3,10 +3,12 @@
 mod backend;
 mod builder;
 mod clock;
+mod config;
 mod counters;
 mod directory;
 mod engine;
 mod error;
+mod fault_spec;
 mod faults;
 mod gateway;
 mod handle;
@@ -23,6 +25,7 @@ pub use engine::{
     SinkClosed, TokenSink,
 };
 pub use error::EmulatorError;
+pub use fault_spec::{FaultSpec, FaultSpecError};
 pub use faults::{Faults, GatewayFault, GatewayStep, IdentityFault, Redirect};
 pub use gateway::EncryptionPolicy;
 pub use handle::Emulator;

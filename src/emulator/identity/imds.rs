@@ -75,7 +75,7 @@ fn body(issued: &IssuedToken, resource: &str, selector: Option<&Selector>) -> Va
         "resource": resource,
         "token_type": "Bearer",
     });
-    if let Some(Selector::ClientId(id)) = selector {
+    if let Some(Selector::Client(id)) = selector {
         body["client_id"] = json!(id);
     }
     body

@@ -32,12 +32,12 @@ pub enum Assignment {
     User,
 }
 
-/// The identity that a token request names.
+/// The identity that a token request names, by one of its ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Selector {
-    ClientId(String),
-    ObjectId(String),
-    ResourceId(String),
+    Client(String),
+    Object(String),
+    Resource(String),
 }
 
 /// Why a selection finds nobody.
@@ -118,10 +118,10 @@ impl ManagedIdentity {
     fn is(&self, selector: &Selector) -> bool {
         let same = |id: Uuid, text: &str| Uuid::parse_str(text).is_ok_and(|other| other == id);
         match selector {
-            Selector::ClientId(text) => same(self.client_id, text),
-            Selector::ObjectId(text) => same(self.object_id, text),
+            Selector::Client(text) => same(self.client_id, text),
+            Selector::Object(text) => same(self.object_id, text),
             // A machine's resource id does not select its system-assigned identity.
-            Selector::ResourceId(text) => {
+            Selector::Resource(text) => {
                 self.assignment == Assignment::User && self.resource_id.eq_ignore_ascii_case(text)
             }
         }
@@ -208,15 +208,15 @@ mod tests {
         let b = &all[1];
         let find = |selector: Selector| select_for_machine(&all, Some(&selector));
         assert_eq!(
-            find(Selector::ClientId(b.client_id.to_string().to_uppercase())),
+            find(Selector::Client(b.client_id.to_string().to_uppercase())),
             Ok(b)
         );
-        assert_eq!(find(Selector::ObjectId(b.object_id.to_string())), Ok(b));
+        assert_eq!(find(Selector::Object(b.object_id.to_string())), Ok(b));
         assert_eq!(
-            find(Selector::ResourceId(b.resource_id.to_uppercase())),
+            find(Selector::Resource(b.resource_id.to_uppercase())),
             Ok(b)
         );
-        let wrong = Selector::ClientId(b.object_id.to_string());
+        let wrong = Selector::Client(b.object_id.to_string());
         assert_eq!(find(wrong), Err(NotSelected::NotFound));
     }
 }

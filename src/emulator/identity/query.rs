@@ -50,14 +50,14 @@ impl Query {
         object_id: &[&str],
         resource_id: &str,
     ) -> Result<Option<Selector>, QueryError> {
-        let client = self.filled(client_id).map(|v| Selector::ClientId(v.into()));
+        let client = self.filled(client_id).map(|v| Selector::Client(v.into()));
         let object = object_id
             .iter()
             .find_map(|n| self.filled(n))
-            .map(|v| Selector::ObjectId(v.into()));
+            .map(|v| Selector::Object(v.into()));
         let resource = self
             .filled(resource_id)
-            .map(|v| Selector::ResourceId(v.into()));
+            .map(|v| Selector::Resource(v.into()));
         let mut given = [client, object, resource].into_iter().flatten();
         match (given.next(), given.next()) {
             (_, Some(_)) => Err(QueryError::SeveralSelectors),

@@ -1,0 +1,367 @@
+//! The emulator's configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::identity::stable_id;
+use super::{
+    EmulatorBuilder, EmulatorError, EncryptionPolicy, EntraKind, EntraPrincipal, FaultSpec,
+    ManagedIdentity,
+};
+use crate::Secret;
+
+/// The whole file. Everything has a default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    tenant: Tenant,
+    server: Server,
+    identity: Vec<Identity>,
+    principal: Vec<Principal>,
+    database: Vec<Database>,
+    faults: Vec<FaultSpec>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Tenant {
+    id: Option<Uuid>,
+    token_lifetime_seconds: Option<u64>,
+    resources: Vec<String>,
+    listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Server {
+    name: Option<String>,
+    listen: Option<SocketAddr>,
+    certificate_names: Vec<String>,
+    only_for: Vec<String>,
+    encryption: Option<Encryption>,
+    admin: Option<Admin>,
+    state: Option<PathBuf>,
+    data: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Encryption {
+    Required,
+    OnRequest,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Admin {
+    name: String,
+    #[serde(deserialize_with = "secret")]
+    password: Secret,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Identity {
+    name: String,
+    assignment: Assignment,
+    client_id: Option<Uuid>,
+    object_id: Option<Uuid>,
+    resource_id: Option<String>,
+    #[serde(default)]
+    groups: Vec<Uuid>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Assignment {
+    System,
+    User,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Principal {
+    name: String,
+    kind: Kind,
+    object_id: Option<Uuid>,
+    client_id: Option<Uuid>,
+    #[serde(default)]
+    groups: Vec<Uuid>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Application,
+    Group,
+    User,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Database {
+    name: String,
+    #[serde(default)]
+    user: Vec<User>,
+    /// T-SQL, run after the users are made.
+    sql: Option<String>,
+    /// Files of T-SQL, run after `sql`.
+    #[serde(default)]
+    scripts: Vec<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct User {
+    name: String,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+impl EmulatorBuilder {
+    /// Reads a TOML file; paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// [`EmulatorError::ConfigFile`] if the file or a script that it names cannot be read,
+    /// [`EmulatorError::ConfigSyntax`] with line and column if it is not what the emulator knows.
+    pub fn from_config_file(path: &Path) -> Result<Self, EmulatorError> {
+        let text = read(path)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::from_toml(&text, &path.display().to_string(), folder)
+    }
+
+    /// Reads TOML text. `origin` names it in errors; paths in it are relative to `folder`.
+    ///
+    /// # Errors
+    /// As [`from_config_file`](Self::from_config_file).
+    pub fn from_toml(text: &str, origin: &str, folder: &Path) -> Result<Self, EmulatorError> {
+        let file: File = toml::from_str(text).map_err(|error| syntax(&error, text, origin))?;
+        let mut builder = Self::new()
+            .with_tenant(file.tenant)
+            .with_server(file.server, folder);
+        for identity in file.identity {
+            builder = builder.identity(identity.into());
+        }
+        for principal in file.principal {
+            let principal = principal.into_entra(builder.tenant_id);
+            builder = builder.principal(principal);
+        }
+        for database in file.database {
+            builder = builder.with_database(database, folder)?;
+        }
+        for fault in file.faults {
+            builder = builder.fault(fault);
+        }
+        Ok(builder)
+    }
+
+    fn with_tenant(mut self, tenant: Tenant) -> Self {
+        self.tenant_id = tenant.id.unwrap_or(self.tenant_id);
+        self.identity_address = tenant.listen.unwrap_or(self.identity_address);
+        self.resources = tenant.resources;
+        if let Some(seconds) = tenant.token_lifetime_seconds {
+            self.token_lifetime = Duration::from_secs(seconds);
+        }
+        self
+    }
+
+    fn with_server(mut self, server: Server, folder: &Path) -> Self {
+        self.sql_address = server.listen.unwrap_or(self.sql_address);
+        self.settings.server_name = server.name.unwrap_or(self.settings.server_name);
+        self.settings.accepted_names = server.only_for;
+        self.certificate_names = server.certificate_names;
+        self.admin = server.admin.map(|admin| (admin.name, admin.password));
+        self.state_dir = server.state.map(|path| folder.join(path));
+        self.data_file = server.data.map(|path| folder.join(path));
+        match server.encryption {
+            Some(Encryption::Required) => self.encryption(EncryptionPolicy::Required),
+            Some(Encryption::OnRequest) => self.encryption(EncryptionPolicy::OnRequest),
+            None => self,
+        }
+    }
+
+    fn with_database(self, database: Database, folder: &Path) -> Result<Self, EmulatorError> {
+        let name = database.name;
+        let mut builder = self.database(&name);
+        for user in database.user {
+            let roles: Vec<&str> = user.roles.iter().map(String::as_str).collect();
+            builder = builder.user(&name, &user.name, &roles);
+        }
+        if let Some(sql) = database.sql {
+            builder = builder.script(&name, sql);
+        }
+        for script in database.scripts {
+            builder = builder.script(&name, read(&folder.join(script))?);
+        }
+        Ok(builder)
+    }
+}
+
+impl From<Identity> for ManagedIdentity {
+    fn from(from: Identity) -> Self {
+        let mut identity = match from.assignment {
+            Assignment::System => Self::system_assigned(from.name),
+            Assignment::User => Self::user_assigned(from.name),
+        };
+        identity.client_id = from.client_id.unwrap_or(identity.client_id);
+        identity.object_id = from.object_id.unwrap_or(identity.object_id);
+        identity.resource_id = from.resource_id.unwrap_or(identity.resource_id);
+        identity.groups = from.groups;
+        identity
+    }
+}
+
+impl Principal {
+    fn into_entra(self, tenant: Uuid) -> EntraPrincipal {
+        let object_id = self
+            .object_id
+            .unwrap_or_else(|| stable_id("object", &self.name));
+        let mut principal = match self.kind {
+            Kind::Application => {
+                let client = self
+                    .client_id
+                    .unwrap_or_else(|| stable_id("client", &self.name));
+                let kind = EntraKind::Application;
+                EntraPrincipal::application(kind, self.name, tenant, client, object_id)
+            }
+            Kind::Group => {
+                EntraPrincipal::person_or_group(EntraKind::Group, self.name, tenant, object_id)
+            }
+            Kind::User => {
+                EntraPrincipal::person_or_group(EntraKind::User, self.name, tenant, object_id)
+            }
+        };
+        principal.groups = self.groups;
+        principal
+    }
+}
+
+fn read(path: &Path) -> Result<String, EmulatorError> {
+    std::fs::read_to_string(path).map_err(|source| EmulatorError::ConfigFile {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Place and problem, without the line itself, in which a password may stand.
+fn syntax(error: &toml::de::Error, text: &str, origin: &str) -> EmulatorError {
+    let offset = error.span().map_or(0, |span| span.start);
+    let before = text.get(..offset).unwrap_or_default();
+    EmulatorError::ConfigSyntax {
+        origin: origin.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1,
+        problem: error.message().to_owned(),
+    }
+}
+
+/// A text that an error about it does not show.
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(text) => Ok(Secret::new(text)),
+        _ => Err(serde::de::Error::custom(
+            "the password must be a text between quotes",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<EmulatorBuilder, EmulatorError> {
+        EmulatorBuilder::from_toml(text, "test.toml", Path::new("/folder"))
+    }
+
+    #[test]
+    fn a_full_file_is_understood() {
+        let text = r#"
+            faults = ["login-error:40613*2"]
+
+            [tenant]
+            id = "11111111-2222-3333-4444-555555555555"
+            token_lifetime_seconds = 3600
+
+            [server]
+            name = "orders"
+            listen = "127.0.0.1:14330"
+            encryption = "on-request"
+            state = "state"
+            admin = { name = "sa", password = "s3cret" }
+
+            [[identity]]
+            name = "app"
+            assignment = "system"
+
+            [[principal]]
+            name = "someone@contoso.com"
+            kind = "user"
+
+            [[database]]
+            name = "orders"
+            sql = "CREATE TABLE t (id int)"
+            [[database.user]]
+            name = "app"
+            roles = ["db_datareader"]
+        "#;
+        let builder = parse(text).unwrap();
+        assert_eq!(builder.token_lifetime, Duration::from_secs(3600));
+        assert_eq!(
+            builder.state_dir.as_deref(),
+            Some(Path::new("/folder/state"))
+        );
+        assert_eq!(builder.settings.encryption, EncryptionPolicy::OnRequest);
+        assert_eq!(
+            builder.identities,
+            [ManagedIdentity::system_assigned("app")]
+        );
+        let tenant = Uuid::parse_str("11111111-2222-3333-4444-555555555555").unwrap();
+        assert_eq!(builder.principals[0].tenant_id, tenant);
+        assert_eq!(builder.scripts.len(), 2);
+        assert!(
+            builder.scripts[0]
+                .sql
+                .contains("ALTER ROLE [db_datareader] ADD MEMBER [app]")
+        );
+        assert_eq!(builder.faults.len(), 1);
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_configuration_too() {
+        assert!(parse("").is_ok());
+    }
+
+    #[test]
+    fn errors_name_the_place_and_no_secret() {
+        let place = |text: &str| match parse(text).unwrap_err() {
+            EmulatorError::ConfigSyntax {
+                line,
+                column,
+                problem,
+                ..
+            } => (line, column, problem),
+            other => panic!("{other:?}"),
+        };
+        let (line, column, problem) = place("[server]\nlisen = \"127.0.0.1:1\"\n");
+        assert_eq!((line, column), (2, 1));
+        assert!(
+            problem.contains("lisen") && problem.contains("listen"),
+            "{problem}"
+        );
+        let (line, _, problem) = place("[server]\nadmin = { name = \"sa\", password = 123456 }\n");
+        assert_eq!(line, 2);
+        assert!(!problem.contains("123456"), "{problem}");
+        let (_, _, problem) = place("faults = [\"login-error:x\"]");
+        assert!(problem.contains("error number"), "{problem}");
+    }
+}
