@@ -1,11 +1,221 @@
 //! `entrada emulator`: the Azure side on loopback.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::emulator::{
+    Assignment, ConnectionStrings, Emulator, EmulatorBuilder, EmulatorError, FaultSpec,
+};
+
 use super::exit::{Exit, Failure};
+use super::output::{TextOrJson, print_line};
+
+/// SQL Server's port, and one that nobody is known to use.
+const SQL_PORT: u16 = 1433;
+const IDENTITY_PORT: u16 = 4141;
+/// Roles of the built-in identity in the built-in database.
+const DEMO_ROLES: [&str; 3] = ["db_datareader", "db_datawriter", "db_ddladmin"];
 
 /// Arguments of `entrada emulator`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(
+    after_help = "Without --config there are the database demo and the managed identities demo-app \
+                  (system-assigned, a user of demo) and demo-worker (user-assigned).\n\
+                  Faults: login-error:40613*2, redirect, slow-bytes:5ms, gateway:login:reset, \
+                  identity:status:429:7*3 and more; see the documentation of FaultSpec."
+)]
+pub(super) struct Args {
+    /// Identities, databases, users and more, as TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 
-pub(super) async fn run(_args: &Args) -> Result<Exit, Failure> {
-    Ok(Exit::Internal)
+    /// Where the SQL gateway listens [default: 127.0.0.1:1433]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+
+    /// Where the identity endpoints listen [default: 127.0.0.1:4141]
+    #[arg(long, value_name = "ADDR")]
+    identity_listen: Option<SocketAddr>,
+
+    /// Keep certificates and keys in this folder [default: new ones at each start]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+
+    /// Keep the databases in this file and others beside it [default: memory]
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+
+    /// Let this go wrong; may be given several times
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<FaultSpec>,
+
+    /// Allow addresses that other machines can reach: whoever reaches them gets tokens
+    #[arg(long)]
+    allow_beyond_loopback: bool,
+
+    /// How the endpoints are printed; json is one line, printed when everything is ready
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: TextOrJson,
+}
+
+pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
+    let (builder, database) = builder(args).map_err(failure)?;
+    let emulator = builder.start().await.map_err(failure)?;
+    match args.format {
+        TextOrJson::Text => print_line(&text(&emulator, &database))?,
+        TextOrJson::Json => print_line(&record(&emulator, &database).to_string())?,
+    }
+    stop_signal().await?;
+    emulator.shutdown().await;
+    Ok(Exit::Ok)
+}
+
+/// The emulator to start, and the database for the strings that are printed.
+fn builder(args: &Args) -> Result<(EmulatorBuilder, String), EmulatorError> {
+    let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let mut builder = match &args.config {
+        Some(path) => EmulatorBuilder::from_config_file(path)?,
+        None => Emulator::builder().user("demo", "demo-app", &DEMO_ROLES),
+    }
+    .default_ports(loopback(SQL_PORT), loopback(IDENTITY_PORT))
+    .allow_beyond_loopback(args.allow_beyond_loopback);
+    if let Some(address) = args.listen {
+        builder = builder.sql_address(address);
+    }
+    if let Some(address) = args.identity_listen {
+        builder = builder.identity_address(address);
+    }
+    if let Some(path) = &args.state {
+        builder = builder.state_dir(path);
+    }
+    if let Some(path) = &args.data {
+        builder = builder.data_file(path);
+    }
+    for fault in &args.faults {
+        builder = builder.fault(fault.clone());
+    }
+    let database = builder.first_database().to_owned();
+    Ok((builder, database))
+}
+
+fn failure(error: EmulatorError) -> Failure {
+    let exit = match &error {
+        EmulatorError::Bind { .. } => Exit::Network,
+        EmulatorError::Engine { .. } => Exit::Server,
+        EmulatorError::Certificate { .. }
+        | EmulatorError::Key { .. }
+        | EmulatorError::Tls { .. } => Exit::Internal,
+        _ => Exit::Usage,
+    };
+    Failure::new(exit, error)
+}
+
+/// Waits for Ctrl-C, or for SIGTERM where there is one.
+async fn stop_signal() -> Result<(), Failure> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
+
+fn text(emulator: &Emulator, database: &str) -> String {
+    let ConnectionStrings {
+        ado_net,
+        odbc,
+        jdbc,
+        ..
+    } = emulator.connection_strings(database, None);
+    let mut lines = vec![
+        format!("SQL gateway         {}", emulator.sql_addr()),
+        format!("IMDS                {}", emulator.imds_url()),
+        format!("App Service         {}", emulator.app_service_endpoint()),
+        format!("Entra tenant        {}", emulator.authority_url()),
+        format!(
+            "CA certificate      {}",
+            emulator.ca_certificate_file().display()
+        ),
+        format!(
+            "server certificate  {}",
+            emulator.server_certificate_file().display()
+        ),
+        format!(
+            "databases           {}",
+            emulator.engine().databases().join(", ")
+        ),
+        String::new(),
+        "Managed identities".to_owned(),
+    ];
+    for identity in emulator.identities() {
+        let kind = kind(identity.assignment);
+        lines.push(format!(
+            "  {} ({kind}), client id {}",
+            identity.name, identity.client_id
+        ));
+    }
+    lines.extend(["".to_owned(), "Environment of clients".to_owned()]);
+    for (name, value) in emulator.environment() {
+        lines.push(format!("  export {name}={value}"));
+    }
+    lines.extend(["".to_owned(), "Connection strings".to_owned()]);
+    for (what, string) in [("ADO.NET", ado_net), ("ODBC", odbc), ("JDBC", jdbc)] {
+        lines.push(format!("  {what:8}{string}"));
+    }
+    lines.extend(["".to_owned(), "Ready; Ctrl-C ends it.".to_owned()]);
+    lines.join("\n")
+}
+
+fn record(emulator: &Emulator, database: &str) -> Value {
+    let strings = emulator.connection_strings(database, None);
+    let identities: Vec<Value> = emulator
+        .identities()
+        .iter()
+        .map(|identity| {
+            json!({
+                "name": identity.name,
+                "assignment": kind(identity.assignment),
+                "client_id": identity.client_id,
+                "object_id": identity.object_id,
+                "resource_id": identity.resource_id,
+            })
+        })
+        .collect();
+    let environment: serde_json::Map<String, Value> = emulator
+        .environment()
+        .into_iter()
+        .map(|(name, value)| (name, Value::String(value)))
+        .collect();
+    json!({
+        "sql": emulator.sql_addr(),
+        "imds": emulator.imds_url(),
+        "app_service": emulator.app_service_endpoint(),
+        "authority": emulator.authority_url(),
+        "tenant": emulator.tenant_id(),
+        "ca_certificate": emulator.ca_certificate_file(),
+        "server_certificate": emulator.server_certificate_file(),
+        "databases": emulator.engine().databases(),
+        "identities": identities,
+        "environment": environment,
+        "connection_strings": {
+            "ado_net": strings.ado_net,
+            "odbc": strings.odbc,
+            "jdbc": strings.jdbc,
+        },
+    })
+}
+
+fn kind(assignment: Assignment) -> &'static str {
+    match assignment {
+        Assignment::System => "system-assigned",
+        _ => "user-assigned",
+    }
 }
