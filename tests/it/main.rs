@@ -4,8 +4,12 @@
 mod cli_token;
 mod conn_string;
 mod dial;
+#[cfg(feature = "emulator")]
+mod emulator_identity;
 mod layers;
 mod pool;
+#[cfg(feature = "emulator")]
+mod raw_client;
 mod support;
 mod tds_captures;
 mod token_allocations;
