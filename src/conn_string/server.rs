@@ -17,6 +17,7 @@ pub(super) struct Parts {
 
 const COLON: &str = "a port follows a comma, as in 'host,1433'";
 const PIPE: &str = "a named pipe needs a host and a pipe, as in '\\\\host\\pipe\\sql\\query'";
+const LOCAL_DB_HOST: &str = "(localdb)";
 const LOCAL_DB: &str = "LocalDB is named '(localdb)\\instance' and exists on Windows only";
 
 /// Reads the server out of the slots.
@@ -58,19 +59,7 @@ pub(super) fn read(builder: &Builder<'_>) -> Result<Option<Parts>, ParseError> {
 /// `[tcp:|np:|admin:]host[\instance][,port]`, as SqlClient and the ODBC driver
 /// on Linux read it.
 fn native(text: &str, odbc: bool) -> Result<Parts, &'static str> {
-    let text = text.trim();
-    let (protocol, rest) = match text.split_once(':') {
-        Some((prefix, rest)) => match prefix.trim() {
-            p if p.eq_ignore_ascii_case("tcp") => (Some("tcp"), rest.trim()),
-            p if p.eq_ignore_ascii_case("admin") => (Some("admin"), rest.trim()),
-            p if p.eq_ignore_ascii_case("np") => (Some("np"), rest.trim()),
-            p if p.eq_ignore_ascii_case("lpc") => {
-                return Err("shared memory exists on Windows only");
-            }
-            _ => (None, text),
-        },
-        None => (None, text),
-    };
+    let (protocol, rest) = protocol(text.trim())?;
     if protocol == Some("np") || rest.starts_with(r"\\") {
         return match protocol {
             _ if odbc => Err("named pipes exist on Windows only"),
@@ -78,17 +67,17 @@ fn native(text: &str, odbc: bool) -> Result<Parts, &'static str> {
             _ => pipe(rest),
         };
     }
-    if rest
-        .get(..9)
-        .is_some_and(|head| head.eq_ignore_ascii_case("(localdb)"))
-    {
-        let instance = rest[9..].strip_prefix('\\').map_or("", str::trim);
+    let head = rest.get(..LOCAL_DB_HOST.len());
+    if head.is_some_and(|head| head.eq_ignore_ascii_case(LOCAL_DB_HOST)) {
+        let instance = rest[LOCAL_DB_HOST.len()..]
+            .strip_prefix('\\')
+            .map_or("", str::trim);
         if odbc || protocol.is_some() || instance.is_empty() {
             return Err(LOCAL_DB);
         }
         let instance = Some(instance.to_owned());
         return Ok(Parts {
-            host: "(localdb)".to_owned(),
+            host: LOCAL_DB_HOST.to_owned(),
             instance,
             ..Parts::default()
         });
@@ -96,24 +85,40 @@ fn native(text: &str, odbc: bool) -> Result<Parts, &'static str> {
     if rest.contains('/') {
         return Err("a host name holds no '/'; write host and port only");
     }
-    let tokens: Vec<&str> = rest.split(['\\', ',']).map(str::trim).collect();
-    let (comma, slash) = (rest.find(','), rest.find('\\'));
+    tcp(rest, protocol, odbc)
+}
+
+/// Takes the protocol off; a prefix that is none stays, for it may belong to
+/// an IPv6 address.
+fn protocol(text: &str) -> Result<(Option<&'static str>, &str), &'static str> {
+    let Some((prefix, rest)) = text.split_once(':') else {
+        return Ok((None, text));
+    };
+    if prefix.trim().eq_ignore_ascii_case("lpc") {
+        return Err("shared memory exists on Windows only");
+    }
+    let known = ["tcp", "admin", "np"]
+        .into_iter()
+        .find(|name| name.eq_ignore_ascii_case(prefix.trim()));
+    Ok(known.map_or((None, text), |name| (Some(name), rest.trim())))
+}
+
+fn tcp(text: &str, protocol: Option<&'static str>, odbc: bool) -> Result<Parts, &'static str> {
+    let tokens: Vec<&str> = text.split(['\\', ',']).map(str::trim).collect();
+    let host = host(tokens[0], odbc && !text.is_empty())?;
     let mut parts = Parts {
-        host: host(tokens[0], odbc && !rest.is_empty())?,
+        host,
         protocol,
         ..Parts::default()
     };
-    match (comma, slash) {
+    match (text.find(','), text.find('\\')) {
+        (Some(_), _) if protocol == Some("admin") => {
+            return Err("a port goes with TCP only, not with 'admin:'");
+        }
         (Some(comma), slash) => {
-            if protocol == Some("admin") {
-                return Err("a port goes with TCP only, not with 'admin:'");
-            }
             let after_instance = slash.is_some_and(|slash| slash < comma);
-            let port = tokens
-                .get(if after_instance { 2 } else { 1 })
-                .copied()
-                .unwrap_or("");
-            parts.port = native_port(port, odbc)?;
+            let port = tokens.get(if after_instance { 2 } else { 1 });
+            parts.port = native_port(port.copied().unwrap_or(""), odbc)?;
         }
         (None, Some(_)) => parts.instance = instance(tokens[1], odbc)?,
         (None, None) => {}
@@ -273,135 +278,72 @@ fn go(builder: &Builder<'_>, text: &str) -> Result<Parts, &'static str> {
 mod tests {
     use super::*;
 
-    fn parts(
-        text: &str,
-        odbc: bool,
-    ) -> Option<(String, Option<u16>, Option<String>, Option<&'static str>)> {
-        native(text, odbc)
-            .ok()
-            .map(|p| (p.host, p.port, p.instance, p.protocol))
+    /// Protocol, host, instance and port in one line; nothing for an error.
+    fn parts(text: &str, odbc: bool) -> String {
+        let Ok(parts) = native(text, odbc) else {
+            return String::new();
+        };
+        let mut out = parts
+            .protocol
+            .map_or(String::new(), |protocol| format!("{protocol}:"));
+        out.push_str(&parts.host);
+        if let Some(instance) = parts.instance {
+            out.push_str(&format!("\\{instance}"));
+        }
+        if let Some(port) = parts.port {
+            out.push_str(&format!(",{port}"));
+        }
+        out
     }
+
+    /// What is written, what ADO.NET makes of it, what ODBC makes of it.
+    const FORMS: &[(&str, &str, &str)] = &[
+        ("tcp:h,1433", "tcp:h,1433", "tcp:h,1433"),
+        (" tcp : h , 1433 ", "tcp:h,1433", "tcp:h,1433"),
+        (r"h\i", r"h\i", r"h\i"),
+        (r"h\i,1433", "h,1433", "h,1433"),
+        (r"h,1433\i", "h,1433", "h,1433"),
+        (r"h\MSSQLSERVER", "", ""),
+        (r"h\mssqlserver,9", "h,9", "h,9"),
+        (r"h\", "", "h"),
+        (r"\i", r"localhost\i", ""),
+        (",1433", "localhost,1433", ""),
+        ("", "localhost", "localhost"),
+        (".", "localhost", "localhost"),
+        ("(LOCAL)", "localhost", "localhost"),
+        ("tcp:", "tcp:localhost", "tcp:localhost"),
+        ("::1", "::1", "::1"),
+        ("tcp:::1,5", "tcp:::1,5", "tcp:::1,5"),
+        ("h:1433", "", ""),
+        ("tcp:h:1433", "", ""),
+        ("h,1433,5", "h,1433", "h,1433"),
+        ("h,0", "", ""),
+        ("h,abc", "", ""),
+        ("h,", "", ""),
+        ("h, ", "", ""),
+        ("h,-1", "", "h"),
+        ("h,+1433", "h,1433", "h,1433"),
+        ("h,65536", "", ""),
+        ("h/i", "", ""),
+        ("http://h", "", ""),
+        ("np:h", "np:h", ""),
+        (r"np:\\h\pipe\sql\query", "np:h", ""),
+        (r"\\h\pipe\sql", "", ""),
+        ("lpc:h", "", ""),
+        ("admin:h", "admin:h", "admin:h"),
+        ("admin:h,1434", "", ""),
+        (r"(localdb)\v", r"(localdb)\v", ""),
+        (r"(localdb)\.\shared", r"(localdb)\.\shared", ""),
+        ("(localdb)", "", ""),
+        (r"tcp:(localdb)\v", "", ""),
+        ("via:h", "", ""),
+    ];
 
     #[test]
     fn table_of_server_forms() {
-        let some = |host: &str, port, instance: Option<&str>, protocol| {
-            Some((host.to_owned(), port, instance.map(str::to_owned), protocol))
-        };
-        for (text, ado, odbc) in [
-            (
-                "tcp:h,1433",
-                some("h", Some(1433), None, Some("tcp")),
-                some("h", Some(1433), None, Some("tcp")),
-            ),
-            (
-                " tcp : h , 1433 ",
-                some("h", Some(1433), None, Some("tcp")),
-                some("h", Some(1433), None, Some("tcp")),
-            ),
-            (
-                r"h\i",
-                some("h", None, Some("i"), None),
-                some("h", None, Some("i"), None),
-            ),
-            (
-                r"h\i,1433",
-                some("h", Some(1433), None, None),
-                some("h", Some(1433), None, None),
-            ),
-            (
-                r"h,1433\i",
-                some("h", Some(1433), None, None),
-                some("h", Some(1433), None, None),
-            ),
-            (r"h\MSSQLSERVER", None, None),
-            (
-                r"h\mssqlserver,9",
-                some("h", Some(9), None, None),
-                some("h", Some(9), None, None),
-            ),
-            (r"h\", None, some("h", None, None, None)),
-            (r"\i", some("localhost", None, Some("i"), None), None),
-            (",1433", some("localhost", Some(1433), None, None), None),
-            (
-                "",
-                some("localhost", None, None, None),
-                some("localhost", None, None, None),
-            ),
-            (
-                ".",
-                some("localhost", None, None, None),
-                some("localhost", None, None, None),
-            ),
-            (
-                "(LOCAL)",
-                some("localhost", None, None, None),
-                some("localhost", None, None, None),
-            ),
-            (
-                "tcp:",
-                some("localhost", None, None, Some("tcp")),
-                some("localhost", None, None, Some("tcp")),
-            ),
-            (
-                "::1",
-                some("::1", None, None, None),
-                some("::1", None, None, None),
-            ),
-            (
-                "tcp:::1,5",
-                some("::1", Some(5), None, Some("tcp")),
-                some("::1", Some(5), None, Some("tcp")),
-            ),
-            ("h:1433", None, None),
-            ("tcp:h:1433", None, None),
-            (
-                "h,1433,5",
-                some("h", Some(1433), None, None),
-                some("h", Some(1433), None, None),
-            ),
-            ("h,0", None, None),
-            ("h,abc", None, None),
-            ("h,", None, None),
-            ("h, ", None, None),
-            ("h,-1", None, some("h", None, None, None)),
-            (
-                "h,+1433",
-                some("h", Some(1433), None, None),
-                some("h", Some(1433), None, None),
-            ),
-            ("h,65536", None, None),
-            ("h/i", None, None),
-            ("http://h", None, None),
-            ("np:h", some("h", None, None, Some("np")), None),
-            (
-                r"np:\\h\pipe\sql\query",
-                some("h", None, None, Some("np")),
-                None,
-            ),
-            (r"\\h\pipe\sql", None, None),
-            ("lpc:h", None, None),
-            (
-                "admin:h",
-                some("h", None, None, Some("admin")),
-                some("h", None, None, Some("admin")),
-            ),
-            ("admin:h,1434", None, None),
-            (
-                r"(localdb)\v",
-                some("(localdb)", None, Some("v"), None),
-                None,
-            ),
-            (
-                r"(localdb)\.\shared",
-                some("(localdb)", None, Some(r".\shared"), None),
-                None,
-            ),
-            ("(localdb)", None, None),
-            (r"tcp:(localdb)\v", None, None),
-            ("via:h", None, None),
-        ] {
-            assert_eq!(parts(text, false), ado, "ADO.NET {text}");
-            assert_eq!(parts(text, true), odbc, "ODBC {text}");
+        for (text, ado, odbc) in FORMS {
+            assert_eq!(parts(text, false), *ado, "ADO.NET {text}");
+            assert_eq!(parts(text, true), *odbc, "ODBC {text}");
         }
     }
 }

@@ -18,7 +18,13 @@ const HOST: &AsciiSet = &CONTROLS
 
 /// Writes the settings, and makes sure that the dialect reads them back.
 pub(super) fn write(string: &ConnectionString, dialect: Dialect) -> Result<Secret, WriteError> {
-    let mut out = String::with_capacity(256);
+    // Room for all of it, so that no secret is moved and left behind.
+    let room = |setting: &Setting| match &setting.value {
+        Value::Secret(secret) => 64 + 3 * secret.len(),
+        Value::Text(text) => 64 + 3 * text.len(),
+        _ => 64,
+    };
+    let mut out = String::with_capacity(128 + string.settings.iter().map(room).sum::<usize>());
     server(string, dialect, &mut out)?;
     for setting in string
         .settings
@@ -49,7 +55,8 @@ fn is_default(string: &ConnectionString, key: Key, value: &Value) -> bool {
     let empty = matches!(value, Value::Text(text) if text.is_empty())
         || matches!(value, Value::Secret(secret) if secret.is_empty());
     let forgotten = key == Key::Instance && string.get(Key::Port).is_some();
-    empty || forgotten
+    let usual = key == Key::Protocol && value.as_text() == Some("tcp");
+    empty || forgotten || usual
 }
 
 fn is_server(key: Key) -> bool {
@@ -66,71 +73,93 @@ fn text_of(string: &ConnectionString, key: Key) -> Option<&str> {
         .filter(|text| !text.is_empty())
 }
 
+/// Where the server is, out of the settings.
+struct Server<'a> {
+    host: Option<&'a str>,
+    port: Option<i64>,
+    instance: Option<&'a str>,
+    protocol: Option<&'a str>,
+}
+
 fn server(string: &ConnectionString, dialect: Dialect, out: &mut String) -> Result<(), WriteError> {
-    let host = text_of(string, Key::Host);
     let port = string.get(Key::Port).and_then(Value::as_number);
-    let instance = text_of(string, Key::Instance).filter(|_| port.is_none());
-    let protocol = text_of(string, Key::Protocol);
-    let bare = host.unwrap_or("localhost");
+    let server = Server {
+        host: text_of(string, Key::Host),
+        port,
+        instance: text_of(string, Key::Instance).filter(|_| port.is_none()),
+        protocol: text_of(string, Key::Protocol),
+    };
     match dialect {
         Dialect::AdoNet | Dialect::Odbc => {
-            if host.is_none() && instance.is_none() && port.is_none() && dialect == Dialect::AdoNet
-            {
-                return Ok(());
-            }
-            let mut value = String::new();
-            if let Some(protocol) = protocol {
-                value.push_str(protocol);
-                value.push(':');
-            }
-            value.push_str(bare);
-            if let Some(instance) = instance {
-                value.push('\\');
-                value.push_str(instance);
-            }
-            if let Some(port) = port {
-                value.push_str(&format!(",{port}"));
-            }
-            push(dialect, "Server", &value, out);
+            native(&server, dialect, out);
+            Ok(())
         }
         Dialect::Jdbc => {
-            out.push_str(super::jdbc::PREFIX);
-            out.push(';');
-            if host.is_some() {
-                push(dialect, "serverName", bare, out);
-            }
-            if let Some(port) = port {
-                push(dialect, "portNumber", &port.to_string(), out);
-            }
-            if let Some(instance) = instance {
-                push(dialect, "instanceName", instance, out);
-            }
-            no_protocol(protocol, dialect)?;
+            jdbc(&server, out);
+            no_protocol(server.protocol, dialect)
         }
-        Dialect::SqlServerUrl => {
-            out.push_str(super::url::PREFIX);
-            if bare.contains(':') && !bare.starts_with('[') {
-                // Go keeps the brackets of a host without a port.
-                let port = port.ok_or(WriteError::NotRepresentable {
-                    dialect,
-                    keyword: "Host",
-                })?;
-                out.push_str(&format!("[{}]:{port}", bare.replace('%', "%25")));
-            } else {
-                out.extend(utf8_percent_encode(bare, HOST));
-                if let Some(port) = port {
-                    out.push_str(&format!(":{port}"));
-                }
-            }
-            if let Some(instance) = instance {
-                out.push('/');
-                out.extend(utf8_percent_encode(instance, NON_ALPHANUMERIC));
-            }
-            out.push('?');
-            if let Some(protocol) = protocol {
-                push(dialect, "protocol", protocol, out);
-            }
+        Dialect::SqlServerUrl => url(&server, out),
+    }
+}
+
+fn native(server: &Server<'_>, dialect: Dialect, out: &mut String) {
+    let unset = server.host.is_none() && server.instance.is_none() && server.port.is_none();
+    if unset && dialect == Dialect::AdoNet {
+        return;
+    }
+    let mut value = server
+        .protocol
+        .map_or(String::new(), |protocol| format!("{protocol}:"));
+    value.push_str(server.host.unwrap_or("localhost"));
+    if let Some(instance) = server.instance {
+        value.push('\\');
+        value.push_str(instance);
+    }
+    if let Some(port) = server.port {
+        value.push_str(&format!(",{port}"));
+    }
+    push(dialect, "Server", &value, out);
+}
+
+fn jdbc(server: &Server<'_>, out: &mut String) {
+    let dialect = Dialect::Jdbc;
+    out.push_str(super::jdbc::PREFIX);
+    out.push(';');
+    if let Some(host) = server.host {
+        push(dialect, "serverName", host, out);
+    }
+    if let Some(port) = server.port {
+        push(dialect, "portNumber", &port.to_string(), out);
+    }
+    if let Some(instance) = server.instance {
+        push(dialect, "instanceName", instance, out);
+    }
+}
+
+fn url(server: &Server<'_>, out: &mut String) -> Result<(), WriteError> {
+    let dialect = Dialect::SqlServerUrl;
+    let host = server.host.unwrap_or("localhost");
+    out.push_str(super::url::PREFIX);
+    if host.contains(':') && !host.starts_with('[') {
+        // Without a port Go keeps the brackets that an IPv6 address needs.
+        let keyword = Key::Host.name();
+        let port = server
+            .port
+            .ok_or(WriteError::NotRepresentable { dialect, keyword })?;
+        out.push_str(&format!("[{}]:{port}", host.replace('%', "%25")));
+    } else {
+        out.extend(utf8_percent_encode(host, HOST));
+        if let Some(port) = server.port {
+            out.push_str(&format!(":{port}"));
         }
+    }
+    if let Some(instance) = server.instance {
+        out.push('/');
+        out.extend(utf8_percent_encode(instance, NON_ALPHANUMERIC));
+    }
+    out.push('?');
+    if let Some(protocol) = server.protocol {
+        push(dialect, "protocol", protocol, out);
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! The integration tests, one module per concern.
 
 #[cfg(feature = "cli")]
+mod cli_parse;
+#[cfg(feature = "cli")]
 mod cli_token;
 mod conn_string;
 mod dial;

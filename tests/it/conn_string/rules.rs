@@ -85,6 +85,10 @@ fn ado_net_values() {
             ),
         ],
     );
+}
+
+#[test]
+fn ado_net_lengths() {
     let at_limit = "x".repeat(128);
     assert_eq!(
         outcome(Dialect::AdoNet, &format!("Database={at_limit}")),

@@ -1,0 +1,118 @@
+//! `entrada parse`, run as a program.
+
+use assert_cmd::Command;
+use assert_cmd::assert::Assert;
+use serde_json::{Value, json};
+
+const CONN: &str = "Server=app.database.windows.net;Database=shop;User ID=cid;Password=MARKER;\
+                    Authentication=Active Directory Service Principal;Max Pool Size=7;Pooling=yes";
+
+fn run(args: &[&str]) -> Assert {
+    Command::cargo_bin("entrada")
+        .unwrap()
+        .arg("parse")
+        .args(args)
+        .assert()
+}
+
+fn stdout(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+}
+
+fn json_of(assert: &Assert) -> Value {
+    serde_json::from_str(&stdout(assert)).unwrap()
+}
+
+#[test]
+fn json_has_typed_settings_and_no_secret() {
+    let answer = json_of(&run(&[CONN, "--format", "json"]).success());
+    let expected = json!({
+        "dialect": "adonet",
+        "settings": {
+            "Host": "app.database.windows.net",
+            "Initial Catalog": "shop",
+            "User ID": "cid",
+            "Password": "***",
+            "Authentication": "ActiveDirectoryServicePrincipal",
+            "Max Pool Size": 7,
+            "Pooling": true,
+        },
+        "warnings": [],
+    });
+    assert_eq!(answer, expected);
+    let shown = json_of(&run(&[CONN, "--format", "json", "--show-secrets"]).success());
+    assert_eq!(shown["settings"]["Password"], "MARKER");
+}
+
+#[test]
+fn json_has_warnings_and_the_driver_s_own_settings() {
+    let text = "Driver={d};Server=h;Connection Timeout=30;KeepAlive=9";
+    let answer = json_of(&run(&[text, "--format", "json"]).success());
+    let warning = &answer["warnings"][0];
+    assert_eq!(warning["kind"], "unknown_keyword");
+    assert_eq!(warning["keyword"], "Connection Timeout");
+    assert_eq!(warning["column"], 20);
+    assert!(warning["hint"].as_str().unwrap().contains("ADO.NET"));
+    assert_eq!(answer["driver_settings"], json!({"Keep Alive": 9}));
+    let strict = run(&[text, "--format", "json", "--strict"]).code(2);
+    assert_eq!(json_of(&strict)["error"]["kind"], "unknown_keyword");
+}
+
+#[test]
+fn an_error_is_json_with_exit_code_2() {
+    let failed = run(&[
+        "Server=h;Databse=x",
+        "--format",
+        "json",
+        "--dialect",
+        "adonet",
+    ])
+    .code(2);
+    let answer = json_of(&failed);
+    assert_eq!(answer["dialect"], "adonet");
+    let error = &answer["error"];
+    assert_eq!(
+        (&error["kind"], &error["column"]),
+        (&json!("unknown_keyword"), &json!(9))
+    );
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("did you mean 'Database'?")
+    );
+    let unclear = run(&["Server=h;PWD={a}", "--format", "json"]).code(2);
+    assert_eq!(json_of(&unclear)["error"]["kind"], "ambiguous");
+    assert_eq!(json_of(&unclear)["dialect"], Value::Null);
+}
+
+#[test]
+fn text_explains_without_the_secret() {
+    let text = stdout(&run(&[CONN]).success());
+    for expected in [
+        "Max Pool Size = 7",
+        "Connect Timeout = 15",
+        "https://database.windows.net/",
+        "Azure public cloud",
+        "client id cid",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+    assert!(!text.contains("MARKER"));
+    let failed = run(&["Server=h;Databse=MARKER"]).code(2);
+    let message = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
+    assert!(
+        message.contains("Database") && !message.contains("MARKER"),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_string_may_come_from_the_standard_input() {
+    let mut command = Command::cargo_bin("entrada").unwrap();
+    let assert = command
+        .args(["parse", "-", "--format", "json"])
+        .write_stdin("Server=h\n")
+        .assert();
+    assert_eq!(json_of(&assert.success())["settings"], json!({"Host": "h"}));
+}
