@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::PoolStatus;
 use crate::dial::DialError;
+use crate::target::TargetError;
 use crate::tds::ServerMessage;
 use crate::token::TokenError;
 
@@ -60,6 +61,9 @@ pub enum PoolError {
         /// What it must be.
         problem: &'static str,
     },
+    /// The connection string has no usable meaning.
+    #[error("the connection string cannot be used")]
+    Target(#[source] Arc<TargetError>),
     /// No token source can be made for the target's authentication.
     #[error("no token can be had for {server}")]
     Token {

@@ -3,11 +3,11 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use entrada::pool::Pool;
-//! use entrada::target::{Auth, Identity, Server, Target};
 //!
-//! let server = Server::new("app.database.windows.net");
-//! let target = Target::new(server, Auth::ManagedIdentity(Identity::SystemAssigned));
-//! let pool = Pool::builder(target.with_database("app")).build()?;
+//! let pool = Pool::connect(
+//!     "Server=app.database.windows.net;Database=app;Authentication=ActiveDirectoryMSI",
+//! )
+//! .await?;
 //! let mut client = pool.get().await?;
 //! let row = client.simple_query("SELECT 1").await?.into_row().await?;
 //! assert_eq!(row.and_then(|row| row.get::<i32, _>(0)), Some(1));
@@ -105,6 +105,29 @@ struct Inner {
 }
 
 impl Pool {
+    /// A pool for what a connection string names, in any dialect, with one
+    /// session already open: a string or a server that does not work says so
+    /// here.
+    ///
+    /// Settings that have no keyword are made on a [`builder`](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Target`] for a string without a usable meaning, and whatever
+    /// [`build`](PoolBuilder::build) and [`get`](Self::get) report.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the pool.
+    pub async fn connect(connection_string: &str) -> Result<Self, PoolError> {
+        let target: Target = connection_string
+            .parse()
+            .map_err(|error| PoolError::Target(Arc::new(error)))?;
+        let pool = Self::builder(target).build()?;
+        drop(pool.get().await?);
+        Ok(pool)
+    }
+
     /// Prepares a pool for `target`, whose pooling keywords are its defaults.
     #[must_use]
     pub fn builder(target: Target) -> PoolBuilder {

@@ -2,6 +2,8 @@
 
 mod doubt;
 mod failures;
+mod judges;
+mod lifetime;
 mod reuse;
 mod server;
 
