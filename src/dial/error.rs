@@ -127,7 +127,8 @@ impl DialError {
                 Some(message) => tds::is_transient(message.number),
                 None => source.wire().is_some_and(WireError::is_network),
             },
-            Self::Tcp { .. } | Self::Prelogin { .. } | Self::Tls { .. } => self.is_network(),
+            Self::Tcp { source, .. } => matches!(source, TcpError::Unreachable { .. }),
+            Self::Prelogin { .. } | Self::Tls { .. } => self.is_network(),
             Self::Timeout { .. } => true,
             _ => false,
         }

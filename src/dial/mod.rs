@@ -164,6 +164,7 @@ impl Dialer {
     ///
     /// # Cancel safety
     /// As [`dial`](Self::dial).
+    #[tracing::instrument(name = "dial", level = "debug", skip_all, fields(server = %self.target.server))]
     pub async fn dial_with(&self, profile: &LoginProfile) -> Result<Session, DialError> {
         let progress = Progress::new();
         let Some(limit) = self.target.limits.connect_timeout else {
@@ -201,7 +202,7 @@ impl Dialer {
                 Ok(session) => return Ok(session),
                 Err(error) => error,
             };
-            tracing::debug!(server = %self.target.server, %error, "login failed");
+            tracing::debug!(error = &error as &dyn std::error::Error, "login failed");
             progress.failed(&error);
             if error.refuses_token() && retries.may_renew_token() {
                 match self.fresh_token(token.as_ref(), progress).await {
@@ -252,6 +253,7 @@ impl Dialer {
                 token,
                 identity: self.identity(token),
             });
+            tracing::debug!(endpoint = %info.endpoint, spid = info.spid, "logged in");
             return Ok(Session::new(stream, info));
         }
     }

@@ -90,6 +90,8 @@ pub(super) fn client_version() -> Version {
 
 fn greeting(ask: Ask<'_>) -> Prelogin {
     let encryption = match ask.encrypt {
+        // Whatever the target says: a token makes encryption a must.
+        Encrypt::Optional | Encrypt::Disable if ask.token => Encryption::ON,
         Encrypt::Optional => Encryption::OFF,
         // In TDS 8.0 the option means nothing; Microsoft's drivers send this.
         Encrypt::Disable | Encrypt::Strict => Encryption::NOT_SUP,
@@ -137,7 +139,7 @@ fn encryption(ask: Ask<'_>, answer: Encryption) -> Result<Option<Mode>, Prelogin
         _ => None,
     };
     match (answered, must_have, ask.encrypt) {
-        (Encryption::ON | Encryption::REQ, _, Encrypt::Disable) => {
+        (Encryption::ON | Encryption::REQ, None, Encrypt::Disable) => {
             Err(PreloginError::EncryptionRequired)
         }
         (Encryption::ON | Encryption::REQ, _, _) => Ok(Some(Mode::Tunnelled)),
@@ -198,7 +200,7 @@ mod tests {
     fn a_token_never_does_without() {
         assert_eq!(row(Encrypt::Mandatory, true), "!tt!");
         assert_eq!(row(Encrypt::Optional, true), "!tt!");
-        assert_eq!(row(Encrypt::Disable, true), "!!!!");
+        assert_eq!(row(Encrypt::Disable, true), "!tt!");
         assert_eq!(row(Encrypt::Strict, true), "ssss");
     }
 
@@ -233,6 +235,9 @@ mod tests {
         let with = greeting(ask(Encrypt::Mandatory, true));
         assert_eq!(with.fed_auth_required, Some(1));
         assert_eq!(with.nonce, None);
+        for encrypt in [Encrypt::Optional, Encrypt::Disable] {
+            assert_eq!(greeting(ask(encrypt, true)).encryption, Encryption::ON);
+        }
         let without = greeting(ask(Encrypt::Optional, false));
         assert_eq!(without.fed_auth_required, None);
         assert_eq!(without.encryption, Encryption::OFF);

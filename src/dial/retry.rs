@@ -112,10 +112,11 @@ mod tests {
     }
 
     fn retries(count: u8, interval: u64) -> Retries {
-        let mut limits = Limits::default();
-        limits.connect_retry_count = count;
-        limits.connect_retry_interval = Duration::from_secs(interval);
-        Retries::new(&limits)
+        Retries::new(&Limits {
+            connect_retry_count: count,
+            connect_retry_interval: Duration::from_secs(interval),
+            ..Limits::default()
+        })
     }
 
     fn in_seconds(pause: Option<Duration>, low: u64, high: u64) {

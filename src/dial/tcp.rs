@@ -301,10 +301,12 @@ mod tests {
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let living = listener.local_addr().unwrap();
-        let socket = connect("db", 1, &[address, living], &options(false))
-            .await
-            .unwrap();
-        assert_eq!(socket.peer_addr().unwrap(), living);
+        for parallel in [false, true] {
+            let socket = connect("db", 1, &[address, living], &options(parallel))
+                .await
+                .unwrap();
+            assert_eq!(socket.peer_addr().unwrap(), living);
+        }
     }
 
     #[tokio::test]

@@ -3,7 +3,9 @@
 
 use entrada::dial::{DialError, LoginError, PreloginError, Step, TcpError, TlsError, WireError};
 use entrada::tds::{DoneStatus, Encryption, Feature, FeatureId, Token};
-use tokio::net::TcpListener;
+use entrada::token::{AccessToken, CallbackToken};
+use std::io::Error;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::*;
 use crate::support::fake_server::{Conn, FakeServer, done, encode, granted, packets, refused};
@@ -94,6 +96,60 @@ async fn an_unknown_name() {
         panic!("{error:?}")
     };
     assert_eq!(source.to_string(), resolve.to_string());
+}
+
+#[tokio::test]
+async fn a_host_that_answers_nothing() {
+    // A listener whose queue is full answers nothing, as a lost packet does.
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let silent = silent.listen(1).unwrap();
+    let address = silent.local_addr().unwrap();
+    let mut held = Vec::new();
+    while let Ok(Ok(socket)) = tokio::time::timeout(SOON, TcpStream::connect(address)).await {
+        held.push(socket);
+    }
+    let mut target = target(address.port(), &localhost());
+    target.server.name = "127.0.0.1".to_owned();
+    target.limits.connect_timeout = Some(SOON);
+    let error = dialer(target).dial().await.unwrap_err();
+    assert!(error.is_timeout() && error.is_network());
+    assert!(error.advice().unwrap().contains("firewall"));
+    let text = error.to_string();
+    assert!(
+        text.contains("connecting") && text.contains(&address.to_string()),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_source_that_falls_silent() {
+    let source = CallbackToken::new(|_| std::future::pending::<Result<AccessToken, Error>>());
+    let slot = TokenSlot::new(Arc::new(source), Resource::new(RESOURCE));
+    let mut target = target(1, &localhost());
+    target.limits.connect_timeout = Some(SOON);
+    let error = Dialer::new(target, Some(slot))
+        .unwrap()
+        .dial()
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        DialError::Timeout {
+            step: Step::Token,
+            ..
+        }
+    ));
+}
+
+#[tokio::test]
+async fn a_token_source_that_fails() {
+    let source = CallbackToken::new(|_| async { Err::<AccessToken, _>(Error::other("no vault")) });
+    let slot = TokenSlot::new(Arc::new(source), Resource::new(RESOURCE));
+    let dialer = Dialer::new(target(1, &localhost()), Some(slot)).unwrap();
+    let error = dialer.dial().await.unwrap_err();
+    assert!(matches!(error, DialError::Token { .. }));
+    assert!(error.is_auth() && !error.is_transient() && !error.is_network());
 }
 
 #[tokio::test]

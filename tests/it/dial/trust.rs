@@ -246,6 +246,18 @@ async fn a_ca_file() {
     }
 }
 
+#[tokio::test]
+async fn no_secret_is_shown() {
+    let certificates = localhost();
+    let mut goal = sql_target(1, &certificates);
+    let by_password = Dialer::new(goal.clone(), None).unwrap();
+    goal.auth = Auth::AccessToken(Secret::new(TOKEN));
+    let slot = slot();
+    slot.get().await.unwrap();
+    let by_token = Dialer::new(goal, Some(slot)).unwrap();
+    assert!(!format!("{by_password:?} {by_token:?}").contains("MARKED"));
+}
+
 #[test]
 fn a_token_needs_a_source() {
     let error = Dialer::new(target(1, &localhost()), None).unwrap_err();
