@@ -19,4 +19,5 @@ pub mod token;
 pub mod cli;
 
 pub use error::Error;
+pub use pool::Pool;
 pub use secret::Secret;

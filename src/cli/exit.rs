@@ -4,6 +4,9 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::Error;
+use crate::pool::PoolError;
+
 /// Exit codes; scripts rely on them, so a number never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -66,6 +69,20 @@ impl fmt::Display for Failure {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let exit = match &error {
+            Error::ConnectionString(_) | Error::Target(_) => Exit::Usage,
+            Error::Pool(PoolError::Setting { .. } | PoolError::Certificate { .. }) => Exit::Usage,
+            error if error.is_auth() => Exit::Auth,
+            error if error.is_network() => Exit::Network,
+            Error::Dial(_) | Error::Pool(_) | Error::Query(_) => Exit::Server,
+            _ => Exit::Internal,
+        };
+        Self::new(exit, error)
     }
 }
 

@@ -3,11 +3,14 @@
 mod completions;
 mod conn_arg;
 #[cfg(feature = "emulator")]
+mod demo;
+#[cfg(feature = "emulator")]
 mod emulator;
 mod exit;
 mod log;
 mod output;
 mod parse;
+mod query;
 mod token;
 
 use std::io::Write;
@@ -45,6 +48,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the whole story on loopback: emulator, user, pool, queries, an outage
+    #[cfg(feature = "emulator")]
+    Demo,
+    /// Run a batch and print its results
+    Query(query::Args),
     /// Explain a connection string: what it means, and what it means for the token
     Parse(parse::Args),
     /// Obtain a token for a connection string and show its claims and expiry
@@ -87,6 +95,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
+        #[cfg(feature = "emulator")]
+        Command::Demo => runtime()?.block_on(demo::run()),
+        Command::Query(args) => runtime()?.block_on(query::run(&args)),
         Command::Parse(args) => parse::run(&args),
         Command::Token(args) => runtime()?.block_on(token::run(&args)),
         #[cfg(feature = "emulator")]

@@ -4,7 +4,6 @@ use comfy_table::{Cell as TableCell, CellAlignment, Table, presets};
 
 use super::value::{Cell, json_text};
 use crate::cli::exit::Failure;
-use crate::cli::output;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -19,7 +18,8 @@ pub(in crate::cli) enum Format {
 }
 
 /// Takes rows and prints them as they come, as far as the format can.
-pub(super) struct Writer {
+pub(super) struct Writer<W> {
+    out: W,
     format: Format,
     names: Vec<String>,
     table: Table,
@@ -27,9 +27,11 @@ pub(super) struct Writer {
     sets: u64,
 }
 
-impl Writer {
-    pub(super) fn new(format: Format) -> Self {
+impl<W: FnMut(&str) -> Result<(), Failure>> Writer<W> {
+    /// A writer whose text goes to `out`, piece by piece.
+    pub(super) fn new(format: Format, out: W) -> Self {
         Self {
+            out,
             format,
             names: Vec::new(),
             table: Table::new(),
@@ -48,18 +50,21 @@ impl Writer {
         match self.format {
             Format::Table => {
                 self.table = Table::new();
-                self.table.load_preset(presets::UTF8_BORDERS_ONLY);
+                self.table.load_style(presets::UTF8_BORDERS_ONLY);
                 self.table.set_header(self.names.iter().map(printable));
                 Ok(())
             }
             Format::Json => {
                 self.names = distinct(std::mem::take(&mut self.names));
-                output::print("[")
+                (self.out)("[")
             }
             Format::Csv => {
                 let parting = if parted { "\r\n" } else { "" };
                 let header = self.names.iter().map(|name| csv_field(name));
-                output::print(&format!("{parting}{}\r\n", header.collect::<Vec<_>>().join(",")))
+                (self.out)(&format!(
+                    "{parting}{}\r\n",
+                    header.collect::<Vec<_>>().join(",")
+                ))
             }
         }
     }
@@ -74,7 +79,7 @@ impl Writer {
             }
             Format::Json => {
                 let parting = if self.rows > 1 { "," } else { "" };
-                output::print(&format!("{parting}{}", json_object(&self.names, cells)))
+                (self.out)(&format!("{parting}{}", json_object(&self.names, cells)))
             }
             Format::Csv => {
                 // NULL is an empty field, an empty text a quoted one.
@@ -82,7 +87,7 @@ impl Writer {
                     None => String::new(),
                     Some(cell) => csv_field(&cell.into_text()),
                 });
-                output::print(&format!("{}\r\n", fields.collect::<Vec<_>>().join(",")))
+                (self.out)(&format!("{}\r\n", fields.collect::<Vec<_>>().join(",")))
             }
         }
     }
@@ -95,16 +100,11 @@ impl Writer {
         match self.format {
             Format::Table => {
                 let rows = if self.rows == 1 { "row" } else { "rows" };
-                output::print_line(&format!("{}\n({} {rows})", self.table, self.rows))
+                (self.out)(&format!("{}\n({} {rows})\n", self.table, self.rows))
             }
-            Format::Json => output::print("]\n"),
+            Format::Json => (self.out)("]\n"),
             Format::Csv => Ok(()),
         }
-    }
-
-    /// Whether the batch had a result set at all.
-    pub(super) fn any(&self) -> bool {
-        self.sets > 0
     }
 }
 
@@ -140,7 +140,11 @@ fn json_object(names: &[String], cells: Vec<Option<Cell>>) -> String {
 fn distinct(names: Vec<String>) -> Vec<String> {
     let mut seen: Vec<String> = Vec::with_capacity(names.len());
     for (at, name) in names.into_iter().enumerate() {
-        let base = if name.is_empty() { format!("column{}", at + 1) } else { name };
+        let base = if name.is_empty() {
+            format!("column{}", at + 1)
+        } else {
+            name
+        };
         let unused = |name: &String| !seen.contains(name);
         let name = std::iter::once(base.clone())
             .chain((2..).map(|n| format!("{base}_{n}")))
@@ -166,7 +170,10 @@ mod tests {
     #[test]
     fn json_names_differ() {
         let names = ["id", "", "id", "id_2", ""].map(str::to_owned).to_vec();
-        assert_eq!(distinct(names), ["id", "column2", "id_2", "id_2_2", "column5"]);
+        assert_eq!(
+            distinct(names),
+            ["id", "column2", "id_2", "id_2_2", "column5"]
+        );
     }
 
     #[test]
