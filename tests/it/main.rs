@@ -16,4 +16,6 @@ mod support;
 mod tds_captures;
 mod token_allocations;
 mod token_cache;
+#[cfg(feature = "emulator")]
+mod token_emulator;
 mod token_endpoints;
