@@ -27,6 +27,8 @@ pub(super) struct Builder<'a> {
     pub(super) warnings: Vec<Warning>,
     /// Whether Go's ADO form is read, whose server has a port after a comma.
     pub(super) go_ado: bool,
+    /// Whether a quoted value holds a `;`, so that other grammars see other pairs.
+    pub(super) quoted_separator: bool,
     /// Whether the last pair was a secret that may have broken off.
     after_secret: bool,
 }
@@ -39,6 +41,7 @@ impl<'a> Builder<'a> {
             slots: Vec::with_capacity(12),
             warnings: Vec::new(),
             go_ado: false,
+            quoted_separator: false,
             after_secret: false,
         }
     }
@@ -73,6 +76,7 @@ impl<'a> Builder<'a> {
     /// Stores a pair in place of an earlier one.
     pub(super) fn put_last(&mut self, entry: &Entry, pair: Pair<'a>) {
         self.note_secret(entry.kind, &pair.raw);
+        self.quoted_separator |= pair.raw.quoted && pair.raw.text.contains(';');
         let slot = Slot {
             entry: *entry,
             raw: pair.raw,

@@ -1,11 +1,39 @@
 //! Which dialect a text is written in.
 
 use super::ado;
+use super::builder::Builder;
 use super::error::ParseError;
 use super::lookup;
 use super::odbc::{self, Item};
 use super::raw::Code;
-use super::{Dialect, jdbc, url};
+use super::{ConnectionString, Dialect, jdbc, settle, url};
+
+/// Reads a text in the dialect that it looks like.
+pub(super) fn parse(text: &str) -> Result<ConnectionString, ParseError> {
+    if by_prefix(text).is_none()
+        && let Some(builder) = plain_ado(text)
+    {
+        return settle::settle(builder);
+    }
+    settle::parse_as(text, dialect(text)?)
+}
+
+/// The text's pairs, if it is ADO.NET beyond doubt: ADO.NET knows all of its
+/// keywords, ODBC does not, and no value can be taken for pairs. This spares
+/// the usual text a second look.
+fn plain_ado(text: &str) -> Option<Builder<'_>> {
+    if text.contains('{') {
+        return None;
+    }
+    let builder = ado::read(text).ok()?;
+    let only_ado = |spelling| lookup::find(Dialect::Odbc, spelling).is_none();
+    let plain = !builder.quoted_separator
+        && builder
+            .slots
+            .iter()
+            .any(|slot| only_ado(slot.entry.spelling));
+    plain.then_some(builder)
+}
 
 /// Tells the dialect.
 ///
@@ -69,17 +97,15 @@ fn by_prefix(text: &str) -> Option<Dialect> {
             Dialect::SqlServerUrl
         });
     }
-    // In another case or after blanks no driver takes it; the URL reader says so.
-    let head = text
-        .trim_start()
-        .get(..18)
-        .unwrap_or(text.trim_start())
-        .to_ascii_lowercase();
-    match head {
-        head if head.starts_with(jdbc::PREFIX) || jdbc::PREFIX == head => Some(Dialect::Jdbc),
-        head if head.starts_with(url::PREFIX) => Some(Dialect::SqlServerUrl),
-        _ => None,
+    // In another case or after blanks no driver takes it; the readers say so.
+    let starts = |prefix: &str| {
+        let head = text.trim_start().get(..prefix.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    };
+    if starts(jdbc::PREFIX) {
+        return Some(Dialect::Jdbc);
     }
+    starts(url::PREFIX).then_some(Dialect::SqlServerUrl)
 }
 
 /// Offsets of keywords that only one dialect knows.

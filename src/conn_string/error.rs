@@ -205,7 +205,7 @@ impl WarningKind {
         match self {
             Self::DuplicateKeyword => ("keyword", " is given more than once"),
             Self::IgnoredValue => ("the value of", " has no effect"),
-            Self::LostText => ("the driver stops reading here and loses the rest", ""),
+            Self::LostText => ("text is lost here", ""),
             Self::TrailingText => ("text at the end means nothing", ""),
             Self::UnknownKeyword => ("unknown keyword", " is dropped"),
             Self::UnterminatedValue => ("a brace is never closed and takes all that follows", ""),

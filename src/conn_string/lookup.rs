@@ -98,6 +98,13 @@ pub(super) fn hint(dialect: Dialect, name: &str) -> Option<String> {
             entry.spelling
         ));
     }
+    if dialect == Dialect::Jdbc
+        && ["accessToken", "gsscredential"]
+            .iter()
+            .any(|of| of.eq_ignore_ascii_case(name))
+    {
+        return Some("the driver takes it from code only, not from the URL".to_owned());
+    }
     if name.eq_ignore_ascii_case("provider") {
         return Some("this is an OLE DB string, which is not supported".to_owned());
     }

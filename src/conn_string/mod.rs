@@ -147,8 +147,10 @@ impl ParseOptions {
                 problem: "the string is longer than 1 MiB",
             });
         }
-        let dialect = self.dialect.map_or_else(|| detect::dialect(text), Ok)?;
-        let mut string = settle::parse_as(text, dialect)?;
+        let mut string = match self.dialect {
+            Some(dialect) => settle::parse_as(text, dialect)?,
+            None => detect::parse(text)?,
+        };
         if self.strict && !string.warnings.is_empty() {
             return Err(ParseError::Strict {
                 warning: string.warnings.swap_remove(0),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::builder::Builder;
 use super::raw::{Code, Pair, Raw, escapes_are_whole};
-use super::{Dialect, Key, ParseError, WarningKind};
+use super::{Dialect, Key, ParseError, WarningKind, lookup};
 
 /// What the URL starts with, in this very case.
 pub(super) const PREFIX: &str = "sqlserver://";
@@ -175,7 +175,7 @@ fn query<'a>(builder: &mut Builder<'a>, text: &'a str, start: usize) -> Result<(
         };
         let whole = escapes_are_whole(piece);
         let Some(name) = form(name).text().filter(|_| whole && !piece.contains(';')) else {
-            builder.warn_lost(WarningKind::LostText, here, piece);
+            drop_piece(builder, piece, name, here);
             continue;
         };
         let entry = builder.lookup(&name);
@@ -201,6 +201,28 @@ fn query<'a>(builder: &mut Builder<'a>, text: &'a str, start: usize) -> Result<(
         names.push(name);
     }
     Ok(())
+}
+
+/// Warns of a parameter that Go drops for a raw `;` or a broken escape.
+fn drop_piece(builder: &mut Builder<'_>, piece: &str, name: &str, at: usize) {
+    builder.warn_lost(WarningKind::LostText, at, piece);
+    let name = Raw {
+        text: name,
+        code: Code::Form,
+        quoted: false,
+    };
+    let known = name
+        .text()
+        .and_then(|name| builder.lookup(&name))
+        .map(|entry| entry.spelling);
+    if let (Some(warning), Some(known)) = (builder.warnings.last_mut(), known) {
+        warning.keyword = Some(known.to_owned());
+        warning.hint = Some("the parameter is dropped; write '%3B' for a ';' in it".to_owned());
+        warning.lost = lookup::find(Dialect::SqlServerUrl, known)
+            .map(|entry| entry.key.name())
+            .into_iter()
+            .collect();
+    }
 }
 
 /// Whether the part before the query has set the keyword.
