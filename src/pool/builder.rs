@@ -8,12 +8,13 @@ use rustls::pki_types::pem::PemObject;
 use tiberius::{AuthMethod, EncryptionLevel};
 use tokio_util::sync::CancellationToken;
 
+use super::blocking::Blocking;
 use super::board::Board;
 use super::manager::{Core, Manager, Open, Policy, Sink};
 use super::stats::Stats;
 use super::{Inner, Pool, PoolError};
 use crate::dial::Dialer;
-use crate::target::Target;
+use crate::target::{PoolBlocking, Target};
 use crate::token::{Environment, TokenCache, TokenSlot, TokenSource, source_for};
 
 /// A login ends this much before the wait for it, so that its failure is still
@@ -44,7 +45,9 @@ pub enum ResetPolicy {
 
 /// Settings of a [`Pool`] in the making.
 ///
-/// The defaults are what the target's connection string says.
+/// The defaults are what the target's connection string says. Of `Pool Blocking
+/// Period`, only `AlwaysBlock` blocks: a service is better off with a server
+/// that is tried again.
 #[derive(Debug, Clone)]
 pub struct PoolBuilder {
     target: Target,
@@ -255,6 +258,7 @@ impl PoolBuilder {
             policy: self.policy.clone(),
             stats: Arc::new(Stats::new(label.clone(), self.max_size)),
             board: Arc::clone(&board),
+            blocking: (self.target.pool.blocking == PoolBlocking::Always).then(Blocking::default),
             closed: CancellationToken::new(),
             label: label.into(),
         }));

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, debug, debug_span, info_span};
 
+use super::blocking::Blocking;
 use super::board::{Board, Failure};
 use super::error::PoolError;
 use super::link::{Link, Pulse};
@@ -73,6 +74,8 @@ pub(super) struct Core {
     pub(super) policy: Policy,
     pub(super) stats: Arc<Stats>,
     pub(super) board: Arc<Board>,
+    /// `None` if failed logins block nothing.
+    pub(super) blocking: Option<Blocking>,
     pub(super) closed: CancellationToken,
     /// The server and database, for errors and logs.
     pub(super) label: Arc<str>,
@@ -153,21 +156,39 @@ impl Manager {
         if self.closed.is_cancelled() {
             return Err(self.closed_error());
         }
+        let blocked = self.blocking.as_ref().and_then(Blocking::in_force);
+        let opened = match blocked {
+            Some(error) => Err(error),
+            None => self.dial().await,
+        };
+        match opened {
+            Ok(session) => self.adopt(session).await,
+            Err(source) => Err(PoolError::Dial {
+                server: self.label.to_string(),
+                source,
+            }),
+        }
+    }
+
+    async fn dial(&self) -> Result<Session, Arc<DialError>> {
         let _dialing = self.stats.dialing();
         let span = info_span!("dial", pool = %self.label);
-        let session = self
-            .opener
-            .open()
-            .instrument(span)
-            .await
-            .map_err(|source| {
-                self.stats.on_dial_failed(&source);
-                PoolError::Dial {
-                    server: self.label.to_string(),
-                    source: Arc::new(source),
+        match self.opener.open().instrument(span).await {
+            Ok(session) => {
+                if let Some(blocking) = &self.blocking {
+                    blocking.on_success();
                 }
-            })?;
-        self.adopt(session).await
+                Ok(session)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                self.stats.on_dial_failed(&error);
+                if let Some(blocking) = &self.blocking {
+                    blocking.on_failure(&error);
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn adopt(&self, session: Session) -> Result<Box<PooledSession>, PoolError> {

@@ -51,6 +51,7 @@
 //! | `entrada_pool_resets_total` | counter | resets of pooled sessions, by `outcome` |
 //! | `entrada_pool_retired_total` | counter | sessions closed, by `reason` |
 
+mod blocking;
 mod board;
 mod builder;
 mod client;
@@ -204,8 +205,9 @@ impl Pool {
         let mut watcher = manager.board.watch();
         loop {
             tokio::select! {
+                // In this order, so that an idle session costs no look at the
+                // rest. A closed pool finds none of its sessions fit.
                 biased;
-                () = manager.closed.cancelled() => return Err(manager.closed_error()),
                 got = kept.get_owned() => {
                     // bb8's own time-out is set beyond ours and only begins
                     // the next round.
@@ -213,6 +215,7 @@ impl Pool {
                         return Ok(Held::Kept(session));
                     }
                 }
+                () = manager.closed.cancelled() => return Err(manager.closed_error()),
                 // A failure that is not ours leaves us without a login of our
                 // own; asking anew begins one.
                 failure = watcher.failure() => if let Some(error) = failure {

@@ -4,6 +4,7 @@ mod doubt;
 mod failures;
 mod judges;
 mod lifetime;
+mod observed;
 mod reuse;
 mod server;
 
