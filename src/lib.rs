@@ -19,5 +19,5 @@ pub mod token;
 pub mod cli;
 
 pub use error::Error;
-pub use pool::Pool;
+pub use pool::{Pool, tiberius};
 pub use secret::Secret;
