@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::login::LoginError;
+use super::login_error::LoginError;
 use super::routing::Route;
 use crate::session::LoginInfo;
 use crate::tds::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::browser::BrowserError;
-use super::login::LoginError;
+use super::login_error::LoginError;
 use super::prelogin::PreloginError;
 use super::progress::Step;
 use super::routing::RoutingError;

@@ -28,6 +28,7 @@ mod browser;
 mod error;
 mod line;
 mod login;
+mod login_error;
 mod prelogin;
 mod profile;
 mod progress;
@@ -47,7 +48,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 pub use browser::BrowserError;
 pub use error::DialError;
-pub use login::{FedAuthFlow, LoginError};
+pub use login::FedAuthFlow;
+pub use login_error::LoginError;
 pub use prelogin::PreloginError;
 pub use profile::LoginProfile;
 pub use progress::Step;

@@ -87,7 +87,7 @@ fn with_jitter(pause: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::login::LoginError;
+    use super::super::login_error::LoginError;
     use super::super::prelogin::PreloginError;
     use super::super::wire::WireError;
     use super::*;

@@ -2,7 +2,7 @@
 //! it, within the deadline.
 
 use entrada::dial::{DialError, LoginError, PreloginError, Step, TcpError, TlsError, WireError};
-use entrada::tds::{DoneStatus, Encryption, Feature, FeatureId, Token};
+use entrada::tds::{DoneStatus, Encryption, EnvChange, Feature, FeatureId, TdsVersion, Token};
 use entrada::token::{AccessToken, CallbackToken};
 use std::io::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -26,6 +26,14 @@ where
     F: Fn(Conn) -> Fut + Send + Sync + Copy + 'static,
     Fut: Future<Output = ()> + Send,
 {
+    dial_within(Duration::from_secs(15), at, misbehave).await
+}
+
+async fn dial_within<F, Fut>(limit: Duration, at: At, misbehave: F) -> DialError
+where
+    F: Fn(Conn) -> Fut + Send + Sync + Copy + 'static,
+    Fut: Future<Output = ()> + Send,
+{
     let certificates = localhost();
     let config = tls12(&certificates);
     let server = FakeServer::start(1, move |_, mut conn| {
@@ -44,7 +52,7 @@ where
     })
     .await;
     let mut target = target(server.address.port(), &certificates);
-    target.limits.connect_timeout = Some(SOON);
+    target.limits.connect_timeout = Some(limit);
     let error = dialer(target).dial().await.unwrap_err();
     server.stop();
     error
@@ -154,20 +162,24 @@ async fn a_token_source_that_fails() {
 
 #[tokio::test]
 async fn a_server_that_falls_silent() {
-    for (at, step) in [
-        (At::Prelogin, Step::Prelogin),
-        (At::Tls, Step::Tls),
-        (At::Login, Step::Login),
-    ] {
-        let error = dial_into(at, |conn| async move {
+    let silent = |at| {
+        // Enough to get to the step on a busy machine.
+        dial_within(SOON * 4, at, |conn| async move {
             std::future::pending::<()>().await;
             drop(conn);
         })
-        .await;
+    };
+    let (prelogin, tls, login) =
+        tokio::join!(silent(At::Prelogin), silent(At::Tls), silent(At::Login));
+    for (error, expected) in [
+        (prelogin, Step::Prelogin),
+        (tls, Step::Tls),
+        (login, Step::Login),
+    ] {
         assert!(error.is_timeout() && error.is_transient());
         let text = error.to_string();
-        assert!(text.contains(&step.to_string()), "{text}");
-        assert!(matches!(error, DialError::Timeout { step: at, .. } if at == step));
+        assert!(text.contains(&expected.to_string()), "{text}");
+        assert!(matches!(error, DialError::Timeout { step, .. } if step == expected));
     }
 }
 
@@ -351,6 +363,44 @@ async fn an_answer_that_says_nothing() {
     })
     .await;
     assert!(matches!(error, LoginError::NotDone), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old_for_tokens() {
+    let error = answered_with(|| {
+        let mut tokens = granted_to_somebody();
+        for token in &mut tokens {
+            if let Token::LoginAck(ack) = token {
+                ack.tds_version = TdsVersion::V7_3B;
+            }
+        }
+        tokens
+    })
+    .await;
+    assert!(matches!(
+        error,
+        LoginError::OldServer {
+            granted: TdsVersion::V7_3B,
+            ..
+        }
+    ));
+}
+
+#[tokio::test]
+async fn packets_of_an_impossible_size() {
+    let error = answered_with(|| {
+        let mut tokens = granted_to_somebody();
+        let ack = Feature::new(FeatureId::FEDAUTH, []);
+        tokens.insert(0, Token::FeatureExtAck(vec![ack]));
+        for token in &mut tokens {
+            if let Token::EnvChange(EnvChange::PacketSize { new, .. }) = token {
+                *new = 100;
+            }
+        }
+        tokens
+    })
+    .await;
+    assert!(matches!(error, LoginError::PacketSize(100)), "{error}");
 }
 
 #[tokio::test]

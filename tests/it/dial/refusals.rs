@@ -127,7 +127,7 @@ async fn a_time_out_tells_the_earlier_failure() {
     })
     .await;
     let mut target = impatient(server.address.port(), &certificates, 5);
-    target.limits.connect_timeout = Some(SOON);
+    target.limits.connect_timeout = Some(SOON * 4);
     let error = dialer(target).dial().await.unwrap_err();
     assert!(error.is_timeout());
     assert_eq!(error.server_error().map(|m| m.number), Some(40613));
