@@ -8,6 +8,9 @@ use super::raw::{Code, Pair, Raw};
 use super::values::Kind;
 use super::{Dialect, Key};
 
+/// No text with so many faults is a connection string; the rest of them is not
+/// even looked at.
+const MAX_WARNINGS: usize = 100;
 /// The longest keyword that a message repeats, in characters.
 const ECHO: usize = 64;
 
@@ -44,6 +47,21 @@ impl<'a> Builder<'a> {
             quoted_separator: false,
             after_secret: false,
         }
+    }
+
+    /// Refuses a text with too many faults.
+    pub(super) fn bounded(&self) -> Result<(), ParseError> {
+        match self.is_hopeless() {
+            true => Err(self.syntax(
+                0,
+                "it has over a hundred faults and can hardly be a connection string",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn is_hopeless(&self) -> bool {
+        self.warnings.len() >= MAX_WARNINGS
     }
 
     /// Characters before a byte offset.
@@ -157,7 +175,8 @@ impl<'a> Builder<'a> {
         at: usize,
         wins: &str,
     ) {
-        if one.code == two.code && one.text == two.text || one.code == Code::Null {
+        let harmless = one.code == two.code && one.text == two.text || one.code == Code::Null;
+        if harmless || self.is_hopeless() {
             return;
         }
         let warning = Warning {
@@ -172,6 +191,9 @@ impl<'a> Builder<'a> {
 
     /// Warns of an unknown keyword, whose value is dropped.
     pub(super) fn drop_unknown(&mut self, pair: &Pair<'a>) {
+        if self.is_hopeless() {
+            return;
+        }
         // In ODBC a piece without `=` swallows the keyword after it.
         let swallowed = pair
             .key
@@ -229,6 +251,9 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn warn(&mut self, kind: WarningKind, at: usize, hint: &str) {
+        if self.is_hopeless() {
+            return;
+        }
         let warning = Warning {
             kind,
             keyword: None,

@@ -6,7 +6,7 @@ use super::error::ParseError;
 use super::lookup;
 use super::odbc::{self, Item};
 use super::raw::Code;
-use super::{ConnectionString, Dialect, jdbc, settle, url};
+use super::{ConnectionString, Dialect, Key, jdbc, settle, url};
 
 /// Reads a text in the dialect that it looks like.
 pub(super) fn parse(text: &str) -> Result<ConnectionString, ParseError> {
@@ -134,7 +134,8 @@ impl Evidence {
             let (Item::Pair(pair) | Item::OpenBrace(pair) | Item::Junk(pair, _)) = item else {
                 continue;
             };
-            let seen = ado_keys.iter().find(|(at, _)| *at == pair.at);
+            let found = ado_keys.binary_search_by_key(&pair.at, |(at, _)| *at);
+            let seen = found.ok().map(|index| &ado_keys[index]);
             if let Some((at, key)) = seen
                 && knows(Dialect::AdoNet, key)
                 && !knows(Dialect::Odbc, key)
@@ -170,7 +171,7 @@ fn ambiguous(text: &str, at: usize, problem: &'static str) -> ParseError {
 /// The first place where the two grammars see different pairs.
 fn difference(text: &str) -> Option<(usize, &'static str)> {
     let mut odbc = odbc::Items::new(text);
-    let mut seen: Vec<(&'static str, &str)> = Vec::new();
+    let mut seen: Vec<(Key, &str)> = Vec::new();
     for pair in ado::Pairs::new(text) {
         let pair = match pair {
             Ok(pair) => pair,
@@ -196,17 +197,16 @@ fn difference(text: &str) -> Option<(usize, &'static str)> {
             return Some((pair.at, "blanks at the edge of a value"));
         }
         if let Some(entry) = lookup::find(Dialect::AdoNet, &pair.key) {
-            let name = entry.key.name();
-            if seen
-                .iter()
-                .any(|(other, value)| *other == name && *value != pair.raw.text)
-            {
-                return Some((
-                    pair.at,
-                    "a keyword given twice: the last counts, or the first",
-                ));
+            match seen.iter().find(|(key, _)| *key == entry.key) {
+                None => seen.push((entry.key, pair.raw.text)),
+                Some((_, value)) if *value == pair.raw.text => {}
+                Some(_) => {
+                    return Some((
+                        pair.at,
+                        "a keyword given twice: the last counts, or the first",
+                    ));
+                }
             }
-            seen.push((name, pair.raw.text));
         }
     }
     None

@@ -55,7 +55,7 @@ pub(crate) use settle::split_tenant;
 use crate::secret::Secret;
 
 /// The longest text that is read, in bytes.
-pub const MAX_LEN: usize = 1 << 20;
+pub const MAX_LEN: usize = 64 * 1024;
 
 /// A connection string, read: typed settings under canonical keywords.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +144,7 @@ impl ParseOptions {
         if text.len() > MAX_LEN {
             return Err(ParseError::Syntax {
                 column: 0,
-                problem: "the string is longer than 1 MiB",
+                problem: "the string is longer than 64 KiB",
             });
         }
         let mut string = match self.dialect {

@@ -41,6 +41,7 @@ pub(super) fn parse_as(text: &str, dialect: Dialect) -> Result<ConnectionString,
 
 /// Types the values and applies the dialect's rules.
 pub(super) fn settle(mut builder: Builder<'_>) -> Result<ConnectionString, ParseError> {
+    builder.bounded()?;
     let mut settings = Settings(Vec::with_capacity(builder.slots.len() + 2));
     let mut notes = Vec::new();
     read_values(&builder, &mut settings, &mut notes, false)?;

@@ -1,7 +1,7 @@
 //! The forms of go-mssqldb: its URL, `odbc:…`, and its own reading of
 //! ADO.NET strings.
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::builder::Builder;
 use super::raw::{Code, Pair, Raw, escapes_are_whole};
@@ -159,7 +159,7 @@ fn host_escapes_are_fine(text: &str) -> bool {
 }
 
 fn query<'a>(builder: &mut Builder<'a>, text: &'a str, start: usize) -> Result<(), ParseError> {
-    let mut names: Vec<Cow<'a, str>> = Vec::new();
+    let mut names = HashSet::new();
     let mut at = start;
     for piece in text.split('&') {
         let here = at;
@@ -179,7 +179,7 @@ fn query<'a>(builder: &mut Builder<'a>, text: &'a str, start: usize) -> Result<(
             continue;
         };
         let entry = builder.lookup(&name);
-        let twice = names.iter().any(|other| other.eq_ignore_ascii_case(&name))
+        let twice = !names.insert(name.to_ascii_lowercase())
             || entry.is_some_and(|entry| in_authority(builder, entry.key, start));
         if twice {
             let shown = entry.map_or("a parameter", |entry| entry.key.name());
@@ -190,7 +190,7 @@ fn query<'a>(builder: &mut Builder<'a>, text: &'a str, start: usize) -> Result<(
             });
         }
         let pair = Pair {
-            key: name.clone(),
+            key: name,
             raw: form(value),
             at: here,
         };
@@ -198,7 +198,6 @@ fn query<'a>(builder: &mut Builder<'a>, text: &'a str, start: usize) -> Result<(
             Some(entry) => builder.put_last(entry, pair),
             None => builder.drop_unknown(&pair),
         }
-        names.push(name);
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use entrada::conn_string::{ConnectionString, Dialect, ParseError, Value, WarningKind};
 use serde_json::{Map, Value as Json};
 
+#[path = "conn_string/messages.rs"]
+mod messages;
 #[path = "conn_string/properties.rs"]
 mod properties;
 #[path = "conn_string/rules.rs"]

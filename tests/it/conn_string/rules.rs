@@ -1,6 +1,6 @@
 //! Rules of the drivers that the corpus does not show.
 
-use entrada::conn_string::{ConnectionString, Dialect, ParseOptions, Value};
+use entrada::conn_string::{ConnectionString, Dialect, Value};
 
 /// Reads a text; the answer is the kind of the error, or `Key=value` pairs.
 fn outcome(dialect: Dialect, text: &str) -> String {
@@ -516,60 +516,4 @@ fn detection_asks_only_where_meaning_differs() {
         };
         assert_eq!(found, expected, "{text}");
     }
-}
-
-#[test]
-fn columns_count_characters_up_to_the_broken_pair() {
-    for (text, column) in [
-        ("APP=é;  Pooling=x", 8),
-        ("APP=é;Nope=x", 6),
-        ("APP=é;PWD='x", 6),
-        ("APP=é;Server=h:1", 6),
-        ("APP=é;UID=u;Authentication=SqlPassword", 12),
-    ] {
-        let error = ConnectionString::parse_as(text, Dialect::AdoNet).unwrap_err();
-        assert_eq!(error.column(), column, "{text}: {error}");
-    }
-    let warned = ConnectionString::parse_as("Driver=d;Server=é;X=y", Dialect::Odbc).unwrap();
-    assert_eq!(warned.warnings()[0].column, 18);
-}
-
-#[test]
-fn half_a_password_is_not_repeated() {
-    let warned = |text: &str| {
-        let string = ConnectionString::parse_as(text, Dialect::Odbc).unwrap();
-        string
-            .warnings()
-            .iter()
-            .map(|warning| warning.keyword.clone())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(
-        warned("Driver=d;Server=h;PWD=a;half;UID=u"),
-        [Some("…;UID".to_owned())]
-    );
-    assert_eq!(warned("Driver=d;Server=h;PWD=a;h@lf=b"), [None]);
-    let long = format!("Driver=d;Server=h;{}=1", "k".repeat(99));
-    assert_eq!(warned(&long)[0].as_ref().unwrap().chars().count(), 65);
-}
-
-#[test]
-fn strict_parsing_turns_warnings_into_errors() {
-    for (text, kind) in [
-        ("Driver=d;Server=h;Colour=b", "unknown_keyword"),
-        ("Driver=d;Server=h;UID=a;UID=b", "duplicate_keyword"),
-        ("Driver=d;Server=h;PWD={a}b", "syntax"),
-        ("Driver=d;Server=h;PWD={a", "syntax"),
-        ("Driver=d;Server=h;;", "syntax"),
-        ("Driver=d;Server=h;PacketSize=x", "invalid_value"),
-    ] {
-        let error = ParseOptions::new().strict(true).parse(text).unwrap_err();
-        assert_eq!(error.kind(), kind, "{text}");
-    }
-    assert!(
-        ParseOptions::new()
-            .strict(true)
-            .parse("Driver=d;Server=h;UID=a;UID=a;")
-            .is_ok()
-    );
 }
