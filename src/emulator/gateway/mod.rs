@@ -15,6 +15,9 @@ mod stream;
 mod tls;
 mod trouble;
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
