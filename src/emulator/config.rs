@@ -337,6 +337,18 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_understood() {
+        let path = Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/examples/emulator.toml"
+        ));
+        let builder = EmulatorBuilder::from_config_file(path).unwrap();
+        assert_eq!(builder.identities.len(), 2);
+        assert_eq!(builder.principals.len(), 2);
+        assert_eq!(builder.scripts.len(), 3);
+    }
+
+    #[test]
     fn nothing_at_all_is_a_configuration_too() {
         assert!(parse("").is_ok());
     }
