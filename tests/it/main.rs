@@ -7,6 +7,8 @@ mod cli_token;
 mod conn_string;
 mod dial;
 #[cfg(feature = "emulator")]
+mod emulator_gateway;
+#[cfg(feature = "emulator")]
 mod emulator_identity;
 mod layers;
 mod pool;

@@ -1,5 +1,6 @@
 //! Messages over a byte stream: reading with bounds, writing in packets as the bytes come.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
@@ -103,7 +104,12 @@ impl<R: AsyncRead + Unpin> PacketReader<R> {
                 return Ok(Some(message));
             }
             // Nothing is between the read and the push that could lose its bytes.
-            let got = self.inner.read(&mut chunk).await?;
+            let got = match self.inner.read(&mut chunk).await {
+                Ok(got) => got,
+                // Drivers close TLS without saying goodbye.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+                Err(error) => return Err(error.into()),
+            };
             if got == 0 {
                 let between = self.messages.buffered() == 0 && !self.messages.is_mid_message();
                 return if between {
