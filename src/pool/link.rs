@@ -384,3 +384,6 @@ fn closed_here() -> io::Error {
         "the session has been closed by the pool",
     )
 }
+
+#[cfg(test)]
+mod tests;

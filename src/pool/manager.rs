@@ -162,6 +162,8 @@ impl Manager {
             None => self.dial().await,
         };
         match opened {
+            // Closed meanwhile: nobody would ever ask for this session.
+            Ok(_) if self.closed.is_cancelled() => Err(self.closed_error()),
             Ok(session) => self.adopt(session).await,
             Err(source) => Err(PoolError::Dial {
                 server: self.label.to_string(),

@@ -7,6 +7,7 @@ mod lifetime;
 mod observed;
 mod reuse;
 mod server;
+mod stress;
 
 use std::time::Duration;
 
