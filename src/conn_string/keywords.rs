@@ -74,6 +74,8 @@ macro_rules! keywords {
 }
 
 const MAX: i64 = i32::MAX as i64;
+/// Go reads 64 bits.
+const WIDE: i64 = i64::MAX;
 const INTENT: &[&str] = &["ReadWrite", "ReadOnly"];
 const ON_OFF: &[&str] = &["Enabled", "Disabled"];
 const ATTEST: &[&str] = &["HGS", "AAS", "None"];
@@ -211,10 +213,10 @@ keywords! {
     common ConnectTimeout "Connect Timeout" "Seconds for a connect; 0 is for ever (JDBC: the default)." {
         AdoNet ["Connect Timeout", "Connection Timeout", "Timeout", "ConnectTimeout"] Int(0, MAX), "15";
         Jdbc ["loginTimeout"] Int(0, 65535), "30";
-        SqlServerUrl ["connection timeout"] Int(0, MAX), "0";
+        SqlServerUrl ["connection timeout"] Int(0, WIDE), "0";
     }
     common DialTimeout "Dial Timeout" "Seconds for the TCP connect." {
-        SqlServerUrl ["dial timeout"] Int(0, MAX), "15";
+        SqlServerUrl ["dial timeout"] Int(0, WIDE), "15";
     }
     common CommandTimeout "Command Timeout" "Seconds for a command; 0 is for ever." {
         AdoNet ["Command Timeout"] Int(0, MAX), "30";
@@ -334,7 +336,7 @@ keywords! {
     }
     driver KeepAlive "Keep Alive" "Idle seconds before a TCP keep-alive probe." {
         Odbc ["KeepAlive"] Int(1, 32767), "30";
-        SqlServerUrl ["keepalive"] Int(0, MAX), "30";
+        SqlServerUrl ["keepalive"] Int(0, WIDE), "30";
     }
     driver KeepAliveInterval "Keep Alive Interval" "Seconds between unanswered probes." {
         Odbc ["KeepAliveInterval"] Int(1, 32767), "1";
@@ -413,10 +415,11 @@ pub(super) static DRIVER_ONLY: &[(Dialect, Kind, &[&str])] = &[
         "maxResultBuffer", "defaultTransactionIsolation", "socketFactoryClass",
         "socketFactoryConstructorArg", "accessTokenCallbackClass", "hostNameInCertificateRegex"]),
     (Jdbc, Secret(0), &["trustStorePassword", "keyStoreSecret", "keyVaultProviderClientKey"]),
-    (SqlServerUrl, Bool, &["guid conversion", "notraceid", "epa enabled", "disableinstancediscovery",
+    (SqlServerUrl, Bool, &["guid conversion", "epa enabled", "disableinstancediscovery",
         "sendcertificatechain"]),
-    (SqlServerUrl, Int(0, MAX), &["log", "failoverport"]),
-    (SqlServerUrl, Text(0), &["pipe", "timezone", "tlsmin", "authenticator", "krb5-configfile", "krb5-realm",
+    (SqlServerUrl, Int(0, WIDE), &["log"]),
+    (SqlServerUrl, Int(0, 65535), &["failoverport"]),
+    (SqlServerUrl, Text(0), &["pipe", "notraceid", "timezone", "tlsmin", "authenticator", "krb5-configfile", "krb5-realm",
         "krb5-keytabfile", "krb5-credcachefile", "krb5-dnslookupkdc", "krb5-udppreferencelimit",
         "additionallyallowedtenants"]),
     (SqlServerUrl, Secret(0), &["change password"]),

@@ -155,7 +155,7 @@ fn number(dialect: Dialect, kind: Kind, text: &str) -> Result {
     match kind {
         Kind::Int(min, max) | Kind::LaxInt(min, max) => match number {
             Some(number) if (min..=max).contains(&number) => set(number),
-            _ if max == i64::from(i32::MAX) => unfit(format!("a whole number from {min}")),
+            _ if max >= i64::from(i32::MAX) => unfit(format!("a whole number from {min}")),
             _ => unfit(format!("a whole number from {min} to {max}")),
         },
         Kind::Port => match number {

@@ -327,6 +327,9 @@ fn tls(string: &ConnectionString, auth: &Auth, notes: &mut Vec<Note>) -> TlsPoli
     }
 }
 
+/// The longest idle time that sockets take.
+const MAX_KEEP_ALIVE: Duration = Duration::from_secs(32767);
+
 fn login(string: &ConnectionString) -> LoginOptions {
     let defaults = LoginOptions::default();
     let go = string.dialect() == Dialect::SqlServerUrl;
@@ -338,12 +341,7 @@ fn login(string: &ConnectionString) -> LoginOptions {
     let size = string
         .number(Key::PacketSize)
         .map(|size| if size == 0 { 4096 } else { size });
-    let seconds = |key| {
-        string
-            .number(key)
-            .and_then(|n| u64::try_from(n).ok())
-            .map(Duration::from_secs)
-    };
+    let seconds = |key| seconds(string, key);
     LoginOptions {
         application_name: text(string, Key::ApplicationName).unwrap_or(defaults.application_name),
         workstation_id: text(string, Key::WorkstationId),
@@ -359,7 +357,7 @@ fn login(string: &ConnectionString) -> LoginOptions {
             _ => IpPreference::Ipv4First,
         },
         keep_alive: match seconds(Key::KeepAlive) {
-            Some(idle) => Some(idle).filter(|idle| !idle.is_zero()),
+            Some(idle) => Some(idle.min(MAX_KEEP_ALIVE)).filter(|idle| !idle.is_zero()),
             None => defaults.keep_alive,
         },
         keep_alive_interval: seconds(Key::KeepAliveInterval)
@@ -367,13 +365,17 @@ fn login(string: &ConnectionString) -> LoginOptions {
     }
 }
 
+/// A time of a setting. What is over 68 years is as good as that, and can be
+/// added to a clock.
+fn seconds(string: &ConnectionString, key: Key) -> Option<Duration> {
+    let seconds = u64::try_from(string.number(key)?).ok()?;
+    Some(Duration::from_secs(
+        seconds.min(i32::MAX.unsigned_abs().into()),
+    ))
+}
+
 fn limits(string: &ConnectionString, host: &str) -> Limits {
-    let seconds = |key| {
-        string
-            .number(key)
-            .and_then(|n| u64::try_from(n).ok())
-            .map(Duration::from_secs)
-    };
+    let seconds = |key| seconds(string, key);
     let unless_zero = |time: Duration| Some(time).filter(|time| !time.is_zero());
     let default_connect = Duration::from_secs(if string.dialect() == Dialect::Jdbc {
         30

@@ -230,6 +230,20 @@ fn times_and_retries_follow_the_dialect() {
 }
 
 #[test]
+fn absurd_times_are_cut_to_what_a_clock_and_a_socket_take() {
+    let absurd = target(
+        "sqlserver://u@h?connection+timeout=9223372036854775807&keepalive=9223372036854775807",
+    );
+    let years = absurd.limits.connect_timeout.unwrap().as_secs() / (365 * 24 * 3600);
+    assert_eq!(
+        (years, absurd.login.keep_alive),
+        (68, Some(Duration::from_secs(32767)))
+    );
+    let never = target("sqlserver://u@h?keepalive=0").login.keep_alive;
+    assert_eq!(never, None);
+}
+
+#[test]
 fn pooling_keywords_become_defaults() {
     let text = "Server=h;User=u;Pooling=no;Max Pool Size=7;Min Pool Size=2;Connection Lifetime=60;\
                 Connection Idle Timeout=0;Pool Blocking Period=NeverBlock";
