@@ -14,6 +14,7 @@
 
 mod auth;
 mod cloud;
+mod credentials;
 mod error;
 mod options;
 mod resolve;
