@@ -1,5 +1,6 @@
 //! Certificates as files, and the strings and variables that clients are given.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -93,7 +94,7 @@ impl Emulator {
         database: &str,
         identity: Option<&ManagedIdentity>,
     ) -> ConnectionStrings {
-        let (host, port) = (self.sql_addr().ip(), self.sql_addr().port());
+        let (host, port) = (reachable(self.sql_addr().ip()), self.sql_addr().port());
         let certificate = self.server_certificate_file();
         let client_id = identity
             .filter(|identity| identity.assignment == Assignment::User)
@@ -114,9 +115,10 @@ impl Emulator {
                 user("UID", client_id),
             ),
             jdbc: format!(
-                "jdbc:sqlserver://{host}:{port};databaseName={};\
+                "jdbc:sqlserver://{};databaseName={};\
                  authentication=ActiveDirectoryManagedIdentity;encrypt=strict;\
                  serverCertificate={}{}",
+                SocketAddr::new(host, port),
                 braced(database),
                 braced(&lossy(&certificate)),
                 user("msiClientId", client_id),
@@ -146,6 +148,15 @@ impl Emulator {
             pair("IDENTITY_ENDPOINT", &self.app_service_endpoint()),
             pair("IDENTITY_HEADER", self.app_service_header().expose()),
         ]
+    }
+}
+
+/// The address for clients on this machine: whoever listens everywhere listens on loopback too.
+fn reachable(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        other => other,
     }
 }
 

@@ -9,6 +9,8 @@ mod dial;
 #[cfg(feature = "emulator")]
 mod emulator_gateway;
 #[cfg(feature = "emulator")]
+mod emulator_handle;
+#[cfg(feature = "emulator")]
 mod emulator_identity;
 mod layers;
 mod pool;
