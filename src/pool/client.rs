@@ -5,7 +5,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::Client;
-use super::manager::{Manager, PooledSession};
+use super::manager::Manager;
+use super::pooled::PooledSession;
 use super::stats::{Retired, Stats};
 use crate::session::LoginInfo;
 

@@ -58,6 +58,7 @@ mod client;
 mod error;
 mod link;
 mod manager;
+mod pooled;
 mod requests;
 mod responses;
 mod stats;
@@ -82,7 +83,8 @@ pub use self::link::Link;
 pub use self::stats::PoolStatus;
 
 use self::client::Held;
-use self::manager::{Manager, PooledSession};
+use self::manager::Manager;
+use self::pooled::PooledSession;
 use crate::target::Target;
 
 /// The driver's client, over a session of the pool.

@@ -12,6 +12,7 @@ mod emulator_gateway;
 mod emulator_handle;
 #[cfg(feature = "emulator")]
 mod emulator_identity;
+mod front;
 mod layers;
 mod pool;
 #[cfg(feature = "emulator")]

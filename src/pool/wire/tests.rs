@@ -1,3 +1,6 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::tds::{Done, DoneStatus, EnvChange, Put, TdsVersion, Token, all_headers, write_message};
 
@@ -368,4 +371,34 @@ fn half_a_request_keeps_the_session_out() {
     wire.begin_request_packet(&mut header).unwrap();
     wire.follow_request(&[0; 10]);
     assert_eq!(wire.doubt(), Some(Doubt::MidRequest));
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_server_sends_ends_in_bytes_or_a_fault(
+        parts in vec(vec(any::<u8>(), 0..300), 0..8),
+        armed in any::<bool>(),
+    ) {
+        let mut wire = wire();
+        if armed {
+            wire.arm_reset(true);
+        }
+        request(&mut wire);
+        for part in parts {
+            if read_all(&mut wire, &part).is_err() {
+                prop_assert!(wire.doubt().is_some());
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_tokens_a_response_holds_reach_the_driver_as_they_are(
+        tokens in vec(any::<u8>(), 0..2000),
+    ) {
+        let mut wire = wire();
+        request(&mut wire);
+        let handed = read_all(&mut wire, &response(std::slice::from_ref(&tokens))).unwrap();
+        prop_assert_eq!(payload(&handed).0, tokens);
+    }
 }
