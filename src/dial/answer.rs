@@ -204,3 +204,102 @@ impl Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tds::{Done, DoneStatus, PacketStatus, PacketType};
+
+    fn message(payload: Vec<u8>) -> Message {
+        Message {
+            packet_type: PacketType::TABULAR_RESULT,
+            status: PacketStatus::EOM,
+            spid: 51,
+            payload,
+        }
+    }
+
+    fn ack() -> Token {
+        Token::LoginAck(LoginAck {
+            interface: 1,
+            tds_version: TdsVersion::V7_4,
+            program_name: LoginAck::PROGRAM_NAME.to_owned(),
+            version: [12, 0, 8, 0],
+        })
+    }
+
+    fn done() -> Token {
+        Token::Done(Done::new(DoneStatus::FINAL))
+    }
+
+    fn encoded(tokens: &[Token]) -> Vec<u8> {
+        let mut payload = Vec::new();
+        for token in tokens {
+            token.encode(TdsVersion::V7_4, &mut payload).unwrap();
+        }
+        payload
+    }
+
+    fn verdict(tokens: &[Token]) -> Result<Verdict, LoginError> {
+        Answer::read(&message(encoded(tokens)))?.judge(&[], false)
+    }
+
+    fn error(number: i32, class: u8) -> Token {
+        Token::Error(ServerMessage::new(number, 1, class, "text"))
+    }
+
+    #[test]
+    fn the_order_of_tokens_does_not_matter() {
+        let routing = Token::EnvChange(EnvChange::Routing(Routing {
+            protocol: 0,
+            port: 11_000,
+            server: "node".to_owned(),
+            database: None,
+        }));
+        for tokens in [
+            [ack(), routing.clone(), done()],
+            [routing.clone(), ack(), done()],
+        ] {
+            assert!(matches!(verdict(&tokens), Ok(Verdict::Routed(_))));
+        }
+        // A redirect needs no acknowledgement before it.
+        assert!(matches!(
+            verdict(&[routing, done()]),
+            Ok(Verdict::Routed(_))
+        ));
+    }
+
+    #[test]
+    fn only_an_error_after_the_acknowledgement_keeps_us_out() {
+        let Ok(Verdict::Granted(granted)) = verdict(&[error(911, 16), ack(), done()]) else {
+            panic!("an error that the server got over")
+        };
+        assert_eq!(granted.answer.infos.len(), 1);
+        assert_eq!(granted.packet_size, DEFAULT_PACKET_SIZE);
+        assert!(verdict(&[ack(), error(40613, 20), done()]).is_err());
+        assert!(verdict(&[ack(), error(5701, 10), done()]).is_ok());
+    }
+
+    #[test]
+    fn the_last_change_counts() {
+        let size = |new| Token::EnvChange(EnvChange::PacketSize { new, old: 4096 });
+        let Ok(Verdict::Granted(granted)) = verdict(&[size(100), ack(), size(8000), done()]) else {
+            panic!("granted")
+        };
+        assert_eq!(granted.packet_size, 8000);
+    }
+
+    #[test]
+    fn no_damage_panics() {
+        let features = Token::FeatureExtAck(vec![Feature::new(FeatureId::FEDAUTH, [])]);
+        let whole = encoded(&[error(18456, 14), ack(), features, done()]);
+        for at in 0..whole.len() {
+            let _ = Answer::read(&message(whole[..at].to_vec())).map(|a| a.judge(&[], true));
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                let _ = Answer::read(&message(damaged)).map(|a| a.judge(&[], true));
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The login, against servers that behave and servers that do not.
 
 mod cancel;
+mod captured;
 mod faults;
 mod judges;
 mod login;
