@@ -161,3 +161,88 @@ fn principal(claims: Claims, directory: &dyn Directory) -> EntraPrincipal {
 fn without_slash(resource: &str) -> &str {
     resource.strip_suffix('/').unwrap_or(resource)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::emulator::counters::Counters;
+    use crate::emulator::identity::{Issuer, SigningKey};
+    use crate::emulator::{Clock, InMemoryDirectory};
+
+    const RESOURCE: &str = "https://database.windows.net/";
+    const TENANT: Uuid = Uuid::from_u128(1);
+    const APP: Uuid = Uuid::from_u128(2);
+    const OBJECT: Uuid = Uuid::from_u128(3);
+
+    fn identity() -> Identity {
+        let issuer = Issuer {
+            tenant_id: TENANT,
+            key: SigningKey::load_or_generate(None).unwrap(),
+            clock: Clock::new(),
+            lifetime: Duration::from_secs(3600),
+        };
+        Identity::new(issuer, Vec::new(), &[], Counters::default(), String::new())
+    }
+
+    fn brings(identity: &Identity, more: Value, directory: &InMemoryDirectory) -> EntraPrincipal {
+        let mut claims = json!({
+            "aud": RESOURCE,
+            "iss": identity.issuer_url(),
+            "exp": identity.clock().now() + 60,
+            "tid": TENANT,
+            "oid": OBJECT,
+        });
+        for (name, value) in more.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let token = identity.signing_key().sign(&claims).unwrap();
+        validate(&token, identity, RESOURCE, directory).unwrap()
+    }
+
+    #[test]
+    fn claims_say_who_it_is_when_the_directory_does_not() {
+        let (identity, nobody) = (identity(), InMemoryDirectory::new());
+        let app = brings(&identity, json!({"appid": APP, "idtyp": "app"}), &nobody);
+        assert_eq!(
+            (app.kind, app.client_id),
+            (EntraKind::Application, Some(APP))
+        );
+        // A user's token names the application that the user sits at, too.
+        let user = json!({"appid": APP, "upn": "ada@contoso.com", "groups": [Uuid::from_u128(9)]});
+        let user = brings(&identity, user, &nobody);
+        assert_eq!((user.kind, user.client_id), (EntraKind::User, None));
+        assert_eq!(user.display_name, "ada@contoso.com");
+        assert_eq!(user.groups, [Uuid::from_u128(9)]);
+        assert_eq!(user.sid_id(), OBJECT);
+    }
+
+    #[test]
+    fn the_directory_adds_the_name_and_groups() {
+        let (identity, directory) = (identity(), InMemoryDirectory::new());
+        let kind = EntraKind::ManagedIdentity;
+        let mut known = EntraPrincipal::application(kind, "orders", TENANT, APP, OBJECT);
+        known.groups.push(Uuid::from_u128(7));
+        directory.insert(known.clone());
+        let claims = json!({"appid": APP, "idtyp": "app", "groups": [Uuid::from_u128(7)]});
+        assert_eq!(brings(&identity, claims, &directory), known);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_text_is_taken_for_a_token(text in "[A-Za-z0-9._=-]{0,200}|\\PC{0,50}") {
+            thread_local!(static IDENTITY: Identity = identity());
+            let nobody = InMemoryDirectory::new();
+            let judged = IDENTITY.with(|identity| {
+                validate(&Secret::new(text), identity, RESOURCE, &nobody)
+            });
+            prop_assert!(judged.is_err());
+        }
+    }
+}
