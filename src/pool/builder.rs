@@ -38,8 +38,10 @@ pub enum ResetPolicy {
     /// servers that reset sessions and do not say so.
     Unacknowledged,
     /// No reset. What a user leaves behind, such as temporary tables, `SET`
-    /// options or another database, the next user finds. Only for servers that
-    /// know no resets, and users that trust each other.
+    /// options or another database, the next user finds; so, on a server that
+    /// does not report transactions begun in a batch, is the transaction. Only
+    /// for servers that know no resets (pysqlbridge 2.1 is one), and users that
+    /// trust each other.
     Off,
 }
 

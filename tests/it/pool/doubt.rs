@@ -22,7 +22,8 @@ where
     leave(&mut client, &server).await;
     drop(client);
     let mut next = pool.get().await.unwrap();
-    assert_eq!(ask(&mut next, "MARK").await, 0);
+    let mark = tokio::time::timeout(PATIENCE, ask(&mut next, "MARK")).await;
+    assert_eq!(mark.expect("the session hangs"), 0);
     let number = ask(&mut next, "WHO").await;
     let status = pool.status();
     assert_eq!((status.open, status.in_use), (1, 1));
