@@ -2,6 +2,8 @@
 
 pub(crate) mod schema;
 pub(crate) mod security;
+pub(crate) mod tables;
+pub(crate) mod views;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

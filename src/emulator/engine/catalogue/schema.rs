@@ -102,3 +102,11 @@ pub(crate) fn remove_database(conn: &Connection, id: i64) -> rusqlite::Result<()
     conn.execute("DELETE FROM \"~databases\" WHERE id = ?1", [id])
         .map(|_| ())
 }
+
+/// Makes the tables that describe a session's `#tables`.
+pub(crate) fn create_temp(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch(&DATABASE.replace("EXISTS \"", "EXISTS temp.\""))?;
+    conn.execute_batch(
+        "INSERT OR IGNORE INTO temp.\"~schemas\"(id, name, owner) VALUES (1, 'dbo', 1)",
+    )
+}

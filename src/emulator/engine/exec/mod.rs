@@ -1,10 +1,27 @@
 //! Runs requests: batches, procedure calls, transaction requests.
 
+mod call;
 pub(crate) mod connection;
+mod constraint;
+mod define;
+mod flow;
+mod prepared;
+mod rows;
+mod secure;
+mod simple;
+mod tables;
+mod tran;
 
 use super::error::{SqlError, SqlResult};
+use super::parser;
+use super::planner::{Planner, Variables};
 use super::session::{SinkClosed, State, TokenSink};
-use crate::tds::{Done, DoneKind, DoneStatus, Message, TdsVersion, Token};
+use super::wire::out::{Out, command};
+use super::wire::rpc;
+use crate::tds::{Message, PacketType, parse_all_headers};
+
+/// Deepest nesting of dynamic SQL and procedures.
+const MAX_NESTING: usize = 32;
 
 /// Answers a message.
 pub(crate) fn run(
@@ -13,23 +30,170 @@ pub(crate) fn run(
     sink: &mut dyn TokenSink,
 ) -> Result<(), SinkClosed> {
     state.clear_interrupt();
-    let error = SqlError::unsupported(format!("message type {:#04x}", message.packet_type.0));
-    let mut out = Vec::new();
-    let error = super::session::message(&error, &state.shared.options.server_name);
-    let done = Done {
-        kind: DoneKind::Done,
-        status: DoneStatus::ERROR,
-        command: 0,
-        row_count: 0,
-    };
-    for token in [Token::Error(error), Token::Done(done)] {
-        drop(token.encode(TdsVersion::V7_4, &mut out));
+    let server = state.shared.options.server_name.clone();
+    let mut out = Out::new(Some(sink), server);
+    if let Err(error) = dispatch(state, message, &mut out) {
+        report(&mut out, &error);
     }
-    sink.send(&out)
+    out.finish()
 }
 
-/// Runs a batch, stopping at its first error.
+/// Runs a batch, throwing its results away.
 pub(crate) fn run_quiet(state: &mut State, sql: &str) -> SqlResult<()> {
-    let _ = (state, sql);
-    Err(SqlError::unsupported("T-SQL"))
+    state.clear_interrupt();
+    let mut out = Out::new(None, String::new());
+    batch(state, &mut out, sql, Variables::new());
+    let error = out.first_error.take();
+    drop(out.finish());
+    error.map_or(Ok(()), Err)
+}
+
+fn dispatch(state: &mut State, message: &Message, out: &mut Out<'_>) -> SqlResult<()> {
+    if message.packet_type == PacketType::BULK_LOAD {
+        return Err(SqlError::unsupported("bulk load"));
+    }
+    let (_, rest) = parse_all_headers(&message.payload).map_err(|error| {
+        SqlError::new(
+            4002,
+            format!(
+                "The incoming tabular data stream (TDS) protocol stream is incorrect: {error}."
+            ),
+        )
+        .class(16)
+    })?;
+    match message.packet_type {
+        PacketType::SQL_BATCH => {
+            let sql = decode_batch(rest)?;
+            batch(state, out, &sql, Variables::new());
+            Ok(())
+        }
+        PacketType::RPC => {
+            let calls = rpc::read(rest)?;
+            let last = calls.len().saturating_sub(1);
+            for (index, call) in calls.into_iter().enumerate() {
+                prepared::call(state, out, call);
+                if index < last {
+                    out.rpc_in_batch();
+                }
+            }
+            Ok(())
+        }
+        PacketType::TRANSACTION_MANAGER => tran::manager_request(state, out, rest),
+        other => Err(SqlError::unsupported(format!(
+            "message type {:#04x}",
+            other.0
+        ))),
+    }
+}
+
+fn decode_batch(bytes: &[u8]) -> SqlResult<String> {
+    let mut reader = crate::tds::Reader::new(bytes);
+    reader.utf16(bytes.len() / 2).map_err(|error| {
+        SqlError::new(
+            4002,
+            format!("The incoming batch is no valid UTF-16: {error}."),
+        )
+    })
+}
+
+/// An error that ends the response's work; an interrupt ends it without words.
+fn report(out: &mut Out<'_>, error: &SqlError) {
+    if !error.is_interrupt() {
+        out.error(error);
+    }
+    out.done(command::OTHER, None, true);
+}
+
+/// Runs a batch with the parameters, and gives these back.
+pub(crate) fn batch(
+    state: &mut State,
+    out: &mut Out<'_>,
+    sql: &str,
+    variables: Variables,
+) -> Outcome {
+    let statements = match parser::batch(sql) {
+        Ok(statements) => statements,
+        Err(error) => {
+            state.error = error.number.into();
+            report(out, &error);
+            return Outcome {
+                variables,
+                status: 0,
+                error: Some(error),
+            };
+        }
+    };
+    let mut run = Run {
+        state,
+        out,
+        variables,
+        caught: Vec::new(),
+        tries: 0,
+        depth: 0,
+    };
+    let result = run.statements(&statements);
+    run.end_of_batch();
+    let (status, error) = match result {
+        Ok(flow::Flow::Return(status)) => (status, None),
+        Ok(_) => (0, None),
+        Err(error) => (0, Some(error)),
+    };
+    let variables = std::mem::take(&mut run.variables);
+    if let Some(error) = &error {
+        run.aborted(error);
+    }
+    Outcome {
+        variables,
+        status,
+        error,
+    }
+}
+
+/// What a batch left behind.
+pub(crate) struct Outcome {
+    pub(crate) variables: Variables,
+    /// RETURN's value.
+    pub(crate) status: i32,
+    /// The error that ended it.
+    pub(crate) error: Option<SqlError>,
+}
+
+/// A batch under way.
+pub(crate) struct Run<'a, 's> {
+    pub(crate) state: &'a mut State,
+    pub(crate) out: &'a mut Out<'s>,
+    pub(crate) variables: Variables,
+    /// Errors that CATCH blocks are about, innermost last.
+    pub(crate) caught: Vec<SqlError>,
+    /// TRY blocks around the statement.
+    pub(crate) tries: usize,
+    /// Dynamic SQL in dynamic SQL.
+    pub(crate) depth: usize,
+}
+
+impl Run<'_, '_> {
+    pub(crate) fn planner(&self) -> Planner<'_> {
+        Planner::new(self.state, &self.variables, self.caught.last())
+    }
+
+    /// The batch ended by an error that nobody caught.
+    fn aborted(&mut self, error: &SqlError) {
+        self.state.error = error.number.into();
+        if flow::rolls_back(error) || self.state.settings.xact_abort {
+            self.roll_back_transaction();
+        }
+        report(self.out, error);
+    }
+
+    /// 3998: a doomed transaction does not outlive its batch.
+    fn end_of_batch(&mut self) {
+        if self.state.tran.doomed && self.depth == 0 {
+            self.roll_back_transaction();
+            self.out.error(&SqlError::new(
+                3998,
+                "Uncommittable transaction is detected at the end of the batch. The transaction is rolled \
+                 back.",
+            ));
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) fn open(
     let Some(found) = shared.store.find(name) else {
         return Err(cannot_open(name));
     };
-    let conn = super::super::exec::connection::open()?;
+    let (conn, counter) = super::super::exec::connection::open()?;
     shared.store.attach(&conn, &found)?;
     let user = user_of(&conn, &found.alias(), &principal)?.ok_or_else(|| match principal {
         Principal::SqlLogin { .. } => cannot_open(name),
@@ -34,7 +34,14 @@ pub(crate) fn open(
     if !user.may_connect(&conn, &found.alias())? {
         return Err(login_failed(&shown));
     }
-    Ok(State::new(shared, conn, principal, found, user, spid))
+    Ok(State::new(
+        shared,
+        (conn, counter),
+        principal,
+        found,
+        user,
+        spid,
+    ))
 }
 
 /// The database user of a principal: its own, else one of its groups.

@@ -8,8 +8,9 @@ use rusqlite::Connection;
 
 use super::super::catalogue::security::User;
 use super::super::error::{SqlError, SqlResult};
+use super::super::functions::Identity;
 use super::super::store::Database;
-use super::super::types::{SqlType, Value};
+use super::super::types::SqlType;
 use super::super::{Principal, Shared};
 use super::{Interrupter, login};
 use crate::tds::EnvChange;
@@ -39,6 +40,7 @@ pub(crate) struct State {
     /// The last identity value of the running batch or procedure.
     pub(crate) scope_identity: Option<i64>,
     pub(crate) has_temp: bool,
+    pub(crate) counter: Identity,
     interrupted: Arc<AtomicBool>,
     handle: Arc<rusqlite::InterruptHandle>,
 }
@@ -57,7 +59,6 @@ pub(crate) struct Declared {
     pub(crate) name: String,
     pub(crate) ty: SqlType,
     pub(crate) output: bool,
-    pub(crate) default: Option<Value>,
 }
 
 /// SET options that change what statements do.
@@ -126,7 +127,7 @@ pub(crate) struct Transaction {
 impl State {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        conn: Connection,
+        (conn, counter): (Connection, Identity),
         principal: Principal,
         database: Database,
         user: User,
@@ -153,6 +154,7 @@ impl State {
             identity: None,
             scope_identity: None,
             has_temp: false,
+            counter,
             interrupted: Arc::new(AtomicBool::new(false)),
             handle,
             conn,

@@ -1,0 +1,137 @@
+//! Constraint violations in SQL Server's words.
+
+use rusqlite::{ErrorCode, params};
+
+use super::super::catalogue::tables::Table;
+use super::super::error::{SqlError, SqlResult};
+use super::Run;
+
+/// Between the columns of an index in the catalogue; no name contains it.
+pub(super) const SEPARATOR: char = '\u{1f}';
+
+impl Run<'_, '_> {
+    /// What SQLite's complaint about a statement on the table means.
+    pub(super) fn constraint(&self, error: rusqlite::Error, table: &Table, sql: &str) -> SqlError {
+        let text = match &error {
+            rusqlite::Error::SqliteFailure(failure, Some(text))
+                if failure.code == ErrorCode::ConstraintViolation =>
+            {
+                text.clone()
+            }
+            _ => return error.into(),
+        };
+        let verb = ["INSERT", "UPDATE", "DELETE"]
+            .into_iter()
+            .filter_map(|verb| sql.find(&format!("{verb} ")).map(|at| (at, verb)))
+            .min()
+            .map_or("INSERT", |(_, verb)| verb);
+        let (what, detail) = text.split_once(": ").unwrap_or((&text, ""));
+        match what {
+            "NOT NULL constraint failed" => self.not_null(table, detail, verb),
+            "UNIQUE constraint failed" => self.duplicate(table, detail).unwrap_or_else(|e| e),
+            "CHECK constraint failed" => {
+                conflict(verb, "CHECK", detail, &self.state.database.name, table)
+            }
+            "FOREIGN KEY constraint failed" => {
+                let kind = if verb == "DELETE" {
+                    "REFERENCE"
+                } else {
+                    "FOREIGN KEY"
+                };
+                conflict(verb, kind, "FK", &self.state.database.name, table)
+            }
+            _ => error.into(),
+        }
+    }
+
+    fn not_null(&self, table: &Table, detail: &str, verb: &str) -> SqlError {
+        let prefix = format!("{}.{}.", table.schema, table.name);
+        let column = detail.strip_prefix(&prefix).unwrap_or(detail);
+        let place = if table.is_temp() {
+            format!("tempdb.dbo.{}", table.name)
+        } else {
+            format!("{}.{}", self.state.database.name, table.shown())
+        };
+        SqlError::new(
+            515,
+            format!("Cannot insert the value NULL into column '{column}', table '{place}'; column does not allow nulls. {verb} fails."),
+        )
+        .state(2)
+    }
+
+    /// 2627 for constraints, 2601 for indexes.
+    fn duplicate(&self, table: &Table, detail: &str) -> SqlResult<SqlError> {
+        let prefix = format!("{}.{}.", table.schema, table.name);
+        let columns: Vec<&str> = detail
+            .split(", ")
+            .map(|c| c.strip_prefix(&prefix).unwrap_or(c))
+            .collect();
+        let by_name = detail.strip_prefix("index '").and_then(|rest| {
+            rest.trim_end_matches('\'')
+                .rsplit('.')
+                .next()?
+                .parse::<i64>()
+                .ok()
+        });
+        let mut statement = self.state.conn.prepare(&format!(
+            "SELECT id, name, kind, columns FROM {}.\"~indexes\" WHERE object_id = ?1 AND is_unique",
+            table.alias
+        ))?;
+        let rows = statement.query_map(params![table.id], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, String>(2)?,
+                row.get::<_, String>(3)?,
+            ))
+        })?;
+        for row in rows {
+            let (id, name, kind, own) = row?;
+            let same = match by_name {
+                Some(wanted) => wanted == id,
+                None => own.split(SEPARATOR).eq(columns.iter().copied()),
+            };
+            if same {
+                return Ok(duplicate_key(&kind, &name, table));
+            }
+        }
+        Ok(duplicate_key("UQ", "", table))
+    }
+}
+
+fn duplicate_key(kind: &str, name: &str, table: &Table) -> SqlError {
+    let object = table.shown();
+    match kind {
+        "PK" | "UQ" => {
+            let word = if kind == "PK" {
+                "PRIMARY KEY"
+            } else {
+                "UNIQUE KEY"
+            };
+            SqlError::new(
+                2627,
+                format!("Violation of {word} constraint '{name}'. Cannot insert duplicate key in object '{object}'."),
+            )
+            .class(14)
+        }
+        _ => SqlError::new(
+            2601,
+            format!(
+                "Cannot insert duplicate key row in object '{object}' with unique index '{name}'."
+            ),
+        )
+        .class(14),
+    }
+}
+
+fn conflict(verb: &str, kind: &str, name: &str, database: &str, table: &Table) -> SqlError {
+    SqlError::new(
+        547,
+        format!(
+            "The {verb} statement conflicted with the {kind} constraint \"{name}\". The conflict occurred in \
+             database \"{database}\", table \"{}\".",
+            table.shown()
+        ),
+    )
+    .state(0)
+}

@@ -1,0 +1,701 @@
+//! Users, logins, roles and permissions.
+
+use rusqlite::params;
+use sqlparser::ast::Ident;
+
+use super::super::catalogue::now_ticks;
+use super::super::catalogue::security::{self, Securable};
+use super::super::catalogue::tables::{self, QualifiedName};
+use super::super::error::{SqlError, SqlResult};
+use super::super::parser::ast::{AsWho, Security, Target, UserKind, Verb};
+use super::super::session::login;
+use super::super::types::datetime::round_datetime;
+use super::super::wire::out::command;
+use super::Run;
+use crate::emulator::directory::{EntraKind, EntraPrincipal};
+
+/// A principal that is to be made.
+struct NewPrincipal {
+    name: String,
+    /// `S`, `E`, `X` or `R`.
+    kind: char,
+    sid: Option<Vec<u8>>,
+    schema: Option<String>,
+    /// `authentication_type`: 0 none, 1 instance, 2 database, 4 external.
+    auth: i64,
+    login: Option<String>,
+    password: Option<(Vec<u8>, Vec<u8>)>,
+    owner: Option<i64>,
+}
+
+impl Run<'_, '_> {
+    pub(super) fn security(&mut self, statement: &Security) -> SqlResult<()> {
+        match statement {
+            Security::CreateUser { name, how, schema } => {
+                self.create_user(name, how, schema.as_ref())?
+            }
+            Security::DropUser { name, if_exists } => {
+                self.drop_principal(&name.value, *if_exists, false)?
+            }
+            Security::AlterUser {
+                name,
+                new_name,
+                schema,
+                login,
+            } => {
+                self.alter_user(
+                    &name.value,
+                    new_name.as_ref(),
+                    schema.as_ref(),
+                    login.as_ref(),
+                )?;
+            }
+            Security::CreateRole { name, owner } => {
+                self.create_role(&name.value, owner.as_ref())?
+            }
+            Security::DropRole { name, if_exists } => {
+                self.drop_principal(&name.value, *if_exists, true)?
+            }
+            Security::AlterRole { role, member, add } => {
+                self.alter_role(&role.value, &member.value, *add)?
+            }
+            Security::RenameRole { role, new_name } => {
+                self.planner().require_on_database("ALTER ANY ROLE")?;
+                let id = self.role(&role.value, "alter")?;
+                self.rename(id, &new_name.value)?;
+            }
+            Security::CreateLogin {
+                name,
+                password,
+                external,
+            } => self.create_login(&name.value, password.as_deref(), *external)?,
+            Security::DropLogin { name } => self.drop_login(&name.value)?,
+            Security::Permission {
+                verb,
+                permissions,
+                on,
+                to,
+                grant_option,
+            } => {
+                self.permission(*verb, permissions, on.as_ref(), to, *grant_option)?;
+            }
+            Security::ExecuteAs(who) => self.execute_as(who)?,
+            Security::Revert => {
+                self.state.impersonated.pop();
+            }
+        }
+        self.out.done(command::OTHER, None, false);
+        Ok(())
+    }
+
+    fn alias(&self) -> String {
+        self.state.database.alias()
+    }
+
+    fn id_of(&self, name: &str) -> SqlResult<Option<i64>> {
+        security::id_by_name(&self.state.conn, &self.alias(), name)
+    }
+
+    fn create_user(
+        &mut self,
+        name: &Ident,
+        how: &UserKind,
+        schema: Option<&Ident>,
+    ) -> SqlResult<()> {
+        let name = name.value.as_str();
+        if self
+            .planner()
+            .require_on_database("ALTER ANY USER")
+            .is_err()
+        {
+            return Err(SqlError::new(
+                15247,
+                "User does not have permission to perform this action.",
+            ));
+        }
+        let mut new = NewPrincipal {
+            name: name.to_owned(),
+            kind: 'S',
+            sid: Some(uuid::Uuid::new_v4().as_bytes().to_vec()),
+            schema: Some(schema.map_or_else(|| "dbo".to_owned(), |s| s.value.clone())),
+            auth: 0,
+            login: None,
+            password: None,
+            owner: None,
+        };
+        match how {
+            UserKind::External { object_id } => {
+                let principal = self.find_external(name, object_id.as_deref())?;
+                new.kind = if principal.kind == EntraKind::Group {
+                    'X'
+                } else {
+                    'E'
+                };
+                new.sid = Some(principal.sid().to_vec());
+                new.auth = 4;
+            }
+            UserKind::Sid { sid, external_type } => {
+                if sid.len() != 16 {
+                    return Err(SqlError::new(
+                        15021,
+                        "Invalid value given for parameter SID. Specify a valid parameter value.",
+                    ));
+                }
+                new.kind = match external_type {
+                    Some('X') => 'X',
+                    Some('E') => 'E',
+                    _ => return Err(SqlError::syntax_near("SID")),
+                };
+                new.sid = Some(sid.clone());
+                new.auth = 4;
+            }
+            UserKind::Login(login) => {
+                let master = self.state.shared.store.open_master()?;
+                let known: i64 = master.query_row(
+                    "SELECT count(*) FROM \"~logins\" WHERE name = ?1",
+                    [&login.value],
+                    |row| row.get(0),
+                )?;
+                if known == 0 {
+                    return Err(SqlError::new(
+                        15007,
+                        format!(
+                            "'{}' is not a valid login or you do not have permission.",
+                            login.value
+                        ),
+                    ));
+                }
+                new.login = Some(login.value.clone());
+                new.auth = 1;
+            }
+            UserKind::Password(password) => {
+                new.password = Some(login::hash(password)?);
+                new.auth = 2;
+            }
+            UserKind::WithoutLogin => {}
+        }
+        let id = self.insert_principal(&new)?;
+        let alias = self.alias();
+        self.state.conn.execute(
+            &format!("INSERT INTO {alias}.\"~permissions\"(class, major, grantee, grantor, permission, state) VALUES (0, 0, ?1, 1, 'CONNECT', 'G')"),
+            [id],
+        )?;
+        Ok(())
+    }
+
+    /// Asks the tenant for the principal, as Azure asks Microsoft Graph.
+    fn find_external(&self, name: &str, object_id: Option<&str>) -> SqlResult<EntraPrincipal> {
+        let directory = &self.state.shared.options.directory;
+        let not_found = || {
+            SqlError::new(
+                33130,
+                format!(
+                    "Principal '{name}' could not be found or this principal type is not supported."
+                ),
+            )
+        };
+        if let Some(id) = object_id {
+            let id = uuid::Uuid::try_parse(id).map_err(|_| not_found())?;
+            return directory.find_by_object_id(id).ok_or_else(not_found);
+        }
+        let mut found = directory.find_all_by_name(name);
+        if found.len() > 1 {
+            return Err(SqlError::new(
+                33131,
+                format!(
+                    "Principal '{name}' has a duplicate display name. Make the display name unique in Azure Active Directory and execute this statement again."
+                ),
+            ));
+        }
+        found.pop().ok_or_else(not_found)
+    }
+
+    fn insert_principal(&mut self, new: &NewPrincipal) -> SqlResult<i64> {
+        if self.id_of(&new.name)?.is_some() {
+            return Err(SqlError::new(
+                15023,
+                format!(
+                    "User, group, or role '{}' already exists in the current database.",
+                    new.name
+                ),
+            ));
+        }
+        let alias = self.alias();
+        if let Some(sid) = new.sid.as_ref().filter(|_| new.auth == 4)
+            && security::id_by_sid(&self.state.conn, &alias, sid)?.is_some()
+        {
+            return Err(SqlError::new(
+                15063,
+                "The login already has an account under a different user name.",
+            ));
+        }
+        let (salt, hash) = new.password.clone().unzip();
+        let created = round_datetime(now_ticks());
+        self.write(false, |run| {
+            Ok(run.state.conn.query_row(
+                &format!(
+                    "INSERT INTO {alias}.\"~principals\"(id, name, kind, sid, default_schema, auth, login, salt, hash, created, owner)
+                     VALUES ((SELECT max(ifnull(max(id), 0), 4) + 1 FROM {alias}.\"~principals\" WHERE id < 16384),
+                             ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id"
+                ),
+                params![new.name, new.kind.to_string(), new.sid, new.schema, new.auth, new.login, salt, hash, created, new.owner],
+                |row| row.get(0),
+            )?)
+        })
+    }
+
+    fn kind_of(&self, id: i64) -> SqlResult<(String, bool)> {
+        let alias = self.alias();
+        Ok(self.state.conn.query_row(
+            &format!("SELECT kind, fixed OR id < 5 FROM {alias}.\"~principals\" WHERE id = ?1"),
+            [id],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?)
+    }
+
+    fn no_principal(verb: &str, what: &str, name: &str) -> SqlError {
+        SqlError::new(
+            15151,
+            format!(
+                "Cannot {verb} the {what} '{name}', because it does not exist or you do not have permission."
+            ),
+        )
+    }
+
+    fn drop_principal(&mut self, name: &str, if_exists: bool, role: bool) -> SqlResult<()> {
+        let what = if role { "role" } else { "user" };
+        let permission = if role {
+            "ALTER ANY ROLE"
+        } else {
+            "ALTER ANY USER"
+        };
+        let mut found = None;
+        if let Some(id) = self.id_of(name)? {
+            let (kind, fixed) = self.kind_of(id)?;
+            if (kind == "R") == role {
+                if fixed {
+                    return Err(SqlError::new(
+                        15150,
+                        format!("Cannot drop the {what} '{name}'."),
+                    ));
+                }
+                found = Some(id);
+            }
+        }
+        let Some(id) = found else {
+            return if if_exists {
+                Ok(())
+            } else {
+                Err(Self::no_principal("drop", what, name))
+            };
+        };
+        if self.planner().require_on_database(permission).is_err() {
+            return Err(Self::no_principal("drop", what, name));
+        }
+        let alias = self.alias();
+        let count = |run: &Self, sql: &str| -> SqlResult<i64> {
+            Ok(run
+                .state
+                .conn
+                .query_row(&sql.replace("{d}", &alias), [id], |row| row.get(0))?)
+        };
+        if count(
+            self,
+            "SELECT count(*) FROM {d}.\"~schemas\" WHERE owner = ?1",
+        )? > 0
+        {
+            return Err(SqlError::new(
+                15138,
+                format!(
+                    "The database principal owns a schema in the database, and cannot be dropped."
+                ),
+            ));
+        }
+        if role
+            && count(
+                self,
+                "SELECT count(*) FROM {d}.\"~members\" WHERE role_id = ?1",
+            )? > 0
+        {
+            return Err(SqlError::new(
+                15144,
+                "The role has members. It must be empty before it can be dropped.",
+            ));
+        }
+        self.write(false, |run| {
+            for sql in [
+                "DELETE FROM {d}.\"~members\" WHERE member_id = ?1",
+                "DELETE FROM {d}.\"~permissions\" WHERE grantee = ?1",
+                "DELETE FROM {d}.\"~principals\" WHERE id = ?1",
+            ] {
+                run.state.conn.execute(&sql.replace("{d}", &alias), [id])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn alter_user(
+        &mut self,
+        name: &str,
+        new_name: Option<&Ident>,
+        schema: Option<&Ident>,
+        login: Option<&Ident>,
+    ) -> SqlResult<()> {
+        let id = self
+            .id_of(name)?
+            .ok_or_else(|| Self::no_principal("alter", "user", name))?;
+        if self
+            .planner()
+            .require_on_database("ALTER ANY USER")
+            .is_err()
+        {
+            return Err(Self::no_principal("alter", "user", name));
+        }
+        let alias = self.alias();
+        for (column, value) in [("default_schema", schema), ("login", login)] {
+            if let Some(value) = value {
+                self.write(false, |run| {
+                    run.state.conn.execute(
+                        &format!("UPDATE {alias}.\"~principals\" SET {column} = ?1 WHERE id = ?2"),
+                        params![value.value, id],
+                    )?;
+                    Ok(())
+                })?;
+            }
+        }
+        new_name.map_or(Ok(()), |new| self.rename(id, &new.value))
+    }
+
+    fn rename(&mut self, id: i64, name: &str) -> SqlResult<()> {
+        if self.id_of(name)?.is_some_and(|other| other != id) {
+            return Err(SqlError::new(
+                15023,
+                format!("User, group, or role '{name}' already exists in the current database."),
+            ));
+        }
+        let alias = self.alias();
+        self.write(false, |run| {
+            run.state.conn.execute(
+                &format!("UPDATE {alias}.\"~principals\" SET name = ?1 WHERE id = ?2"),
+                params![name, id],
+            )?;
+            Ok(())
+        })
+    }
+
+    fn create_role(&mut self, name: &str, owner: Option<&Ident>) -> SqlResult<()> {
+        self.planner().require_on_database("CREATE ROLE")?;
+        let owner = match owner {
+            None => self.state.acting().id,
+            Some(owner) => self
+                .id_of(&owner.value)?
+                .ok_or_else(|| Self::no_principal("find", "user", &owner.value))?,
+        };
+        let new = NewPrincipal {
+            name: name.to_owned(),
+            kind: 'R',
+            sid: None,
+            schema: None,
+            auth: 0,
+            login: None,
+            password: None,
+            owner: Some(owner),
+        };
+        self.insert_principal(&new).map(|_| ())
+    }
+
+    fn role(&self, name: &str, verb: &str) -> SqlResult<i64> {
+        let missing = || Self::no_principal(verb, "role", name);
+        let id = self.id_of(name)?.ok_or_else(missing)?;
+        let (kind, _) = self.kind_of(id)?;
+        if kind == "R" && id != 0 {
+            Ok(id)
+        } else {
+            Err(missing())
+        }
+    }
+
+    fn alter_role(&mut self, role: &str, member: &str, add: bool) -> SqlResult<()> {
+        let verb = if add { "add" } else { "drop" };
+        let id = self.role(role, "alter")?;
+        let member_id = self
+            .id_of(member)?
+            .ok_or_else(|| Self::no_principal(verb, "principal", member))?;
+        let (_, fixed) = self.kind_of(id)?;
+        let owner_only = fixed && !self.is_owner()?;
+        if owner_only
+            || self
+                .planner()
+                .require_on_database("ALTER ANY ROLE")
+                .is_err()
+        {
+            return Err(Self::no_principal("alter", "role", role));
+        }
+        if member_id == 1 || (add && self.holds(member_id, id)?) {
+            return Err(SqlError::new(
+                15405,
+                format!("Cannot use the special principal '{member}'."),
+            ));
+        }
+        let alias = self.alias();
+        let sql = if add {
+            format!(
+                "INSERT OR IGNORE INTO {alias}.\"~members\"(role_id, member_id) VALUES (?1, ?2)"
+            )
+        } else {
+            format!("DELETE FROM {alias}.\"~members\" WHERE role_id = ?1 AND member_id = ?2")
+        };
+        self.write(false, |run| {
+            run.state.conn.execute(&sql, [id, member_id])?;
+            Ok(())
+        })
+    }
+
+    fn is_owner(&self) -> SqlResult<bool> {
+        let user = self.state.acting();
+        user.is_member(&self.state.conn, &self.alias(), 16384)
+    }
+
+    /// Whether a role is already inside of what it would hold.
+    fn holds(&self, inner: i64, outer: i64) -> SqlResult<bool> {
+        let user = security::user_by_id(&self.state.conn, &self.alias(), outer)?;
+        user.is_member(&self.state.conn, &self.alias(), inner)
+    }
+
+    fn only_server_admin(&self) -> SqlResult<()> {
+        if matches!(
+            self.state.principal,
+            super::super::Principal::ServerAdmin { .. }
+        ) {
+            return Ok(());
+        }
+        Err(SqlError::new(
+            15247,
+            "User does not have permission to perform this action.",
+        ))
+    }
+
+    fn create_login(
+        &mut self,
+        name: &str,
+        password: Option<&str>,
+        external: bool,
+    ) -> SqlResult<()> {
+        self.only_server_admin()?;
+        if external {
+            return Err(SqlError::unsupported("CREATE LOGIN FROM EXTERNAL PROVIDER"));
+        }
+        let (salt, hash) = login::hash(password.ok_or_else(|| SqlError::syntax_near("WITH"))?)?;
+        let master = self.state.shared.store.open_master()?;
+        let made = master.execute(
+            "INSERT OR IGNORE INTO \"~logins\"(name, salt, hash, sid) VALUES (?1, ?2, ?3, ?4)",
+            params![name, salt, hash, uuid::Uuid::new_v4().as_bytes().to_vec()],
+        )?;
+        if made == 0 {
+            return Err(SqlError::new(
+                15025,
+                format!("The server principal '{name}' already exists."),
+            )
+            .state(2));
+        }
+        Ok(())
+    }
+
+    fn drop_login(&mut self, name: &str) -> SqlResult<()> {
+        self.only_server_admin()?;
+        let master = self.state.shared.store.open_master()?;
+        if master.execute("DELETE FROM \"~logins\" WHERE name = ?1", [name])? == 0 {
+            return Err(Self::no_principal("drop", "login", name));
+        }
+        Ok(())
+    }
+
+    fn permission(
+        &mut self,
+        verb: Verb,
+        permissions: &[(String, Vec<Ident>)],
+        on: Option<&Target>,
+        to: &[Ident],
+        option: bool,
+    ) -> SqlResult<()> {
+        let on = self.securable(on)?;
+        let alias = self.alias();
+        let user = self.state.acting().clone();
+        let may = user.may(&self.state.conn, &alias, "CONTROL", on)? || self.may_administer(on)?;
+        if !may {
+            return Err(SqlError::new(4613, "Grantor does not have GRANT permission.").class(16));
+        }
+        let (class, major) = on.class_and_id();
+        for (permission, columns) in permissions {
+            if !columns.is_empty() {
+                return Err(SqlError::unsupported("permissions on columns"));
+            }
+            let names = expand(permission, class)?;
+            for grantee in to {
+                let id = self
+                    .id_of(&grantee.value)?
+                    .ok_or_else(|| Self::no_principal("find", "user", &grantee.value))?;
+                if matches!(id, 1 | 3 | 4) || id >= 16384 {
+                    return Err(SqlError::new(
+                        4624,
+                        "Cannot grant, deny, or revoke permissions to sa, dbo, entity owner, information_schema, sys, or yourself.",
+                    ));
+                }
+                for name in &names {
+                    self.set_permission(verb, (class, major), id, name, option)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// db_securityadmin grants everything but CONTROL of the database.
+    fn may_administer(&self, on: Securable) -> SqlResult<bool> {
+        let member = self
+            .state
+            .acting()
+            .is_member(&self.state.conn, &self.alias(), 16386)?;
+        Ok(member && on != Securable::Database)
+    }
+
+    fn set_permission(
+        &mut self,
+        verb: Verb,
+        (class, major): (i64, i64),
+        grantee: i64,
+        permission: &str,
+        option: bool,
+    ) -> SqlResult<()> {
+        let alias = self.alias();
+        let grantor = self.state.acting().id;
+        self.write(false, |run| {
+            let conn = &run.state.conn;
+            conn.execute(
+                &format!("DELETE FROM {alias}.\"~permissions\" WHERE class = ?1 AND major = ?2 AND grantee = ?3 AND permission = ?4"),
+                params![class, major, grantee, permission],
+            )?;
+            let state = match verb {
+                Verb::Grant if option => "W",
+                Verb::Grant => "G",
+                Verb::Deny => "D",
+                // REVOKE GRANT OPTION FOR leaves the permission itself.
+                Verb::Revoke if option => "G",
+                Verb::Revoke => return Ok(()),
+            };
+            conn.execute(
+                &format!("INSERT INTO {alias}.\"~permissions\"(class, major, grantee, grantor, permission, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
+                params![class, major, grantee, grantor, permission, state],
+            )?;
+            Ok(())
+        })
+    }
+
+    fn securable(&mut self, on: Option<&Target>) -> SqlResult<Securable> {
+        let Some(target) = on else {
+            return Ok(Securable::Database);
+        };
+        let name = QualifiedName::of(&target.name)?;
+        match target.class.as_str() {
+            "OBJECT" => {
+                let table = self
+                    .planner()
+                    .find_table(&name)
+                    .map_err(|_| Self::no_principal("find", "object", &name.name))?;
+                Ok(table.securable())
+            }
+            "SCHEMA" => tables::schema_id(&self.state.conn, &self.alias(), &name.name)?
+                .map(Securable::Schema)
+                .ok_or_else(|| Self::no_principal("find", "schema", &name.name)),
+            "DATABASE" => Ok(Securable::Database),
+            other => Err(SqlError::unsupported(format!(
+                "permissions on class {other}"
+            ))),
+        }
+    }
+
+    fn execute_as(&mut self, who: &AsWho) -> SqlResult<()> {
+        let AsWho::User(name) = who else {
+            return Ok(());
+        };
+        let missing = || {
+            SqlError::new(
+                15517,
+                format!(
+                    "Cannot execute as the database principal because the principal \"{name}\" does not exist, this type of principal cannot be impersonated, or you do not have permission."
+                ),
+            )
+        };
+        if !self.is_owner()? {
+            return Err(missing());
+        }
+        let id = self.id_of(name)?.ok_or_else(missing)?;
+        let (kind, _) = self.kind_of(id)?;
+        if !matches!(kind.as_str(), "S" | "E") {
+            return Err(missing());
+        }
+        let user = security::user_by_id(&self.state.conn, &self.alias(), id)?;
+        self.state.impersonated.push(user);
+        Ok(())
+    }
+}
+
+/// Permissions that exist, by class, and what ALL means.
+fn expand(permission: &str, class: i64) -> SqlResult<Vec<String>> {
+    const ANY: &[&str] = &[
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "EXECUTE",
+        "REFERENCES",
+        "ALTER",
+        "CONTROL",
+        "VIEW DEFINITION",
+        "TAKE OWNERSHIP",
+        "VIEW CHANGE TRACKING",
+    ];
+    const DATABASE: &[&str] = &[
+        "CONNECT",
+        "CREATE TABLE",
+        "CREATE VIEW",
+        "CREATE SCHEMA",
+        "CREATE ROLE",
+        "CREATE USER",
+        "CREATE PROCEDURE",
+        "CREATE FUNCTION",
+        "ALTER ANY USER",
+        "ALTER ANY ROLE",
+        "ALTER ANY SCHEMA",
+        "VIEW DATABASE STATE",
+        "SHOWPLAN",
+        "KILL DATABASE CONNECTION",
+        "ALTER ANY EXTERNAL DATA SOURCE",
+        "ALTER ANY EXTERNAL FILE FORMAT",
+        "UNMASK",
+        "CREATE TYPE",
+    ];
+    let name = permission.to_uppercase();
+    if name == "ALL" || name == "ALL PRIVILEGES" {
+        let all: &[&str] = if class == 0 {
+            &["CREATE TABLE", "CREATE VIEW"]
+        } else {
+            &["SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES"]
+        };
+        return Ok(all.iter().map(|p| (*p).to_owned()).collect());
+    }
+    let name = if name == "EXEC" {
+        "EXECUTE".to_owned()
+    } else {
+        name
+    };
+    if ANY.contains(&name.as_str()) || class == 0 && DATABASE.contains(&name.as_str()) {
+        return Ok(vec![name]);
+    }
+    if DATABASE.contains(&name.as_str()) {
+        return Err(SqlError::new(
+            4606,
+            format!("Granted or revoked privilege {name} is not compatible with object."),
+        ));
+    }
+    Err(SqlError::syntax_near(permission).class(15))
+}

@@ -1,0 +1,329 @@
+//! Statements as this engine knows them; queries and expressions are sqlparser's.
+
+use sqlparser::ast::{Cte, Expr, Ident, ObjectName, Query, SelectItem, TableWithJoins};
+
+use super::super::types::SqlType;
+
+/// A statement and the line on which it begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Stmt {
+    pub(crate) line: u32,
+    pub(crate) kind: Kind,
+}
+
+/// What a statement does.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Block(Vec<Stmt>),
+    If(Box<Expr>, Box<Stmt>, Option<Box<Stmt>>),
+    While(Box<Expr>, Box<Stmt>),
+    TryCatch(Vec<Stmt>, Vec<Stmt>),
+    Break,
+    Continue,
+    Return(Option<Box<Expr>>),
+    Declare(Vec<Declaration>),
+    SetVariable(String, Box<Expr>),
+    Set(SetOption),
+    Print(Box<Expr>),
+    RaiseError {
+        args: Vec<Expr>,
+        no_wait: bool,
+    },
+    Throw(Option<[Box<Expr>; 3]>),
+    Exec(Exec),
+    Use(Ident),
+    Begin(TranName),
+    Commit,
+    Rollback(TranName),
+    Save(TranName),
+    Query(Box<Query>, QueryOptions),
+    Insert(Box<Insert>),
+    Update(Box<Update>),
+    Delete(Box<Delete>),
+    Truncate(ObjectName),
+    CreateTable(Box<CreateTable>),
+    DropTable {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+    },
+    AlterAddColumns(ObjectName, Vec<Column>, Vec<Constraint>),
+    CreateIndex(CreateIndex),
+    DropIndex {
+        name: Ident,
+        table: ObjectName,
+        if_exists: bool,
+    },
+    CreateView {
+        name: ObjectName,
+        columns: Vec<Ident>,
+        query: Box<Query>,
+        or_alter: bool,
+    },
+    DropView {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+    },
+    CreateSchema {
+        name: Ident,
+        owner: Option<Ident>,
+    },
+    DropSchema {
+        name: Ident,
+        if_exists: bool,
+    },
+    CreateDatabase(Ident),
+    DropDatabase {
+        name: Ident,
+        if_exists: bool,
+    },
+    Security(Security),
+    UserOptions,
+}
+
+/// `OPTION (…)` of a query.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct QueryOptions {
+    /// Steps of recursion; 0 is without end. Defaults to 100 when absent.
+    pub(crate) max_recursion: Option<i64>,
+}
+
+/// One variable of DECLARE.
+#[derive(Clone, Debug)]
+pub(crate) struct Declaration {
+    pub(crate) name: String,
+    pub(crate) ty: SqlType,
+    pub(crate) value: Option<Expr>,
+}
+
+/// A transaction's or savepoint's name.
+#[derive(Clone, Debug)]
+pub(crate) enum TranName {
+    None,
+    Name(String),
+    Variable(String),
+}
+
+/// SET options that are known.
+#[derive(Clone, Debug)]
+pub(crate) enum SetOption {
+    NoCount(bool),
+    XactAbort(bool),
+    ImplicitTransactions(bool),
+    NoExec(bool),
+    RowCount(Box<Expr>),
+    LockTimeout(Box<Expr>),
+    TextSize(i64),
+    DateFirst(Box<Expr>),
+    IdentityInsert(ObjectName, bool),
+    Isolation(super::super::session::state::Isolation),
+    /// Accepted without effect here: it is already so.
+    Accepted,
+}
+
+/// EXEC.
+#[derive(Clone, Debug)]
+pub(crate) enum Exec {
+    /// `EXEC ('text' + @x)`
+    Text(Box<Expr>),
+    /// `EXEC name @a = 1, 2`
+    Procedure {
+        result: Option<String>,
+        name: ObjectName,
+        args: Vec<Arg>,
+    },
+}
+
+/// An argument of EXEC.
+#[derive(Clone, Debug)]
+pub(crate) struct Arg {
+    pub(crate) name: Option<String>,
+    pub(crate) value: Expr,
+    pub(crate) output: bool,
+}
+
+/// OUTPUT of a statement that changes rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    pub(crate) items: Vec<SelectItem>,
+    pub(crate) into: Option<(ObjectName, Vec<Ident>)>,
+}
+
+/// Where inserted rows come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Query(Box<Query>),
+    Defaults,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Insert {
+    pub(crate) with: Vec<Cte>,
+    pub(crate) table: ObjectName,
+    pub(crate) columns: Vec<Ident>,
+    pub(crate) output: Option<Output>,
+    pub(crate) source: Source,
+    pub(crate) options: QueryOptions,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Update {
+    pub(crate) with: Vec<Cte>,
+    pub(crate) top: Option<Expr>,
+    pub(crate) table: ObjectName,
+    pub(crate) sets: Vec<Assign>,
+    pub(crate) output: Option<Output>,
+    pub(crate) from: Vec<TableWithJoins>,
+    pub(crate) filter: Option<Expr>,
+}
+
+/// `column = value`, `@variable = value` or `@variable = column = value`.
+#[derive(Clone, Debug)]
+pub(crate) struct Assign {
+    pub(crate) variable: Option<String>,
+    pub(crate) column: Option<Ident>,
+    pub(crate) value: Expr,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Delete {
+    pub(crate) with: Vec<Cte>,
+    pub(crate) top: Option<Expr>,
+    pub(crate) table: ObjectName,
+    pub(crate) output: Option<Output>,
+    pub(crate) from: Vec<TableWithJoins>,
+    pub(crate) filter: Option<Expr>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct CreateTable {
+    pub(crate) name: ObjectName,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) constraints: Vec<Constraint>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: Ident,
+    pub(crate) ty: SqlType,
+    pub(crate) nullable: Option<bool>,
+    pub(crate) identity: Option<(i64, i64)>,
+    pub(crate) default: Option<(Option<Ident>, Expr)>,
+    pub(crate) constraints: Vec<Constraint>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Constraint {
+    pub(crate) name: Option<Ident>,
+    pub(crate) kind: ConstraintKind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum ConstraintKind {
+    PrimaryKey(Vec<(Ident, bool)>),
+    Unique(Vec<(Ident, bool)>),
+    Check(Expr),
+    ForeignKey {
+        columns: Vec<Ident>,
+        table: ObjectName,
+        parent: Vec<Ident>,
+        actions: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct CreateIndex {
+    pub(crate) name: Ident,
+    pub(crate) table: ObjectName,
+    pub(crate) unique: bool,
+    pub(crate) columns: Vec<(Ident, bool)>,
+}
+
+/// Users, roles, permissions.
+#[derive(Clone, Debug)]
+pub(crate) enum Security {
+    CreateUser {
+        name: Ident,
+        how: UserKind,
+        schema: Option<Ident>,
+    },
+    DropUser {
+        name: Ident,
+        if_exists: bool,
+    },
+    AlterUser {
+        name: Ident,
+        new_name: Option<Ident>,
+        schema: Option<Ident>,
+        login: Option<Ident>,
+    },
+    CreateRole {
+        name: Ident,
+        owner: Option<Ident>,
+    },
+    DropRole {
+        name: Ident,
+        if_exists: bool,
+    },
+    AlterRole {
+        role: Ident,
+        member: Ident,
+        add: bool,
+    },
+    RenameRole {
+        role: Ident,
+        new_name: Ident,
+    },
+    CreateLogin {
+        name: Ident,
+        password: Option<String>,
+        external: bool,
+    },
+    DropLogin {
+        name: Ident,
+    },
+    Permission {
+        verb: Verb,
+        permissions: Vec<(String, Vec<Ident>)>,
+        on: Option<Target>,
+        to: Vec<Ident>,
+        grant_option: bool,
+    },
+    ExecuteAs(AsWho),
+    Revert,
+}
+
+/// How CREATE USER says who the user is.
+#[derive(Clone, Debug)]
+pub(crate) enum UserKind {
+    External {
+        object_id: Option<String>,
+    },
+    Sid {
+        sid: Vec<u8>,
+        external_type: Option<char>,
+    },
+    Login(Ident),
+    Password(String),
+    WithoutLogin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Grant,
+    Deny,
+    Revoke,
+}
+
+/// `ON [class::]name`.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) class: String,
+    pub(crate) name: ObjectName,
+}
+
+/// EXECUTE AS.
+#[derive(Clone, Debug)]
+pub(crate) enum AsWho {
+    Caller,
+    User(String),
+}

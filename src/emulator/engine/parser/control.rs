@@ -1,0 +1,594 @@
+//! Control flow, variables, settings, transactions, EXEC.
+
+use sqlparser::ast::{BinaryOperator, Expr, Ident, Value};
+use sqlparser::tokenizer::Token;
+
+use super::super::error::{SqlError, SqlResult};
+use super::super::session::state::Isolation;
+use super::Reader;
+use super::ast::{Arg, Declaration, Exec, Kind, QueryOptions, SetOption, Stmt, TranName};
+
+/// Statements that are T-SQL but not this engine's.
+const REFUSED: &[&[&str]] = &[
+    &["MERGE"],
+    &["CREATE", "PROCEDURE"],
+    &["CREATE", "PROC"],
+    &["CREATE", "FUNCTION"],
+    &["CREATE", "TRIGGER"],
+    &["CREATE", "TYPE"],
+    &["CREATE", "SEQUENCE"],
+    &["CREATE", "SYNONYM"],
+    &["CREATE", "STATISTICS"],
+    &["BULK", "INSERT"],
+    &["INSERT", "BULK"],
+    &["OPEN"],
+    &["FETCH"],
+    &["CLOSE"],
+    &["DEALLOCATE"],
+    &["WAITFOR"],
+    &["GOTO"],
+    &["BACKUP"],
+    &["RESTORE"],
+    &["KILL"],
+    &["CHECKPOINT"],
+    &["RECONFIGURE"],
+    &["SHUTDOWN"],
+];
+
+impl Reader {
+    /// One statement. `first` allows a procedure call without EXEC.
+    pub(super) fn statement(&mut self, first: bool) -> SqlResult<Stmt> {
+        let line = self.line();
+        if let Some(words) = REFUSED.iter().find(|words| self.peek(words)) {
+            return Err(SqlError::unsupported(words.join(" ")).at_line(line));
+        }
+        let kind = self
+            .deeper(|r| r.statement_kind(first))
+            .map_err(|e| e.at_line(line))?;
+        Ok(Stmt { line, kind })
+    }
+
+    fn statement_kind(&mut self, first: bool) -> SqlResult<Kind> {
+        let word = self.word_at(0).unwrap_or_default();
+        match word.as_str() {
+            "SELECT" => self.select(),
+            "WITH" => self.with(),
+            "INSERT" => self.insert(Vec::new()),
+            "UPDATE" => self.update(Vec::new()),
+            "DELETE" => self.delete(Vec::new()),
+            "TRUNCATE" | "CREATE" | "ALTER" | "DROP" => self.definition(),
+            "GRANT" | "DENY" | "REVOKE" | "REVERT" => self.security(),
+            "DECLARE" => self.declare(),
+            "SET" => self.set(),
+            "IF" => self.if_else(),
+            "WHILE" => self.while_loop(),
+            "BEGIN" => self.begin(),
+            "EXEC" | "EXECUTE" => self.exec(),
+            "DBCC" => self.dbcc(),
+            "COMMIT" | "ROLLBACK" | "SAVE" => self.end_transaction(),
+            "BREAK" | "CONTINUE" | "RETURN" | "PRINT" | "RAISERROR" | "THROW" | "USE" => {
+                self.small(&word)
+            }
+            _ if self.peek_token(&Token::LParen) => self.select(),
+            _ if first && self.is_call() => self.call(None),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    fn small(&mut self, word: &str) -> SqlResult<Kind> {
+        self.parser().advance_token();
+        Ok(match word {
+            "BREAK" => Kind::Break,
+            "CONTINUE" => Kind::Continue,
+            "RETURN" => Kind::Return(self.return_value()?),
+            "PRINT" => Kind::Print(Box::new(self.expr()?)),
+            "USE" => Kind::Use(self.ident()?),
+            "RAISERROR" => {
+                let args = self.in_parens(|r| r.list(Self::expr))?;
+                let mut no_wait = false;
+                if self.eat(&["WITH"]) {
+                    for option in self.list(Self::ident)? {
+                        match option.value.to_uppercase().as_str() {
+                            "NOWAIT" => no_wait = true,
+                            other => {
+                                return Err(SqlError::unsupported(format!(
+                                    "RAISERROR WITH {other}"
+                                )));
+                            }
+                        }
+                    }
+                }
+                Kind::RaiseError { args, no_wait }
+            }
+            _ => Kind::Throw(self.throw_arguments()?),
+        })
+    }
+
+    fn return_value(&mut self) -> SqlResult<Option<Box<Expr>>> {
+        let ends = match &self.parser().peek_token_ref().token {
+            Token::Number(..) | Token::Minus | Token::LParen => false,
+            Token::Word(word) => !word.value.starts_with('@'),
+            _ => true,
+        };
+        if ends {
+            Ok(None)
+        } else {
+            Ok(Some(Box::new(self.expr()?)))
+        }
+    }
+
+    fn throw_arguments(&mut self) -> SqlResult<Option<[Box<Expr>; 3]>> {
+        let has = matches!(self.parser().peek_token_ref().token, Token::Number(..))
+            || self.peek_variable().is_some();
+        if !has {
+            return Ok(None);
+        }
+        let mut next = |r: &mut Self, comma: bool| -> SqlResult<Box<Expr>> {
+            if comma {
+                r.expect_token(&Token::Comma)?;
+            }
+            r.operand().map(Box::new)
+        };
+        Ok(Some([
+            next(self, false)?,
+            next(self, true)?,
+            next(self, true)?,
+        ]))
+    }
+
+    fn declare(&mut self) -> SqlResult<Kind> {
+        self.expect(&["DECLARE"])?;
+        if self.peek_variable().is_none() {
+            return Err(SqlError::unsupported("DECLARE CURSOR"));
+        }
+        let items = self.list(|r| {
+            let name = r.variable()?;
+            let _ = r.eat(&["AS"]);
+            let ty = r.data_type()?;
+            let value = if r.eat_token(&Token::Eq) {
+                Some(r.expr()?)
+            } else {
+                None
+            };
+            Ok(Declaration { name, ty, value })
+        })?;
+        Ok(Kind::Declare(items))
+    }
+
+    fn set(&mut self) -> SqlResult<Kind> {
+        self.expect(&["SET"])?;
+        if let Some(name) = self.peek_variable() {
+            self.parser().advance_token();
+            let op = self.assignment_operator()?;
+            let value = self.expr()?;
+            return Ok(Kind::SetVariable(
+                name.clone(),
+                Box::new(combined(Ident::new(name), op, value)),
+            ));
+        }
+        let mut names = vec![self.option_word()?];
+        while self.eat_token(&Token::Comma) {
+            names.push(self.option_word()?);
+        }
+        if let [name] = names.as_slice() {
+            return self.set_option(name).map(Kind::Set);
+        }
+        let on = self.on_off()?;
+        let mut options: Vec<Stmt> = Vec::new();
+        for name in names {
+            options.push(Stmt {
+                line: self.line(),
+                kind: Kind::Set(switch(&name, on)?),
+            });
+        }
+        Ok(Kind::Block(options))
+    }
+
+    /// `=` or a compound such as `+=`.
+    pub(super) fn assignment_operator(&mut self) -> SqlResult<Option<BinaryOperator>> {
+        let op = match &self.parser().peek_token_ref().token {
+            Token::Eq => {
+                self.parser().advance_token();
+                return Ok(None);
+            }
+            Token::Plus => BinaryOperator::Plus,
+            Token::Minus => BinaryOperator::Minus,
+            Token::Mul => BinaryOperator::Multiply,
+            Token::Div => BinaryOperator::Divide,
+            Token::Mod => BinaryOperator::Modulo,
+            Token::Ampersand => BinaryOperator::BitwiseAnd,
+            Token::Pipe => BinaryOperator::BitwiseOr,
+            Token::Caret => BinaryOperator::BitwiseXor,
+            _ => return Err(self.unexpected()),
+        };
+        self.parser().advance_token();
+        self.expect_token(&Token::Eq)?;
+        Ok(Some(op))
+    }
+
+    fn option_word(&mut self) -> SqlResult<String> {
+        let word = self.word_at(0).ok_or_else(|| self.unexpected())?;
+        self.parser().advance_token();
+        Ok(word)
+    }
+
+    fn on_off(&mut self) -> SqlResult<bool> {
+        if self.eat(&["ON"]) {
+            return Ok(true);
+        }
+        self.expect(&["OFF"]).map(|()| false)
+    }
+
+    fn set_option(&mut self, name: &str) -> SqlResult<SetOption> {
+        Ok(match name {
+            "TRANSACTION" => {
+                self.expect(&["ISOLATION", "LEVEL"])?;
+                SetOption::Isolation(self.isolation_level()?)
+            }
+            "ROWCOUNT" => SetOption::RowCount(Box::new(self.operand()?)),
+            "LOCK_TIMEOUT" => SetOption::LockTimeout(Box::new(self.operand()?)),
+            "TEXTSIZE" => SetOption::TextSize(self.integer()?),
+            "DATEFIRST" => SetOption::DateFirst(Box::new(self.operand()?)),
+            "IDENTITY_INSERT" => {
+                let table = self.object_name()?;
+                SetOption::IdentityInsert(table, self.on_off()?)
+            }
+            "LANGUAGE" => {
+                let language = match self.string() {
+                    Ok(text) => text,
+                    Err(_) => self.ident()?.value,
+                };
+                if !matches!(
+                    language.to_lowercase().as_str(),
+                    "us_english" | "english" | ""
+                ) {
+                    return Err(SqlError::unsupported(format!("SET LANGUAGE {language}")));
+                }
+                SetOption::Accepted
+            }
+            "DATEFORMAT" => {
+                let format = self.ident()?.value;
+                if !format.eq_ignore_ascii_case("mdy") {
+                    return Err(SqlError::unsupported(format!("SET DATEFORMAT {format}")));
+                }
+                SetOption::Accepted
+            }
+            "STATISTICS" => {
+                let which = self.option_word()?;
+                if self.on_off()? {
+                    return Err(SqlError::unsupported(format!("SET STATISTICS {which} ON")));
+                }
+                SetOption::Accepted
+            }
+            "DEADLOCK_PRIORITY" | "QUERY_GOVERNOR_COST_LIMIT" | "CONTEXT_INFO" => {
+                let _ = self.eat_token(&Token::Minus);
+                self.parser().advance_token();
+                SetOption::Accepted
+            }
+            other => {
+                let on = self.on_off()?;
+                switch(other, on)?
+            }
+        })
+    }
+
+    fn isolation_level(&mut self) -> SqlResult<Isolation> {
+        for (words, level) in [
+            (&["READ", "UNCOMMITTED"][..], Isolation::ReadUncommitted),
+            (&["READ", "COMMITTED"][..], Isolation::ReadCommitted),
+            (&["REPEATABLE", "READ"][..], Isolation::RepeatableRead),
+            (&["SERIALIZABLE"][..], Isolation::Serializable),
+            (&["SNAPSHOT"][..], Isolation::Snapshot),
+        ] {
+            if self.eat(words) {
+                return Ok(level);
+            }
+        }
+        Err(self.unexpected())
+    }
+
+    fn if_else(&mut self) -> SqlResult<Kind> {
+        self.expect(&["IF"])?;
+        let condition = self.expr()?;
+        let then = self.statement(false)?;
+        self.skip_semicolons();
+        let otherwise = if self.eat(&["ELSE"]) {
+            Some(Box::new(self.statement(false)?))
+        } else {
+            None
+        };
+        Ok(Kind::If(Box::new(condition), Box::new(then), otherwise))
+    }
+
+    fn while_loop(&mut self) -> SqlResult<Kind> {
+        self.expect(&["WHILE"])?;
+        let condition = self.expr()?;
+        let body = self.statement(false)?;
+        Ok(Kind::While(Box::new(condition), Box::new(body)))
+    }
+
+    fn begin(&mut self) -> SqlResult<Kind> {
+        self.expect(&["BEGIN"])?;
+        if self.eat(&["TRANSACTION"]) || self.eat(&["TRAN"]) {
+            let name = self.transaction_name()?;
+            if self.peek(&["WITH", "MARK"]) {
+                return Err(SqlError::unsupported("BEGIN TRANSACTION WITH MARK"));
+            }
+            return Ok(Kind::Begin(name));
+        }
+        if self.peek(&["DISTRIBUTED"]) {
+            return Err(SqlError::unsupported("BEGIN DISTRIBUTED TRANSACTION"));
+        }
+        if self.eat(&["TRY"]) {
+            let body = self.statements_until(&["END", "TRY"])?;
+            self.skip_semicolons();
+            self.expect(&["BEGIN", "CATCH"])?;
+            let handler = self.statements_until(&["END", "CATCH"])?;
+            return Ok(Kind::TryCatch(body, handler));
+        }
+        let body = self.statements_until(&["END"])?;
+        if body.is_empty() {
+            return Err(SqlError::keyword_near("END"));
+        }
+        Ok(Kind::Block(body))
+    }
+
+    fn statements_until(&mut self, end: &[&str]) -> SqlResult<Vec<Stmt>> {
+        let mut statements = Vec::new();
+        loop {
+            self.skip_semicolons();
+            if self.eat(end) {
+                return Ok(statements);
+            }
+            if self.at_end() {
+                return Err(self.unexpected());
+            }
+            statements.push(self.statement(false)?);
+        }
+    }
+
+    fn end_transaction(&mut self) -> SqlResult<Kind> {
+        let word = self.option_word()?;
+        let marked = self.eat(&["TRANSACTION"]) || self.eat(&["TRAN"]);
+        if word == "SAVE" {
+            return match self.transaction_name()? {
+                TranName::None => Err(self.unexpected()),
+                name => Ok(Kind::Save(name)),
+            };
+        }
+        if !marked {
+            let _ = self.eat(&["WORK"]);
+        }
+        let name = if marked {
+            self.transaction_name()?
+        } else {
+            TranName::None
+        };
+        if self.eat(&["WITH"]) {
+            self.in_parens(|r| {
+                r.expect(&["DELAYED_DURABILITY"]).and_then(|()| {
+                    r.expect_token(&Token::Eq)?;
+                    r.on_off().map(|_| ())
+                })
+            })?;
+        }
+        Ok(if word == "COMMIT" {
+            Kind::Commit
+        } else {
+            Kind::Rollback(name)
+        })
+    }
+
+    fn transaction_name(&mut self) -> SqlResult<TranName> {
+        if let Some(name) = self.peek_variable() {
+            self.parser().advance_token();
+            return Ok(TranName::Variable(name));
+        }
+        let begins = self.word_at(0).is_some_and(|w| {
+            matches!(w.as_str(), "TRY" | "THROW" | "GO") || super::KEYWORDS.contains(&w.as_str())
+        });
+        match &self.parser().peek_token_ref().token {
+            Token::Word(word) if word.quote_style.is_some() || !begins => {
+                Ok(TranName::Name(self.ident()?.value))
+            }
+            _ => Ok(TranName::None),
+        }
+    }
+
+    fn dbcc(&mut self) -> SqlResult<Kind> {
+        if self.eat(&["DBCC", "USEROPTIONS"]) {
+            return Ok(Kind::UserOptions);
+        }
+        let what = self.word_at(1).unwrap_or_default();
+        Err(SqlError::unsupported(format!("DBCC {what}")))
+    }
+
+    fn exec(&mut self) -> SqlResult<Kind> {
+        self.parser().advance_token();
+        if self.eat(&["AS"]) {
+            return self.execute_as();
+        }
+        if self.peek_token(&Token::LParen) {
+            let text = self.in_parens(Self::expr)?;
+            return Ok(Kind::Exec(Exec::Text(Box::new(text))));
+        }
+        let result = match self.peek_variable() {
+            Some(name) => {
+                self.parser().advance_token();
+                self.expect_token(&Token::Eq)?;
+                Some(name)
+            }
+            None => None,
+        };
+        self.call(result)
+    }
+
+    fn is_call(&self) -> bool {
+        self.word_at(0)
+            .is_some_and(|w| !super::KEYWORDS.contains(&w.as_str()) && !w.starts_with('@'))
+    }
+
+    fn call(&mut self, result: Option<String>) -> SqlResult<Kind> {
+        let name = self.object_name()?;
+        let begins = |r: &Self| match r.word_at(0) {
+            Some(w) => w.starts_with('@') || w == "NULL" || w == "DEFAULT",
+            None => !r.peek_token(&Token::SemiColon) && !r.at_end(),
+        };
+        let args = if begins(self) {
+            self.list(Self::argument)?
+        } else {
+            Vec::new()
+        };
+        Ok(Kind::Exec(Exec::Procedure { result, name, args }))
+    }
+
+    fn argument(&mut self) -> SqlResult<Arg> {
+        let named = matches!(self.parser().peek_nth_token_ref(1).token, Token::Eq);
+        let name = match self.peek_variable() {
+            Some(name) if named => {
+                self.parser().advance_token();
+                self.parser().advance_token();
+                Some(name)
+            }
+            _ => None,
+        };
+        if self.peek(&["DEFAULT"]) {
+            return Err(SqlError::unsupported("EXEC with DEFAULT"));
+        }
+        // A bare word is a string here: EXEC sp_addrolemember db_owner, bob
+        let bare = match &self.parser().peek_token_ref().token {
+            Token::Word(word) => {
+                !word.value.starts_with('@') && !word.value.eq_ignore_ascii_case("null")
+            }
+            _ => false,
+        };
+        let value = if bare {
+            let text = self.ident()?.value;
+            Expr::Value(Value::NationalStringLiteral(text).into())
+        } else {
+            self.operand()?
+        };
+        let output = self.eat(&["OUTPUT"]) || self.eat(&["OUT"]);
+        Ok(Arg {
+            name,
+            value,
+            output,
+        })
+    }
+
+    /// `OPTION (…)` after a query.
+    pub(super) fn query_options(&mut self) -> SqlResult<QueryOptions> {
+        let mut options = QueryOptions::default();
+        if !self.eat(&["OPTION"]) {
+            return Ok(options);
+        }
+        self.in_parens(|r| {
+            r.list(|r| {
+                if r.eat(&["MAXRECURSION"]) {
+                    options.max_recursion = Some(r.integer()?);
+                    return Ok(());
+                }
+                // Hints change plans, not results.
+                for words in [
+                    &["RECOMPILE"][..],
+                    &["HASH", "JOIN"],
+                    &["LOOP", "JOIN"],
+                    &["MERGE", "JOIN"],
+                    &["FORCE", "ORDER"],
+                    &["KEEP", "PLAN"],
+                    &["KEEPFIXED", "PLAN"],
+                    &["OPTIMIZE", "FOR", "UNKNOWN"],
+                ] {
+                    if r.eat(words) {
+                        return Ok(());
+                    }
+                }
+                if r.eat(&["MAXDOP"]) || r.eat(&["FAST"]) {
+                    return r.integer().map(|_| ());
+                }
+                Err(r.unexpected())
+            })
+        })?;
+        Ok(options)
+    }
+}
+
+/// `name op= value` as `name op (value)`.
+pub(super) fn combined(name: Ident, op: Option<BinaryOperator>, value: Expr) -> Expr {
+    match op {
+        None => value,
+        Some(op) => Expr::BinaryOp {
+            left: Box::new(Expr::Identifier(name)),
+            op,
+            right: Box::new(Expr::Nested(Box::new(value))),
+        },
+    }
+}
+
+fn switch(name: &str, on: bool) -> SqlResult<SetOption> {
+    Ok(match (name, on) {
+        ("NOCOUNT", _) => SetOption::NoCount(on),
+        ("XACT_ABORT", _) => SetOption::XactAbort(on),
+        ("IMPLICIT_TRANSACTIONS", _) => SetOption::ImplicitTransactions(on),
+        ("NOEXEC" | "PARSEONLY", _) => SetOption::NoExec(on),
+        (
+            "ANSI_NULLS"
+            | "ANSI_PADDING"
+            | "ANSI_WARNINGS"
+            | "ARITHABORT"
+            | "CONCAT_NULL_YIELDS_NULL"
+            | "QUOTED_IDENTIFIER"
+            | "ANSI_NULL_DFLT_ON"
+            | "ANSI_DEFAULTS",
+            true,
+        )
+        | (
+            "NUMERIC_ROUNDABORT"
+            | "CURSOR_CLOSE_ON_COMMIT"
+            | "ANSI_NULL_DFLT_OFF"
+            | "FMTONLY"
+            | "NO_BROWSETABLE"
+            | "FORCEPLAN"
+            | "ARITHIGNORE"
+            | "SHOWPLAN_TEXT"
+            | "SHOWPLAN_ALL"
+            | "SHOWPLAN_XML"
+            | "REMOTE_PROC_TRANSACTIONS"
+            | "ARITHABORT",
+            false,
+        )
+        | ("NO_BROWSETABLE", true) => SetOption::Accepted,
+        (
+            "ANSI_NULLS"
+            | "ANSI_PADDING"
+            | "ANSI_WARNINGS"
+            | "CONCAT_NULL_YIELDS_NULL"
+            | "QUOTED_IDENTIFIER"
+            | "ANSI_NULL_DFLT_ON"
+            | "ANSI_DEFAULTS",
+            false,
+        )
+        | (
+            "NUMERIC_ROUNDABORT"
+            | "CURSOR_CLOSE_ON_COMMIT"
+            | "ANSI_NULL_DFLT_OFF"
+            | "FMTONLY"
+            | "FORCEPLAN"
+            | "ARITHIGNORE"
+            | "SHOWPLAN_TEXT"
+            | "SHOWPLAN_ALL"
+            | "SHOWPLAN_XML",
+            true,
+        ) => {
+            let value = if on { "ON" } else { "OFF" };
+            return Err(SqlError::unsupported(format!("SET {name} {value}")));
+        }
+        _ => {
+            return Err(
+                SqlError::new(195, format!("'{name}' is not a recognized SET option."))
+                    .class(15)
+                    .state(5),
+            );
+        }
+    })
+}

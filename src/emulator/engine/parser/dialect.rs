@@ -1,0 +1,137 @@
+//! sqlparser's MS SQL dialect, with T-SQL's own idea of where a statement ends.
+
+use std::any::TypeId;
+
+use sqlparser::dialect::{Dialect, MsSqlDialect};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::Parser;
+
+/// Wraps [`MsSqlDialect`]: words that begin a statement are no aliases.
+#[derive(Debug)]
+pub(super) struct TSql(MsSqlDialect);
+
+pub(super) static T_SQL: TSql = TSql(MsSqlDialect {});
+
+/// Words that end the statement before them, or stand after a table or column with a meaning.
+const NO_ALIAS: &[&str] = &[
+    "ALTER",
+    "BEGIN",
+    "BREAK",
+    "COMMIT",
+    "CONTINUE",
+    "CREATE",
+    "CROSS",
+    "DBCC",
+    "DEALLOCATE",
+    "DECLARE",
+    "DELETE",
+    "DENY",
+    "DROP",
+    "ELSE",
+    "END",
+    "EXEC",
+    "EXECUTE",
+    "FETCH",
+    "FOR",
+    "FULL",
+    "GOTO",
+    "GRANT",
+    "GROUP",
+    "HAVING",
+    "IF",
+    "INNER",
+    "INSERT",
+    "INTO",
+    "JOIN",
+    "KILL",
+    "LEFT",
+    "MERGE",
+    "ON",
+    "OPEN",
+    "OPTION",
+    "ORDER",
+    "OUTER",
+    "OUTPUT",
+    "PRINT",
+    "RAISERROR",
+    "RETURN",
+    "REVERT",
+    "REVOKE",
+    "RIGHT",
+    "ROLLBACK",
+    "SAVE",
+    "SELECT",
+    "SET",
+    "THROW",
+    "TRUNCATE",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+    "UPDATE",
+    "USE",
+    "VALUES",
+    "WAITFOR",
+    "WHEN",
+    "WHERE",
+    "WHILE",
+    "WITH",
+    "FROM",
+    "AS",
+    "PIVOT",
+    "UNPIVOT",
+    "TABLESAMPLE",
+    "COLLATE",
+    "BACKUP",
+    "RESTORE",
+    "BULK",
+    "CLOSE",
+];
+
+fn is_alias(kw: Keyword) -> bool {
+    kw == Keyword::NoKeyword || !NO_ALIAS.contains(&format!("{kw:?}").as_str())
+}
+
+impl Dialect for TSql {
+    fn dialect(&self) -> TypeId {
+        self.0.dialect()
+    }
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        self.0.is_delimited_identifier_start(ch)
+    }
+    fn is_identifier_start(&self, ch: char) -> bool {
+        self.0.is_identifier_start(ch)
+    }
+    fn is_identifier_part(&self, ch: char) -> bool {
+        self.0.is_identifier_part(ch)
+    }
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        self.0.identifier_quote_style(identifier)
+    }
+    fn convert_type_before_value(&self) -> bool {
+        true
+    }
+    fn supports_dollar_as_money_prefix(&self) -> bool {
+        true
+    }
+    fn supports_eq_alias_assignment(&self) -> bool {
+        true
+    }
+    fn supports_try_convert(&self) -> bool {
+        true
+    }
+    fn supports_boolean_literals(&self) -> bool {
+        false
+    }
+    fn supports_nested_comments(&self) -> bool {
+        true
+    }
+    fn supports_object_name_double_dot_notation(&self) -> bool {
+        true
+    }
+    fn is_select_item_alias(&self, explicit: bool, kw: &Keyword, _: &mut Parser) -> bool {
+        explicit || is_alias(*kw)
+    }
+    fn is_table_factor_alias(&self, explicit: bool, kw: &Keyword, _: &mut Parser) -> bool {
+        explicit || is_alias(*kw)
+    }
+}

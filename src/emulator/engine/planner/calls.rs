@@ -1,0 +1,760 @@
+//! Function calls: scalar functions, aggregates and window functions.
+
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    WindowFrameBound, WindowFrameUnits, WindowType,
+};
+
+use super::super::error::{SqlError, SqlResult};
+use super::super::types::{MAX, SqlType, Storage, Value, limit_text};
+use super::query::order_term;
+use super::{Planner, Scope, Typed};
+
+use SqlType as T;
+
+/// Functions that make one value of many rows.
+pub(super) const AGGREGATES: &[&str] = &[
+    "COUNT",
+    "COUNT_BIG",
+    "SUM",
+    "AVG",
+    "MIN",
+    "MAX",
+    "STRING_AGG",
+    "STDEV",
+    "STDEVP",
+    "VAR",
+    "VARP",
+    "CHECKSUM_AGG",
+    "APPROX_COUNT_DISTINCT",
+];
+
+/// The arguments of a call.
+struct Args<'e> {
+    exprs: Vec<&'e Expr>,
+    star: bool,
+    distinct: bool,
+}
+
+impl Planner<'_> {
+    pub(crate) fn function(&mut self, call: &Function, scope: &Scope<'_>) -> SqlResult<Typed> {
+        let name = call.name.to_string().to_uppercase();
+        if call.uses_odbc_syntax
+            || call.filter.is_some()
+            || call.null_treatment.is_some()
+            || !matches!(call.parameters, FunctionArguments::None)
+        {
+            return Err(SqlError::unsupported(format!("this form of {name}")));
+        }
+        let args = arguments(call, &name)?;
+        if AGGREGATES.contains(&name.as_str()) || call.over.is_some() {
+            return self.aggregate(&name, call, &args, scope);
+        }
+        if !call.within_group.is_empty() || args.distinct || args.star {
+            return Err(SqlError::syntax_near(&name));
+        }
+        self.named_call(&name, &args.exprs, scope)
+    }
+
+    /// A scalar function by its name in capitals.
+    pub(crate) fn named_call(
+        &mut self,
+        name: &str,
+        args: &[&Expr],
+        scope: &Scope<'_>,
+    ) -> SqlResult<Typed> {
+        if let Some(found) = self.conditional(name, args, scope)? {
+            return Ok(found);
+        }
+        if let Some(found) = self.date_call(name, args, scope)? {
+            return Ok(found);
+        }
+        if let Some(found) = self.system_call(name, args, scope)? {
+            return Ok(found);
+        }
+        let mut values = Vec::new();
+        for arg in args {
+            values.push(self.expr(arg, scope)?);
+        }
+        if let Some(found) = self.text_call(name, &values)? {
+            return Ok(found);
+        }
+        if let Some(found) = self.number_call(name, &values)? {
+            return Ok(found);
+        }
+        Err(SqlError::new(
+            195,
+            format!("'{name}' is not a recognized built-in function name."),
+        )
+        .class(15)
+        .state(10))
+    }
+
+    fn conditional(
+        &mut self,
+        name: &str,
+        args: &[&Expr],
+        scope: &Scope<'_>,
+    ) -> SqlResult<Option<Typed>> {
+        Ok(Some(match (name, args) {
+            ("IIF", [condition, yes, no]) => {
+                let condition = self.predicate(condition, scope)?;
+                let results = vec![self.expr(yes, scope)?, self.expr(no, scope)?];
+                self.choose(vec![condition], results)?
+            }
+            ("ISNULL", [value, other]) => {
+                let (value, other) = (self.expr(value, scope)?, self.expr(other, scope)?);
+                // Unlike COALESCE the first argument alone gives the type.
+                let ty = if value.is_null() { other.ty } else { value.ty };
+                let nullable = value.nullable && other.nullable;
+                let (a, b) = (self.coerce(value, ty)?, self.coerce(other, ty)?);
+                Typed {
+                    nullable,
+                    ..Typed::new(format!("ifnull({},{})", a.sql, b.sql), ty)
+                }
+            }
+            ("COALESCE", [_, _, ..]) => {
+                let values = args
+                    .iter()
+                    .map(|a| self.expr(a, scope))
+                    .collect::<SqlResult<Vec<_>>>()?;
+                let ty = self.common_type(&values);
+                let nullable = values.iter().all(|v| v.nullable);
+                let parts = values
+                    .into_iter()
+                    .map(|v| self.coerce(v, ty).map(|v| v.sql))
+                    .collect::<SqlResult<Vec<_>>>()?;
+                Typed {
+                    nullable,
+                    ..Typed::new(format!("coalesce({})", parts.join(",")), ty)
+                }
+            }
+            ("NULLIF", [a, b]) => {
+                let equal = self.compare(a, &sqlparser::ast::BinaryOperator::Eq, b, scope)?;
+                let value = self.expr(a, scope)?;
+                Typed::new(
+                    format!("(CASE WHEN {equal} THEN NULL ELSE {} END)", value.sql),
+                    value.ty,
+                )
+            }
+            ("CHOOSE", [index, rest @ ..]) if !rest.is_empty() => {
+                let index = self.expr(index, scope)?;
+                let index = self.coerce(index, T::Int)?.sql;
+                let conditions = (1..=rest.len()).map(|n| format!("{index}={n}")).collect();
+                let mut results = rest
+                    .iter()
+                    .map(|a| self.expr(a, scope))
+                    .collect::<SqlResult<Vec<_>>>()?;
+                results.push(Typed::constant(Value::Null, T::NULL));
+                self.choose(conditions, results)?
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn to_text(&mut self, value: &Typed) -> SqlResult<Typed> {
+        if value.ty.is_text() && !value.is_null() {
+            return Ok(value.clone());
+        }
+        self.cast(value.clone(), T::VarChar(8000), None, true, false)
+    }
+
+    fn text_call(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
+        let call = |function: &str, parts: &[&str]| format!("{function}({})", parts.join(","));
+        let nullable = args.iter().any(|a| a.nullable);
+        let typed = |sql: String, ty| {
+            Ok(Some(Typed {
+                nullable,
+                ..Typed::new(sql, ty)
+            }))
+        };
+        match (name, args) {
+            ("DATALENGTH", [value]) => {
+                let ty = if value.ty.length() == Some(MAX) {
+                    T::BigInt
+                } else {
+                    T::Int
+                };
+                typed(
+                    format!("t_datalength({},{})", value.sql, value.ty.code()),
+                    ty,
+                )
+            }
+            ("LEN", [value]) => {
+                let text = self.to_text(value)?;
+                let ty = if text.ty.length() == Some(MAX) {
+                    T::BigInt
+                } else {
+                    T::Int
+                };
+                typed(call("t_len", &[&text.sql]), ty)
+            }
+            ("UPPER" | "LOWER" | "LTRIM" | "RTRIM" | "TRIM" | "REVERSE", [value]) => {
+                let text = self.to_text(value)?;
+                let ty = varying(text.ty);
+                typed(format!("t_text('{name}',{})", text.sql), ty)
+            }
+            ("LEFT" | "RIGHT", [value, count]) => {
+                let (text, count) = (self.to_text(value)?, self.coerce(count.clone(), T::Int)?);
+                let ty = varying(text.ty);
+                typed(
+                    format!("t_{}({},{})", name.to_lowercase(), text.sql, count.sql),
+                    ty,
+                )
+            }
+            ("SUBSTRING", [value, start, length]) => {
+                let (start, length) = (
+                    self.coerce(start.clone(), T::BigInt)?,
+                    self.coerce(length.clone(), T::BigInt)?,
+                );
+                let value = if value.ty.is_binary() {
+                    value.clone()
+                } else {
+                    self.to_text(value)?
+                };
+                let ty = varying(value.ty);
+                typed(
+                    format!("t_substring({},{},{})", value.sql, start.sql, length.sql),
+                    ty,
+                )
+            }
+            ("REPLACE", [text, from, to]) => {
+                let parts = [self.to_text(text)?, self.to_text(from)?, self.to_text(to)?];
+                let unicode = parts.iter().any(|p| p.ty.is_unicode());
+                let n = if unicode { 4000 } else { 8000 };
+                let ty = if unicode {
+                    T::NVarChar(n)
+                } else {
+                    T::VarChar(n)
+                };
+                let [a, b, c] = parts;
+                let ty = if a.ty.length() == Some(MAX) {
+                    if unicode {
+                        T::NVarChar(MAX)
+                    } else {
+                        T::VarChar(MAX)
+                    }
+                } else {
+                    ty
+                };
+                typed(format!("t_replace({},{},{})", a.sql, b.sql, c.sql), ty)
+            }
+            ("CHARINDEX", [find, text, rest @ ..]) if rest.len() < 2 => {
+                let (find, text) = (self.to_text(find)?, self.to_text(text)?);
+                let start = match rest.first() {
+                    Some(start) => self.coerce(start.clone(), T::BigInt)?.sql,
+                    None => "1".into(),
+                };
+                typed(
+                    format!("t_charindex({},{},{start})", find.sql, text.sql),
+                    T::Int,
+                )
+            }
+            ("REPLICATE", [text, count]) => {
+                let (text, count) = (self.to_text(text)?, self.coerce(count.clone(), T::BigInt)?);
+                let n = if text.ty.length() == Some(MAX) {
+                    MAX
+                } else if text.ty.is_unicode() {
+                    4000
+                } else {
+                    8000
+                };
+                let ty = if text.ty.is_unicode() {
+                    T::NVarChar(n)
+                } else {
+                    T::VarChar(n)
+                };
+                typed(format!("t_replicate({},{},{n})", text.sql, count.sql), ty)
+            }
+            ("SPACE", [count]) => {
+                let count = self.coerce(count.clone(), T::BigInt)?;
+                typed(
+                    format!("t_replicate(' ',{},8000)", count.sql),
+                    T::VarChar(8000),
+                )
+            }
+            ("STUFF", [text, start, length, with]) => {
+                let (text, with) = (self.to_text(text)?, self.to_text(with)?);
+                let (start, length) = (
+                    self.coerce(start.clone(), T::BigInt)?,
+                    self.coerce(length.clone(), T::BigInt)?,
+                );
+                let unicode = text.ty.is_unicode() || with.ty.is_unicode();
+                let ty = if unicode {
+                    T::NVarChar(MAX)
+                } else {
+                    T::VarChar(MAX)
+                };
+                let sql = format!(
+                    "t_stuff({},{},{},ifnull({},''))",
+                    text.sql, start.sql, length.sql, with.sql
+                );
+                Ok(Some(Typed::new(sql, ty)))
+            }
+            ("CONCAT", [_, _, ..]) => self.concat(args, None).map(Some),
+            ("CONCAT_WS", [separator, rest @ ..]) if rest.len() > 1 => {
+                let separator = self.to_text(separator)?;
+                self.concat(rest, Some(separator)).map(Some)
+            }
+            ("ASCII" | "UNICODE", [value]) => {
+                let text = self.to_text(value)?;
+                Ok(Some(Typed::new(
+                    format!("t_code('{name}',{})", text.sql),
+                    T::Int,
+                )))
+            }
+            ("CHAR" | "NCHAR", [value]) => {
+                let code = self.coerce(value.clone(), T::Int)?;
+                let ty = if name == "CHAR" {
+                    T::Char(1)
+                } else {
+                    T::NChar(1)
+                };
+                Ok(Some(Typed::new(
+                    format!("t_char('{name}',{})", code.sql),
+                    ty,
+                )))
+            }
+            ("QUOTENAME", [value]) => {
+                let text = self.to_text(value)?;
+                Ok(Some(Typed::new(
+                    format!("('['||replace({},']',']]')||']')", text.sql),
+                    T::NVarChar(258),
+                )))
+            }
+            ("ISNUMERIC", [value]) if value.ty.is_numeric() => Ok(Some(Typed::new(
+                format!("({} IS NOT NULL)", value.sql),
+                T::Int,
+            ))),
+            ("NEWID", []) => Ok(Some(
+                Typed::new("t_newid()", T::UniqueIdentifier).not_null(),
+            )),
+            _ => Ok(None),
+        }
+    }
+
+    /// NULLs count as empty; each value becomes text as by CAST.
+    fn concat(&mut self, args: &[Typed], separator: Option<Typed>) -> SqlResult<Typed> {
+        let texts = args
+            .iter()
+            .map(|a| self.to_text(a))
+            .collect::<SqlResult<Vec<_>>>()?;
+        let unicode = texts
+            .iter()
+            .chain(separator.as_ref())
+            .any(|t| t.ty.is_unicode());
+        let mut total = 0u16;
+        for text in &texts {
+            total = total.saturating_add(text.ty.length().unwrap_or(MAX));
+        }
+        let n = if separator.is_some() {
+            MAX
+        } else {
+            limit_text(total, unicode)
+        };
+        let ty = if unicode {
+            T::NVarChar(n)
+        } else {
+            T::VarChar(n)
+        };
+        let parts: Vec<String> = texts.into_iter().map(|t| t.sql).collect();
+        let sql = match separator {
+            None => format!("concat({})", parts.join(",")),
+            Some(separator) => format!(
+                "concat_ws(ifnull({},''),{})",
+                separator.sql,
+                parts.join(",")
+            ),
+        };
+        Ok(Typed::new(sql, ty).not_null())
+    }
+
+    fn number_call(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
+        let nullable = args.iter().any(|a| a.nullable);
+        let typed = |sql: String, ty| {
+            Ok(Some(Typed {
+                nullable,
+                ..Typed::new(sql, ty)
+            }))
+        };
+        match (name, args) {
+            ("ABS" | "SIGN" | "CEILING" | "FLOOR", [value]) => {
+                let value = if value.ty.is_text() {
+                    self.coerce(value.clone(), T::Float)?
+                } else {
+                    value.clone()
+                };
+                if !value.ty.is_numeric() {
+                    return Err(SqlError::new(
+                        8116,
+                        format!(
+                            "Argument data type {} is invalid for argument 1 of {} function.",
+                            value.ty.base_name(),
+                            name.to_lowercase()
+                        ),
+                    ));
+                }
+                let ty = if matches!(value.ty, T::TinyInt | T::SmallInt | T::Bit) {
+                    T::Int
+                } else {
+                    value.ty
+                };
+                let ty = match (name, ty) {
+                    ("CEILING" | "FLOOR", T::Decimal { precision, .. }) => T::Decimal {
+                        precision,
+                        scale: 0,
+                    },
+                    (_, T::Real) => T::Float,
+                    (_, other) => other,
+                };
+                // CEILING keeps the fraction until the function has rounded it.
+                let value = if ty.storage() == Storage::Decimal {
+                    value
+                } else {
+                    self.coerce(value, ty)?
+                };
+                typed(format!("t_num('{name}',{},{})", value.sql, ty.code()), ty)
+            }
+            ("ROUND", [value, digits, rest @ ..]) if rest.len() < 2 => {
+                let value = if value.ty.is_numeric() {
+                    value.clone()
+                } else {
+                    self.coerce(value.clone(), T::Float)?
+                };
+                let digits = self.coerce(digits.clone(), T::Int)?;
+                let truncate = match rest.first() {
+                    Some(flag) => self.coerce(flag.clone(), T::Int)?.sql,
+                    None => "0".into(),
+                };
+                let ty = if matches!(value.ty, T::TinyInt | T::SmallInt | T::Bit) {
+                    T::Int
+                } else if value.ty == T::Real {
+                    T::Float
+                } else {
+                    value.ty
+                };
+                typed(
+                    format!(
+                        "t_round({},{},{truncate},{})",
+                        value.sql,
+                        digits.sql,
+                        ty.code()
+                    ),
+                    ty,
+                )
+            }
+            (
+                "SQRT" | "EXP" | "LOG10" | "SIN" | "COS" | "TAN" | "SQUARE" | "LOG" | "RADIANS"
+                | "DEGREES",
+                [value],
+            ) => {
+                let value = self.coerce(value.clone(), T::Float)?;
+                typed(format!("t_math('{name}',{},NULL)", value.sql), T::Float)
+            }
+            ("POWER", [value, exponent]) => {
+                if !value.ty.is_float() {
+                    return Err(SqlError::unsupported(
+                        "POWER of an exact number; cast it to float",
+                    ));
+                }
+                let (a, b) = (
+                    self.coerce(value.clone(), T::Float)?,
+                    self.coerce(exponent.clone(), T::Float)?,
+                );
+                typed(format!("t_math('POWER',{},{})", a.sql, b.sql), T::Float)
+            }
+            ("PI", []) => Ok(Some(Typed::new("3.141592653589793", T::Float).not_null())),
+            _ => Ok(None),
+        }
+    }
+
+    fn aggregate(
+        &mut self,
+        name: &str,
+        call: &Function,
+        args: &Args<'_>,
+        scope: &Scope<'_>,
+    ) -> SqlResult<Typed> {
+        let windowed = call.over.is_some();
+        if scope.no_aggregates.get() && !windowed {
+            return Err(SqlError::new(
+                147,
+                "An aggregate may not appear in the WHERE clause unless it is in a subquery contained in a \
+                 HAVING clause or a select list, and the column being aggregated is an outer reference.",
+            )
+            .class(15));
+        }
+        if !windowed && scope.in_aggregate.get() {
+            return Err(SqlError::new(
+                130,
+                "Cannot perform an aggregate function on an expression containing an aggregate or a subquery.",
+            ));
+        }
+        let over = match &call.over {
+            None => String::new(),
+            Some(window) => self.over(window, scope)?,
+        };
+        let outer = if windowed {
+            scope.in_aggregate.get()
+        } else {
+            scope.in_aggregate.replace(true)
+        };
+        let mut values = Vec::new();
+        for arg in &args.exprs {
+            values.push(self.expr(arg, scope));
+        }
+        let within = self.within_group(call, scope);
+        scope.in_aggregate.set(outer);
+        let values = values.into_iter().collect::<SqlResult<Vec<_>>>()?;
+        let within = within?;
+        if !within.is_empty() && name != "STRING_AGG" {
+            return Err(SqlError::unsupported(format!("{name} WITHIN GROUP")));
+        }
+        if windowed && args.distinct {
+            return Err(SqlError::new(
+                10759,
+                "Use of DISTINCT is not allowed with the OVER clause.",
+            )
+            .class(15));
+        }
+        if windowed && !AGGREGATES.contains(&name) {
+            return self.window_function(name, &values, &over);
+        }
+        self.plain_aggregate(name, &values, args, &over, &within)
+    }
+
+    fn plain_aggregate(
+        &mut self,
+        name: &str,
+        values: &[Typed],
+        args: &Args<'_>,
+        over: &str,
+        within: &str,
+    ) -> SqlResult<Typed> {
+        let distinct = if args.distinct { "DISTINCT " } else { "" };
+        match (name, values) {
+            ("COUNT" | "COUNT_BIG", []) if args.star => {
+                let ty = if name == "COUNT" { T::Int } else { T::BigInt };
+                Ok(Typed::new(format!("count(*){over}"), ty).not_null())
+            }
+            ("COUNT" | "COUNT_BIG", [value]) => {
+                let ty = if name == "COUNT" { T::Int } else { T::BigInt };
+                Ok(
+                    Typed::new(format!("count({distinct}{}){over}", value.collated()), ty)
+                        .not_null(),
+                )
+            }
+            ("MIN" | "MAX", [value]) => {
+                if value.ty == T::Bit {
+                    return Err(SqlError::new(
+                        8117,
+                        format!(
+                            "Operand data type bit is invalid for {} operator.",
+                            name.to_lowercase()
+                        ),
+                    ));
+                }
+                Ok(Typed::new(
+                    format!("{}({}){over}", name.to_lowercase(), value.collated()),
+                    value.ty,
+                ))
+            }
+            ("SUM" | "AVG", [value]) => self.sum(name, value.clone(), distinct, over),
+            ("STRING_AGG", [value, separator]) => {
+                let (value, separator) = (self.to_text(value)?, self.to_text(separator)?);
+                let ty = if value.ty.is_unicode() {
+                    T::NVarChar(MAX)
+                } else {
+                    T::VarChar(MAX)
+                };
+                Ok(Typed::new(
+                    format!("string_agg({},{}{within}){over}", value.sql, separator.sql),
+                    ty,
+                ))
+            }
+            _ => Err(SqlError::unsupported(format!("aggregate {name}"))),
+        }
+    }
+
+    fn sum(&mut self, name: &str, value: Typed, distinct: &str, over: &str) -> SqlResult<Typed> {
+        let avg = name == "AVG";
+        let ty = match value.ty {
+            T::TinyInt | T::SmallInt | T::Int => T::Int,
+            T::BigInt => T::BigInt,
+            T::Money | T::SmallMoney => T::Money,
+            T::Real | T::Float => T::Float,
+            T::Decimal { scale, .. } if avg => T::Decimal {
+                precision: 38,
+                scale: scale.max(6),
+            },
+            T::Decimal { scale, .. } => T::Decimal {
+                precision: 38,
+                scale,
+            },
+            other => {
+                return Err(SqlError::new(
+                    8117,
+                    format!(
+                        "Operand data type {} is invalid for {} operator.",
+                        other.base_name(),
+                        name.to_lowercase()
+                    ),
+                ));
+            }
+        };
+        let arg = value.collated();
+        let sql = match ty.storage() {
+            Storage::Int if avg => format!(
+                "t_div(sum({distinct}{arg}){over},nullif(count({distinct}{arg}){over},0),{})",
+                ty.code()
+            ),
+            Storage::Int => format!("t_ck(sum({distinct}{arg}){over},{})", ty.code()),
+            Storage::Float => format!("t_fin({}({distinct}{arg}){over})", name.to_lowercase()),
+            _ => {
+                let scale = ty.digits().map_or(0, |d| d.1);
+                let sum = format!("t_sum({distinct}{arg}){over}");
+                if avg {
+                    format!("t_avg({sum},count({distinct}{arg}){over},{scale})")
+                } else {
+                    sum
+                }
+            }
+        };
+        Ok(Typed::new(sql, ty))
+    }
+
+    fn window_function(&mut self, name: &str, values: &[Typed], over: &str) -> SqlResult<Typed> {
+        match (name, values) {
+            ("ROW_NUMBER" | "RANK" | "DENSE_RANK", []) => {
+                Ok(Typed::new(format!("{}(){over}", name.to_lowercase()), T::BigInt).not_null())
+            }
+            ("NTILE", [count]) => {
+                Ok(Typed::new(format!("ntile({}){over}", count.sql), T::BigInt).not_null())
+            }
+            ("LAG" | "LEAD", [value, rest @ ..]) if rest.len() < 3 => {
+                let mut parts = vec![value.sql.clone()];
+                if let Some(offset) = rest.first() {
+                    parts.push(offset.sql.clone());
+                }
+                if let Some(default) = rest.get(1) {
+                    parts.push(self.coerce(default.clone(), value.ty)?.sql);
+                }
+                Ok(Typed::new(
+                    format!("{}({}){over}", name.to_lowercase(), parts.join(",")),
+                    value.ty,
+                ))
+            }
+            ("FIRST_VALUE" | "LAST_VALUE", [value]) => Ok(Typed::new(
+                format!("{}({}){over}", name.to_lowercase(), value.sql),
+                value.ty,
+            )),
+            _ => Err(SqlError::unsupported(format!("window function {name}"))),
+        }
+    }
+
+    fn within_group(&mut self, call: &Function, scope: &Scope<'_>) -> SqlResult<String> {
+        if call.within_group.is_empty() {
+            return Ok(String::new());
+        }
+        self.order_list(&call.within_group, scope)
+    }
+
+    fn order_list(
+        &mut self,
+        list: &[sqlparser::ast::OrderByExpr],
+        scope: &Scope<'_>,
+    ) -> SqlResult<String> {
+        let mut terms = Vec::new();
+        for term in list {
+            let value = self.expr(&term.expr, scope)?;
+            terms.push(order_term(&value.sql, Some(value.ty), term)?);
+        }
+        Ok(format!(" ORDER BY {}", terms.join(",")))
+    }
+
+    fn over(&mut self, window: &WindowType, scope: &Scope<'_>) -> SqlResult<String> {
+        let WindowType::WindowSpec(spec) = window else {
+            return Err(SqlError::unsupported("OVER with a named window"));
+        };
+        let mut sql = String::new();
+        if !spec.partition_by.is_empty() {
+            let mut terms = Vec::new();
+            for expr in &spec.partition_by {
+                terms.push(self.expr(expr, scope)?.collated());
+            }
+            sql.push_str(&format!("PARTITION BY {}", terms.join(",")));
+        }
+        // ORDER BY (SELECT NULL) says that the order does not matter.
+        let ordered: Vec<_> = spec
+            .order_by
+            .iter()
+            .filter(|t| !matches!(t.expr, Expr::Subquery(_)))
+            .cloned()
+            .collect();
+        if !ordered.is_empty() {
+            sql.push_str(&self.order_list(&ordered, scope)?);
+        }
+        if let Some(frame) = &spec.window_frame {
+            let units = match frame.units {
+                WindowFrameUnits::Rows => "ROWS",
+                WindowFrameUnits::Range => "RANGE",
+                WindowFrameUnits::Groups => return Err(SqlError::syntax_near("GROUPS")),
+            };
+            let start = self.bound(&frame.start_bound, scope)?;
+            sql.push_str(&match &frame.end_bound {
+                Some(end) => format!(" {units} BETWEEN {start} AND {}", self.bound(end, scope)?),
+                None => format!(" {units} {start}"),
+            });
+        }
+        Ok(format!(" OVER ({sql})"))
+    }
+
+    fn bound(&mut self, bound: &WindowFrameBound, scope: &Scope<'_>) -> SqlResult<String> {
+        Ok(match bound {
+            WindowFrameBound::CurrentRow => "CURRENT ROW".into(),
+            WindowFrameBound::Preceding(None) => "UNBOUNDED PRECEDING".into(),
+            WindowFrameBound::Following(None) => "UNBOUNDED FOLLOWING".into(),
+            WindowFrameBound::Preceding(Some(n)) => {
+                format!("{} PRECEDING", self.constant_int(n, scope, "window frame")?)
+            }
+            WindowFrameBound::Following(Some(n)) => {
+                format!("{} FOLLOWING", self.constant_int(n, scope, "window frame")?)
+            }
+        })
+    }
+}
+
+/// The variable-length type of a text or binary type.
+fn varying(ty: SqlType) -> SqlType {
+    match ty {
+        T::Char(n) => T::VarChar(n),
+        T::NChar(n) => T::NVarChar(n),
+        T::Binary(n) => T::VarBinary(n),
+        other => other,
+    }
+}
+
+fn arguments<'e>(call: &'e Function, name: &str) -> SqlResult<Args<'e>> {
+    let mut args = Args {
+        exprs: Vec::new(),
+        star: false,
+        distinct: false,
+    };
+    let list = match &call.args {
+        FunctionArguments::None => return Ok(args),
+        FunctionArguments::Subquery(_) => return Err(SqlError::syntax_near(name)),
+        FunctionArguments::List(list) => list,
+    };
+    if !list.clauses.is_empty() {
+        return Err(SqlError::unsupported(format!("this form of {name}")));
+    }
+    args.distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    for arg in &list.args {
+        match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => args.exprs.push(expr),
+            FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => args.star = true,
+            _ => return Err(SqlError::syntax_near(arg)),
+        }
+    }
+    Ok(args)
+}

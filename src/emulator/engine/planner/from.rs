@@ -1,0 +1,422 @@
+//! FROM: tables, joins, derived tables, views, catalogue views and table functions.
+
+use sqlparser::ast::{
+    FunctionArg, FunctionArgExpr, JoinConstraint, JoinOperator, ObjectName, SetExpr, TableAlias,
+    TableFactor, TableWithJoins,
+};
+
+use super::super::catalogue::tables::{QualifiedName, Table, quote, same_name};
+use super::super::catalogue::views;
+use super::super::error::{SqlError, SqlResult};
+use super::super::parser;
+use super::super::types::{SqlType, Value};
+use super::query::Rel;
+use super::scope::SourceColumn;
+use super::{Output, Planner, Scope, Source};
+
+impl Planner<'_> {
+    /// Plans a FROM list; its sources come into the scope.
+    pub(crate) fn from(
+        &mut self,
+        list: &[TableWithJoins],
+        scope: &mut Scope<'_>,
+    ) -> SqlResult<String> {
+        let mut parts = Vec::new();
+        for item in list {
+            let joined = self.joined(item, scope)?;
+            // T-SQL's comma binds weaker than JOIN, SQLite's does not.
+            parts.push(if list.len() > 1 && !item.joins.is_empty() {
+                format!("({joined})")
+            } else {
+                joined
+            });
+        }
+        Ok(parts.join(" CROSS JOIN "))
+    }
+
+    fn joined(&mut self, item: &TableWithJoins, scope: &mut Scope<'_>) -> SqlResult<String> {
+        let mut sql = self.factor(&item.relation, scope)?;
+        for join in &item.joins {
+            let (word, constraint) = match &join.join_operator {
+                JoinOperator::Join(c) | JoinOperator::Inner(c) => ("JOIN", c),
+                JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => ("LEFT JOIN", c),
+                JoinOperator::Right(c) | JoinOperator::RightOuter(c) => ("RIGHT JOIN", c),
+                JoinOperator::FullOuter(c) => ("FULL JOIN", c),
+                JoinOperator::CrossJoin(c) => ("CROSS JOIN", c),
+                JoinOperator::CrossApply => return Err(SqlError::unsupported("CROSS APPLY")),
+                JoinOperator::OuterApply => return Err(SqlError::unsupported("OUTER APPLY")),
+                _ => return Err(SqlError::unsupported("this kind of JOIN")),
+            };
+            let before = scope.sources.len();
+            let right = self.factor(&join.relation, scope)?;
+            mark_nullable(scope, word, before);
+            let on = match constraint {
+                JoinConstraint::On(condition) => {
+                    scope.no_aggregates.set(true);
+                    let condition = self.predicate(condition, scope)?;
+                    scope.no_aggregates.set(false);
+                    format!(" ON {condition}")
+                }
+                JoinConstraint::None if word == "CROSS JOIN" => String::new(),
+                JoinConstraint::None => return Err(SqlError::syntax_near("JOIN")),
+                _ => return Err(SqlError::syntax_near("USING")),
+            };
+            sql = format!("{sql} {word} {right}{on}");
+        }
+        Ok(sql)
+    }
+
+    fn factor(&mut self, factor: &TableFactor, scope: &mut Scope<'_>) -> SqlResult<String> {
+        match factor {
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                with_hints,
+                version: None,
+                with_ordinality: false,
+                partitions,
+                json_path: None,
+                sample: None,
+                index_hints,
+            } if partitions.is_empty() && index_hints.is_empty() => {
+                check_hints(with_hints)?;
+                self.named(name, alias.as_ref(), scope)
+            }
+            TableFactor::Table {
+                name,
+                alias,
+                args: Some(args),
+                with_hints,
+                ..
+            } if with_hints.is_empty() => {
+                self.table_function(name, &args.args, alias.as_ref(), scope)
+            }
+            TableFactor::Derived {
+                lateral: false,
+                subquery,
+                alias,
+                sample: None,
+            } => {
+                let Some(alias) = alias else {
+                    return Err(SqlError::syntax_near(")"));
+                };
+                let rel = match subquery.body.as_ref() {
+                    SetExpr::Values(values)
+                        if subquery.with.is_none() && subquery.order_by.is_none() =>
+                    {
+                        self.values(values, &Scope::inside(scope.parent))?
+                    }
+                    _ => self.subquery(subquery, scope.parent)?,
+                };
+                self.derived(rel, alias, scope)
+            }
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => Ok(format!("({})", self.joined(table_with_joins, scope)?)),
+            TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => {
+                Err(SqlError::unsupported("PIVOT"))
+            }
+            TableFactor::OpenJsonTable { .. } => Err(SqlError::unsupported("OPENJSON")),
+            other => Err(SqlError::unsupported(
+                other.to_string().chars().take(60).collect::<String>(),
+            )),
+        }
+    }
+
+    fn named(
+        &mut self,
+        name: &ObjectName,
+        alias: Option<&TableAlias>,
+        scope: &mut Scope<'_>,
+    ) -> SqlResult<String> {
+        let name = QualifiedName::of(name)?;
+        if name.name.starts_with('@') {
+            return Err(SqlError::new(
+                1087,
+                format!("Must declare the table variable \"{}\".", name.name),
+            )
+            .class(15));
+        }
+        let exposed = alias.map_or_else(|| name.name.clone(), |a| a.name.value.clone());
+        if let Some(alias) = alias
+            && !alias.columns.is_empty()
+        {
+            return Err(SqlError::syntax_near("("));
+        }
+        if let Some(cte) = self
+            .ctes
+            .iter()
+            .rev()
+            .find(|c| name.schema.is_none() && same_name(&c.name, &name.name))
+        {
+            let (sql, columns) = (cte.sql.clone(), cte.columns.clone());
+            return self.add(exposed, None, sql, numbered(&columns), scope);
+        }
+        if let Some(view) = views::find(name.schema.as_deref(), &name.name) {
+            let sql = format!("({})", view.sql(self.state, self.now));
+            return self.add(
+                exposed,
+                Some(view.schema.to_owned()),
+                sql,
+                view.columns(),
+                scope,
+            );
+        }
+        let table = self.table(&name, "SELECT")?;
+        let schema = alias.is_none().then(|| table.schema.clone());
+        if table.is_view {
+            let rel = self.view(&table)?;
+            let columns = named_columns(&table, &rel)?;
+            return self.add(exposed, schema, format!("({})", rel.sql), columns, scope);
+        }
+        self.add(exposed, schema, table.sql(), table_columns(&table), scope)
+    }
+
+    /// Plans a view's query; its columns are called c1, c2 and so on.
+    fn view(&mut self, table: &Table) -> SqlResult<Rel> {
+        let definition = table.definition.clone().unwrap_or_default();
+        let query = parser::query(&definition)?;
+        self.inside_view(|planner| planner.subquery(&query, None))
+    }
+
+    fn derived(
+        &mut self,
+        rel: Rel,
+        alias: &TableAlias,
+        scope: &mut Scope<'_>,
+    ) -> SqlResult<String> {
+        let mut columns = numbered(&rel.columns);
+        rename(&mut columns, alias)?;
+        self.add(
+            alias.name.value.clone(),
+            None,
+            format!("({})", rel.sql),
+            columns,
+            scope,
+        )
+    }
+
+    fn add(
+        &mut self,
+        exposed: String,
+        schema: Option<String>,
+        sql: String,
+        columns: Vec<SourceColumn>,
+        scope: &mut Scope<'_>,
+    ) -> SqlResult<String> {
+        let twice = scope
+            .sources
+            .iter()
+            .any(|s| same_name(&s.exposed, &exposed) && s.schema == schema);
+        if twice {
+            return Err(SqlError::new(
+                1011,
+                format!(
+                    "The correlation name '{exposed}' is specified multiple times in a FROM clause."
+                ),
+            )
+            .class(15));
+        }
+        let alias = self.fresh("t");
+        let text = format!("{sql} AS {alias}");
+        scope.sources.push(Source {
+            exposed,
+            schema,
+            alias,
+            columns,
+        });
+        Ok(text)
+    }
+
+    fn table_function(
+        &mut self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        scope: &mut Scope<'_>,
+    ) -> SqlResult<String> {
+        let function = name.to_string().to_uppercase();
+        if function != "GENERATE_SERIES" {
+            return Err(SqlError::invalid_object(name));
+        }
+        let mut values = Vec::new();
+        let outer = Scope::inside(scope.parent);
+        for arg in args {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else {
+                return Err(SqlError::syntax_near(arg));
+            };
+            values.push(self.expr(expr, &outer)?);
+        }
+        let ty = self.common_type(&values);
+        if !ty.is_integer() || !(2..=3).contains(&values.len()) {
+            return Err(SqlError::unsupported(
+                "GENERATE_SERIES of other than two or three integers",
+            ));
+        }
+        let values = values
+            .into_iter()
+            .map(|v| self.coerce(v, ty))
+            .collect::<SqlResult<Vec<_>>>()?;
+        let step = match values.get(2).map(|v| &v.constant) {
+            None => 1,
+            Some(Some(Value::Int(step))) if *step != 0 => *step,
+            _ => return Err(SqlError::unsupported("GENERATE_SERIES with this step")),
+        };
+        let (start, stop) = match values.as_slice() {
+            [start, stop, ..] => (&start.sql, &stop.sql),
+            _ => return Err(SqlError::syntax_near(name)),
+        };
+        let test = if step > 0 { "<=" } else { ">=" };
+        let series = self.fresh("s");
+        let sql = format!(
+            "(WITH RECURSIVE {series}(v,e) AS (SELECT {start},{stop} WHERE {start}{test}{stop} UNION ALL \
+             SELECT v+({step}),e FROM {series} WHERE v+({step}){test}e) SELECT v AS c1 FROM {series})"
+        );
+        let mut columns = vec![SourceColumn {
+            name: "value".into(),
+            sql: "c1".into(),
+            ty,
+            nullable: false,
+            identity: false,
+        }];
+        let exposed = match alias {
+            Some(alias) => {
+                rename(&mut columns, alias)?;
+                alias.name.value.clone()
+            }
+            None => "generate_series".into(),
+        };
+        self.add(exposed, None, sql, columns, scope)
+    }
+}
+
+/// The outer side of a join may be NULL.
+fn mark_nullable(scope: &mut Scope<'_>, join: &str, before: usize) {
+    let sides: &[bool] = match join {
+        "LEFT JOIN" => &[false, true],
+        "RIGHT JOIN" => &[true, false],
+        "FULL JOIN" => &[true, true],
+        _ => return,
+    };
+    for (index, source) in scope.sources.iter_mut().enumerate() {
+        if sides.get(usize::from(index >= before)) == Some(&true) {
+            for column in &mut source.columns {
+                column.nullable = true;
+            }
+        }
+    }
+}
+
+/// Columns of a planned query, c1, c2 and so on.
+pub(super) fn numbered(columns: &[Output]) -> Vec<SourceColumn> {
+    columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| SourceColumn {
+            name: column.name.clone(),
+            sql: format!("c{}", index + 1),
+            ty: column.ty,
+            nullable: column.nullable,
+            identity: column.identity,
+        })
+        .collect()
+}
+
+pub(crate) fn table_columns(table: &Table) -> Vec<SourceColumn> {
+    table
+        .columns
+        .iter()
+        .map(|column| SourceColumn {
+            name: column.name.clone(),
+            sql: quote(&column.name),
+            ty: column.ty,
+            nullable: column.nullable,
+            identity: column.identity.is_some(),
+        })
+        .collect()
+}
+
+/// A view's columns as they were called when it was made.
+fn named_columns(table: &Table, rel: &Rel) -> SqlResult<Vec<SourceColumn>> {
+    let mut columns = numbered(&rel.columns);
+    if columns.len() != table.columns.len() {
+        return Err(SqlError::new(
+            4502,
+            format!(
+                "View or function '{}' has more column names specified than columns defined.",
+                table.shown()
+            ),
+        ));
+    }
+    for (column, known) in columns.iter_mut().zip(&table.columns) {
+        column.name.clone_from(&known.name);
+    }
+    Ok(columns)
+}
+
+fn rename(columns: &mut [SourceColumn], alias: &TableAlias) -> SqlResult<()> {
+    let exposed = &alias.name.value;
+    if alias.columns.is_empty() {
+        return match columns.iter().position(|c| c.name.is_empty()) {
+            None => Ok(()),
+            Some(index) => Err(SqlError::new(
+                8155,
+                format!(
+                    "No column name was specified for column {} of '{exposed}'.",
+                    index + 1
+                ),
+            )
+            .state(2)),
+        };
+    }
+    if alias.columns.len() != columns.len() {
+        let (number, word) = if alias.columns.len() > columns.len() {
+            (8159, "more")
+        } else {
+            (8158, "fewer")
+        };
+        return Err(SqlError::new(
+            number,
+            format!("'{exposed}' has {word} columns than were specified in the column list."),
+        ));
+    }
+    for (column, name) in columns.iter_mut().zip(&alias.columns) {
+        column.name.clone_from(&name.name.value);
+    }
+    Ok(())
+}
+
+/// Hints about locks change no result here; others are refused.
+fn check_hints(hints: &[sqlparser::ast::Expr]) -> SqlResult<()> {
+    const KNOWN: &[&str] = &[
+        "NOLOCK",
+        "READUNCOMMITTED",
+        "READCOMMITTED",
+        "REPEATABLEREAD",
+        "SERIALIZABLE",
+        "HOLDLOCK",
+        "UPDLOCK",
+        "ROWLOCK",
+        "PAGLOCK",
+        "TABLOCK",
+        "TABLOCKX",
+        "XLOCK",
+        "READCOMMITTEDLOCK",
+        "NOWAIT",
+        "SNAPSHOT",
+    ];
+    for hint in hints {
+        let word = hint.to_string().to_uppercase();
+        if !KNOWN.contains(&word.as_str()) {
+            return Err(SqlError::unsupported(format!("table hint {word}")));
+        }
+    }
+    Ok(())
+}
+
+/// The type of a column that has only NULLs.
+pub(super) fn or_int(ty: Option<SqlType>) -> SqlType {
+    ty.unwrap_or(SqlType::NULL)
+}

@@ -1,0 +1,423 @@
+//! One SELECT: its list, groups, order and TOP.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Distinct, Expr, Function, GroupByExpr, ObjectName, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, Top, TopQuantity, Visit, Visitor,
+};
+
+use super::super::error::{SqlError, SqlResult};
+use super::super::types::SqlType;
+use super::query::{Around, Rel, limit_sql, order_term, output_index, row_count};
+use super::scope::Groups;
+use super::{Output, Planner, Scope, Typed};
+
+/// An item of the select list.
+struct Item {
+    name: String,
+    value: Typed,
+    identity: bool,
+    variable: Option<String>,
+    expr: Option<Expr>,
+}
+
+impl Planner<'_> {
+    pub(crate) fn select(
+        &mut self,
+        select: &Select,
+        parent: Option<&Scope<'_>>,
+        around: Around<'_>,
+    ) -> SqlResult<Rel> {
+        check(select)?;
+        let mut scope = Scope::inside(parent);
+        let from = if select.from.is_empty() {
+            String::new()
+        } else {
+            format!(" FROM {}", self.from(&select.from, &mut scope)?)
+        };
+        self.select_over(select, scope, from, around)
+    }
+
+    /// The recursive member of a common table expression. Its depth column is that of the CTE.
+    pub(super) fn select_recursive(
+        &mut self,
+        select: &Select,
+        parent: Option<&Scope<'_>>,
+        targets: &[SqlType],
+        cte: &str,
+        extra: &str,
+    ) -> SqlResult<Rel> {
+        check(select)?;
+        if select.top.is_some() || select.distinct.is_some() || is_aggregated(select) {
+            return Err(SqlError::new(
+                460,
+                "DISTINCT, TOP, GROUP BY and aggregates are not allowed in the recursive part of a recursive common table expression.",
+            ));
+        }
+        let mut scope = Scope::inside(parent);
+        let from = format!(" FROM {}", self.from(&select.from, &mut scope)?);
+        // The alias of the one reference to the CTE.
+        let marker = format!("{cte} AS ");
+        let alias = from
+            .split(&marker)
+            .nth(1)
+            .map(|rest| {
+                rest.chars()
+                    .take_while(char::is_ascii_alphanumeric)
+                    .collect::<String>()
+            })
+            .ok_or_else(|| SqlError::unsupported("a recursive reference inside a subquery"))?;
+        let extra = extra.replace(&format!("{cte}.d"), &format!("{alias}.d"));
+        let around = Around {
+            targets: Some(targets),
+            extra: Some(&extra),
+            ..Around::default()
+        };
+        self.select_over(select, scope, from, around)
+    }
+
+    fn select_over(
+        &mut self,
+        select: &Select,
+        mut scope: Scope<'_>,
+        from: String,
+        around: Around<'_>,
+    ) -> SqlResult<Rel> {
+        let filter = match &select.selection {
+            None => String::new(),
+            Some(condition) => {
+                scope.no_aggregates.set(true);
+                let condition = self.predicate(condition, &scope)?;
+                scope.no_aggregates.set(false);
+                format!(" WHERE {condition}")
+            }
+        };
+        let group = self.group_by(select, &mut scope)?;
+        scope.clause.set("the select list");
+        let items = self.items(&select.projection, &scope)?;
+        let assigns = assigned(&items)?;
+        let having = match &select.having {
+            None => String::new(),
+            Some(condition) => {
+                scope.clause.set("the HAVING clause");
+                format!(" HAVING {}", self.predicate(condition, &scope)?)
+            }
+        };
+        let distinct = matches!(select.distinct, Some(Distinct::Distinct));
+        let outputs: Vec<Output> = items.iter().map(Item::output).collect();
+        let order = self.order_by(&items, &outputs, &scope, around, distinct)?;
+        let limit = match &select.top {
+            None => around.limit,
+            Some(_) if around.limit.is_some() => {
+                return Err(SqlError::new(
+                    10741,
+                    "A TOP can not be used in the same query or sub-query as a OFFSET.",
+                )
+                .class(15));
+            }
+            Some(top) => Some((self.top(top)?, 0)),
+        };
+        let (list, columns) = self.list(items, outputs, around, distinct)?;
+        let word = if distinct {
+            "SELECT DISTINCT"
+        } else {
+            "SELECT"
+        };
+        Ok(Rel {
+            sql: format!(
+                "{word} {list}{from}{filter}{group}{having}{order}{}",
+                limit_sql(limit)
+            ),
+            columns,
+            assigns,
+        })
+    }
+
+    /// The select list in SQL, with the types that are wanted.
+    fn list(
+        &mut self,
+        items: Vec<Item>,
+        mut outputs: Vec<Output>,
+        around: Around<'_>,
+        distinct: bool,
+    ) -> SqlResult<(String, Vec<Output>)> {
+        if let Some(targets) = around.targets
+            && targets.len() != items.len()
+        {
+            return Err(SqlError::new(
+                205,
+                "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal \
+                 number of expressions in their target lists.",
+            ));
+        }
+        let mut texts = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            let mut value = item.value;
+            if value.is_null()
+                && let Some(target) = around.targets.and_then(|t| t.get(index))
+            {
+                value = self.coerce(value, *target)?;
+                if let Some(output) = outputs.get_mut(index) {
+                    output.ty = *target;
+                }
+            }
+            let sql = if distinct {
+                value.collated()
+            } else {
+                value.sql
+            };
+            texts.push(format!("{sql} AS c{}", index + 1));
+        }
+        if let Some(extra) = around.extra {
+            texts.push(extra.to_owned());
+        }
+        Ok((texts.join(","), outputs))
+    }
+
+    fn items(&mut self, projection: &[SelectItem], scope: &Scope<'_>) -> SqlResult<Vec<Item>> {
+        let mut items = Vec::new();
+        for item in projection {
+            match item {
+                SelectItem::UnnamedExpr(expr) => items.push(self.item(expr, None, scope)?),
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    let variable = alias.quote_style.is_none() && alias.value.starts_with('@');
+                    let mut item = self.item(expr, Some(alias.value.clone()), scope)?;
+                    if variable {
+                        item.variable = Some(std::mem::take(&mut item.name));
+                    }
+                    items.push(item);
+                }
+                SelectItem::Wildcard(_) => items.extend(stars(scope.all(&[])?)),
+                SelectItem::QualifiedWildcard(
+                    SelectItemQualifiedWildcardKind::ObjectName(name),
+                    _,
+                ) => {
+                    let path: Vec<_> = name
+                        .0
+                        .iter()
+                        .filter_map(|p| p.as_ident().cloned())
+                        .collect();
+                    items.extend(stars(scope.all(&path)?));
+                }
+                other => return Err(SqlError::syntax_near(other)),
+            }
+        }
+        Ok(items)
+    }
+
+    /// Plans the items of OUTPUT, which are a select list, too.
+    pub(crate) fn output_items(
+        &mut self,
+        projection: &[SelectItem],
+        scope: &Scope<'_>,
+    ) -> SqlResult<(Vec<String>, Vec<Output>)> {
+        let items = self.items(projection, scope)?;
+        let outputs = items.iter().map(Item::output).collect();
+        Ok((items.into_iter().map(|i| i.value.sql).collect(), outputs))
+    }
+
+    fn item(&mut self, expr: &Expr, name: Option<String>, scope: &Scope<'_>) -> SqlResult<Item> {
+        let value = self.expr(expr, scope)?;
+        let own = match expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => value.name.clone(),
+            _ => None,
+        };
+        let identity = scope.is_identity(&value.sql);
+        Ok(Item {
+            name: name.or(own).unwrap_or_default(),
+            value,
+            identity,
+            variable: None,
+            expr: Some(expr.clone()),
+        })
+    }
+
+    fn group_by(&mut self, select: &Select, scope: &mut Scope<'_>) -> SqlResult<String> {
+        let GroupByExpr::Expressions(exprs, modifiers) = &select.group_by else {
+            return Err(SqlError::syntax_near("ALL"));
+        };
+        if !modifiers.is_empty()
+            || exprs
+                .iter()
+                .any(|e| matches!(e, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_)))
+        {
+            return Err(SqlError::unsupported(
+                "GROUP BY ROLLUP, CUBE and GROUPING SETS",
+            ));
+        }
+        if exprs.is_empty() {
+            if is_aggregated(select) {
+                scope.groups = Some(Groups::default());
+            }
+            return Ok(String::new());
+        }
+        let mut groups = Groups::default();
+        let mut terms = Vec::new();
+        for expr in exprs {
+            if matches!(expr, Expr::Value(_) | Expr::Subquery(_)) {
+                return Err(SqlError::new(164, "Each GROUP BY expression must contain at least one column that is not an outer reference.").class(15));
+            }
+            let value = self.expr(expr, scope)?;
+            if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+                groups.columns.push(value.sql.clone());
+            }
+            groups.exprs.push(expr.clone());
+            terms.push(value.collated());
+        }
+        scope.groups = Some(groups);
+        Ok(format!(" GROUP BY {}", terms.join(",")))
+    }
+
+    fn order_by(
+        &mut self,
+        items: &[Item],
+        outputs: &[Output],
+        scope: &Scope<'_>,
+        around: Around<'_>,
+        distinct: bool,
+    ) -> SqlResult<String> {
+        if around.order.is_empty() {
+            return Ok(String::new());
+        }
+        scope.clause.set("the ORDER BY clause");
+        let mut terms = Vec::new();
+        for term in around.order {
+            let same = items
+                .iter()
+                .position(|i| i.expr.as_ref() == Some(&term.expr))
+                .map(|i| i + 1);
+            let index = output_index(&term.expr, outputs)?.or(same);
+            let (sql, ty) = match index {
+                Some(index) => (format!("{index}"), outputs.get(index - 1).map(|o| o.ty)),
+                None => {
+                    let value = self.expr(&term.expr, scope)?;
+                    if distinct && !items.iter().any(|i| i.value.sql == value.sql) {
+                        return Err(SqlError::new(145, "ORDER BY items must appear in the select list if SELECT DISTINCT is specified.").class(15));
+                    }
+                    (value.sql, Some(value.ty))
+                }
+            };
+            // A bare number would be an ordinal with a collation: SQLite reads it so, too.
+            terms.push(order_term(&sql, ty, term)?);
+        }
+        Ok(format!(" ORDER BY {}", terms.join(",")))
+    }
+
+    fn top(&mut self, top: &Top) -> SqlResult<i64> {
+        if top.with_ties || top.percent {
+            return Err(SqlError::unsupported("TOP … PERCENT and WITH TIES"));
+        }
+        match &top.quantity {
+            Some(TopQuantity::Constant(n)) => {
+                i64::try_from(*n).map_err(|_| SqlError::syntax_near(n))
+            }
+            Some(TopQuantity::Expr(expr)) => self.top_count(expr),
+            None => Err(SqlError::syntax_near("TOP")),
+        }
+    }
+
+    /// A TOP count, which must be known and not negative.
+    pub(crate) fn top_count(&mut self, expr: &Expr) -> SqlResult<i64> {
+        let count = self.constant_int(expr, &Scope::inside(None), "TOP")?;
+        row_count(&super::Value::Int(count)).ok_or_else(|| {
+            SqlError::new(1014, "A TOP or FETCH clause contains an invalid value.").class(15)
+        })
+    }
+}
+
+impl Item {
+    fn output(&self) -> Output {
+        Output {
+            name: self.name.clone(),
+            ty: self.value.ty,
+            nullable: self.value.nullable,
+            identity: self.identity,
+            all_null: self.value.is_null() && self.variable_free(),
+        }
+    }
+
+    /// A NULL in a variable has the variable's type; a literal has none.
+    fn variable_free(&self) -> bool {
+        !self.value.sql.starts_with('?')
+    }
+}
+
+fn stars(columns: Vec<(String, Typed, bool)>) -> impl Iterator<Item = Item> {
+    columns.into_iter().map(|(name, value, identity)| Item {
+        name,
+        value,
+        identity,
+        variable: None,
+        expr: None,
+    })
+}
+
+/// The variables that a SELECT assigns: all of its items, or none.
+fn assigned(items: &[Item]) -> SqlResult<Vec<String>> {
+    let names: Vec<String> = items.iter().filter_map(|i| i.variable.clone()).collect();
+    if !names.is_empty() && names.len() != items.len() {
+        return Err(SqlError::new(
+            141,
+            "A SELECT statement that assigns a value to a variable must not be combined with \
+             data-retrieval operations.",
+        )
+        .class(15));
+    }
+    Ok(names)
+}
+
+fn check(select: &Select) -> SqlResult<()> {
+    let foreign = select.exclude.is_some()
+        || !select.lateral_views.is_empty()
+        || select.prewhere.is_some()
+        || !select.connect_by.is_empty()
+        || !select.cluster_by.is_empty()
+        || !select.distribute_by.is_empty()
+        || !select.sort_by.is_empty()
+        || select.qualify.is_some()
+        || select.value_table_mode.is_some()
+        || select.select_modifiers.is_some()
+        || !matches!(select.flavor, SelectFlavor::Standard);
+    if foreign || matches!(select.distinct, Some(Distinct::On(_))) {
+        return Err(SqlError::unsupported("a clause that is not T-SQL"));
+    }
+    if !select.named_window.is_empty() {
+        return Err(SqlError::unsupported("WINDOW"));
+    }
+    Ok(())
+}
+
+/// Whether the SELECT makes one row of many although it has no GROUP BY.
+fn is_aggregated(select: &Select) -> bool {
+    select.having.is_some() || select.projection.iter().any(has_aggregate)
+}
+
+fn has_aggregate(item: &SelectItem) -> bool {
+    struct Search(usize);
+    impl Visitor for Search {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(Function {
+                    name, over: None, ..
+                }) if self.0 == 0 && is_aggregate_name(name) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    item.visit(&mut Search(0)).is_break()
+}
+
+fn is_aggregate_name(name: &ObjectName) -> bool {
+    let text = name.to_string().to_uppercase();
+    super::calls::AGGREGATES.contains(&text.as_str())
+}

@@ -1,0 +1,447 @@
+//! What the session and the server say of themselves: `@@` values and system functions.
+
+use sqlparser::ast::Expr;
+
+use super::super::catalogue::security::{self, Securable};
+use super::super::catalogue::tables::{self, QualifiedName};
+use super::super::error::{SqlError, SqlResult};
+use super::super::types::{Decimal, MAX, SqlType, Value};
+use super::{Planner, Scope, Typed};
+
+use SqlType as T;
+
+/// `@@VERSION`: what Azure SQL Database says, and that this is none.
+const VERSION: &str = "Microsoft SQL Azure (RTM) - 12.0.2000.8 \n\tentrada emulator\n";
+
+impl Planner<'_> {
+    /// A value whose name begins with `@@`.
+    pub(super) fn global(&mut self, name: &str) -> SqlResult<Typed> {
+        let state = self.state;
+        let int = |v: i64| Typed::constant(Value::Int(v), T::Int);
+        let text = |v: &str| Typed::constant(Value::Text(v.to_owned()), T::NVarChar(128));
+        Ok(match name.to_uppercase().as_str() {
+            "@@ROWCOUNT" => int(state.rowcount),
+            "@@ERROR" => int(state.error),
+            "@@TRANCOUNT" => int(state.tran.count),
+            "@@IDENTITY" => identity(state.identity),
+            "@@SPID" => Typed::constant(Value::Int(state.spid.into()), T::SmallInt),
+            "@@VERSION" => Typed::constant(Value::Text(VERSION.into()), T::NVarChar(300)),
+            "@@SERVERNAME" => text(&state.shared.options.server_name),
+            "@@LANGUAGE" => text("us_english"),
+            "@@LANGID" => Typed::constant(Value::Int(0), T::SmallInt),
+            "@@LOCK_TIMEOUT" => int(state.settings.lock_timeout),
+            "@@TEXTSIZE" => int(state.settings.textsize),
+            "@@DATEFIRST" => Typed::constant(Value::Int(state.settings.datefirst), T::TinyInt),
+            "@@MAX_PRECISION" => Typed::constant(Value::Int(38), T::TinyInt),
+            "@@NESTLEVEL" | "@@PROCID" | "@@FETCH_STATUS" | "@@CURSOR_ROWS" => int(0),
+            "@@MICROSOFTVERSION" => int(0x0C00_07D0),
+            "@@OPTIONS" => int(5496 | if state.settings.nocount { 512 } else { 0 }),
+            _ => return Err(SqlError::undeclared(name)),
+        })
+    }
+
+    /// Functions that are written without parentheses.
+    pub(super) fn niladic(&mut self, name: &str) -> SqlResult<Option<Typed>> {
+        let name = name.to_uppercase();
+        Ok(match name.as_str() {
+            "CURRENT_USER" | "SESSION_USER" | "USER" => Some(self.user_name()),
+            "SYSTEM_USER" => Some(self.login_name()),
+            "CURRENT_TIMESTAMP" => self.current_timestamp(),
+            _ => None,
+        })
+    }
+
+    fn user_name(&self) -> Typed {
+        Typed::constant(
+            Value::Text(self.state.acting().name.clone()),
+            T::NVarChar(128),
+        )
+    }
+
+    fn login_name(&self) -> Typed {
+        Typed::constant(Value::Text(self.state.login_name.clone()), T::NVarChar(128))
+    }
+
+    pub(super) fn system_call(
+        &mut self,
+        name: &str,
+        args: &[&Expr],
+        scope: &Scope<'_>,
+    ) -> SqlResult<Option<Typed>> {
+        let state = self.state;
+        let text = |v: String| Typed::constant(Value::Text(v), T::NVarChar(128));
+        let int = |v: i64| Typed::constant(Value::Int(v), T::Int);
+        let found = match (name, args) {
+            ("DB_NAME", []) => text(state.database.name.clone()),
+            ("DB_ID", []) => int(state.database.id),
+            ("DB_NAME" | "DB_ID", [arg]) => {
+                return self.database_lookup(name, arg, scope).map(Some);
+            }
+            ("SUSER_SNAME" | "SUSER_NAME" | "ORIGINAL_LOGIN", []) => self.login_name(),
+            ("USER_NAME" | "CURRENT_USER" | "SESSION_USER" | "USER", []) => self.user_name(),
+            ("SYSTEM_USER", []) => self.login_name(),
+            ("SCHEMA_NAME", []) => text(state.acting().default_schema.clone()),
+            ("USER_ID" | "DATABASE_PRINCIPAL_ID", []) => int(state.acting().id),
+            ("SCOPE_IDENTITY", []) => identity(state.scope_identity),
+            ("XACT_STATE", []) => Typed::constant(Value::Int(xact_state(state)), T::SmallInt),
+            ("HOST_NAME" | "APP_NAME", []) => Typed::constant(Value::Null, T::NVarChar(128)),
+            (
+                "ERROR_NUMBER" | "ERROR_MESSAGE" | "ERROR_SEVERITY" | "ERROR_STATE" | "ERROR_LINE"
+                | "ERROR_PROCEDURE",
+                [],
+            ) => self.caught_value(name),
+            (
+                "SCHEMA_NAME"
+                | "USER_NAME"
+                | "OBJECT_NAME"
+                | "TYPE_NAME"
+                | "SCHEMA_ID"
+                | "USER_ID"
+                | "DATABASE_PRINCIPAL_ID"
+                | "OBJECT_SCHEMA_NAME",
+                [arg],
+            ) => {
+                return self.lookup(name, arg, scope).map(Some);
+            }
+            ("OBJECT_ID", [arg, rest @ ..]) if rest.len() < 2 => {
+                return self.object_id(arg, rest.first().copied(), scope).map(Some);
+            }
+            ("SERVERPROPERTY", [arg]) => {
+                let key = self.constant_text(arg, scope, name)?.unwrap_or_default();
+                self.server_property(&key)
+            }
+            ("DATABASEPROPERTYEX", [_, arg]) => {
+                let key = self.constant_text(arg, scope, name)?.unwrap_or_default();
+                database_property(&key)
+            }
+            ("IS_MEMBER" | "IS_ROLEMEMBER", [arg, rest @ ..]) => {
+                return self.membership(arg, rest.first().copied(), scope).map(Some);
+            }
+            ("IS_SRVROLEMEMBER", [_]) => int(0),
+            ("HAS_PERMS_BY_NAME", [securable, class, permission]) => {
+                return self
+                    .has_permission(securable, class, permission, scope)
+                    .map(Some);
+            }
+            ("HAS_DBACCESS", [arg]) => {
+                let name = self.constant_text(arg, scope, name)?.unwrap_or_default();
+                let found = state.shared.store.find(&name);
+                found.map_or(Typed::constant(Value::Null, T::Int), |d| {
+                    int(i64::from(d.id == state.database.id))
+                })
+            }
+            ("IDENT_CURRENT", [arg]) => return self.ident_current(arg, scope).map(Some),
+            ("CONNECTIONPROPERTY", [arg]) => {
+                let key = self.constant_text(arg, scope, name)?.unwrap_or_default();
+                match key.to_lowercase().as_str() {
+                    "net_transport" | "physical_net_transport" => text("TCP".into()),
+                    "auth_scheme" => text("SQL".into()),
+                    _ => Typed::constant(Value::Null, T::NVarChar(128)),
+                }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(found))
+    }
+
+    fn caught_value(&self, name: &str) -> Typed {
+        let ty = if matches!(name, "ERROR_MESSAGE" | "ERROR_PROCEDURE") {
+            T::NVarChar(4000)
+        } else {
+            T::Int
+        };
+        let Some(error) = self.caught else {
+            return Typed::constant(Value::Null, ty);
+        };
+        let value = match name {
+            "ERROR_NUMBER" => Value::Int(error.number.into()),
+            "ERROR_MESSAGE" => Value::Text(error.message.clone()),
+            "ERROR_SEVERITY" => Value::Int(error.class.into()),
+            "ERROR_STATE" => Value::Int(error.state.into()),
+            "ERROR_LINE" => Value::Int(error.line.into()),
+            _ => Value::Null,
+        };
+        Typed::constant(value, ty)
+    }
+
+    /// Ids to names and back, row by row.
+    fn lookup(&mut self, name: &str, arg: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
+        let value = self.expr(arg, scope)?;
+        let alias = self.state.database.alias();
+        let to_name = name.ends_with("_NAME");
+        let value = if to_name {
+            self.coerce(value, T::Int)?
+        } else {
+            self.coerce(value, T::NVarChar(128))?
+        };
+        if name == "TYPE_NAME" {
+            return Ok(Typed::new(
+                format!("t_typename({})", value.sql),
+                T::NVarChar(128),
+            ));
+        }
+        if name == "OBJECT_SCHEMA_NAME" {
+            let sql = format!(
+                "(SELECT s.name FROM {alias}.\"~objects\" o JOIN {alias}.\"~schemas\" s ON s.id=o.schema_id WHERE o.id={})",
+                value.sql
+            );
+            return Ok(Typed::new(sql, T::NVarChar(128)));
+        }
+        let table = match name {
+            "SCHEMA_NAME" | "SCHEMA_ID" => "~schemas",
+            "OBJECT_NAME" => "~objects",
+            _ => "~principals",
+        };
+        let (from, to, ty) = if to_name {
+            ("id", "name", T::NVarChar(128))
+        } else {
+            ("name", "id", T::Int)
+        };
+        Ok(Typed::new(
+            format!(
+                "(SELECT {to} FROM {alias}.\"{table}\" WHERE {from}={})",
+                value.sql
+            ),
+            ty,
+        ))
+    }
+
+    fn database_lookup(&mut self, name: &str, arg: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
+        let value = self.expr(arg, scope)?;
+        let to_name = name == "DB_NAME";
+        let value = if to_name {
+            self.coerce(value, T::Int)?
+        } else {
+            self.coerce(value, T::NVarChar(128))?
+        };
+        let mut sql = format!(
+            "(CASE {}",
+            if to_name { value.sql } else { value.collated() }
+        );
+        for database in self.state.shared.store.all() {
+            let (id, text) = (
+                database.id.to_string(),
+                super::literal(&Value::Text(database.name)),
+            );
+            let (when, then) = if to_name { (id, text) } else { (text, id) };
+            sql.push_str(&format!(" WHEN {when} THEN {then}"));
+        }
+        Ok(Typed::new(
+            sql + " END)",
+            if to_name { T::NVarChar(128) } else { T::Int },
+        ))
+    }
+
+    fn object_id(
+        &mut self,
+        arg: &Expr,
+        kind: Option<&Expr>,
+        scope: &Scope<'_>,
+    ) -> SqlResult<Typed> {
+        let null = Typed::constant(Value::Null, T::Int);
+        let kind = match kind {
+            Some(kind) => self.constant_text(kind, scope, "OBJECT_ID")?,
+            None => None,
+        };
+        let Some(name) = self
+            .constant_text(arg, scope, "OBJECT_ID")?
+            .as_deref()
+            .and_then(QualifiedName::parse)
+        else {
+            return Ok(null);
+        };
+        let state = self.state;
+        let temp = name.is_temp();
+        if temp && !state.has_temp {
+            return Ok(null);
+        }
+        let alias = if temp {
+            "temp".to_owned()
+        } else {
+            state.database.alias()
+        };
+        let foreign = name
+            .database
+            .as_ref()
+            .is_some_and(|d| !tables::same_name(d, &state.database.name));
+        if foreign && !temp {
+            return Ok(null);
+        }
+        let schema = name.schema.clone().unwrap_or_else(|| {
+            if temp {
+                "dbo".into()
+            } else {
+                state.acting().default_schema.clone()
+            }
+        });
+        let found = match tables::object(&state.conn, &alias, &schema, &name.name)? {
+            None if name.schema.is_none() => {
+                tables::object(&state.conn, &alias, "dbo", &name.name)?
+            }
+            other => other,
+        };
+        Ok(match found {
+            Some((id, own))
+                if kind
+                    .as_ref()
+                    .is_none_or(|k| k.trim().eq_ignore_ascii_case(own.trim())) =>
+            {
+                Typed::constant(Value::Int(id), T::Int)
+            }
+            _ => null,
+        })
+    }
+
+    fn server_property(&self, key: &str) -> Typed {
+        let name = self.state.shared.options.server_name.clone();
+        let text = |v: &str| Typed::constant(Value::Text(v.to_owned()), T::NVarChar(128));
+        match key.to_lowercase().as_str() {
+            "edition" => text("SQL Azure"),
+            "engineedition" => Typed::constant(Value::Int(5), T::Int),
+            "productversion" => text("12.0.2000.8"),
+            "productlevel" => text("RTM"),
+            "productmajorversion" => text("12"),
+            "productminorversion" => text("0"),
+            "servername" => text(&name),
+            "collation" => text("SQL_Latin1_General_CP1_CI_AS"),
+            "isclustered"
+            | "isintegratedsecurityonly"
+            | "issingleuser"
+            | "ishadrenabled"
+            | "isfulltextinstalled" => Typed::constant(Value::Int(0), T::Int),
+            _ => Typed::constant(Value::Null, T::NVarChar(128)),
+        }
+    }
+
+    fn membership(
+        &mut self,
+        role: &Expr,
+        who: Option<&Expr>,
+        scope: &Scope<'_>,
+    ) -> SqlResult<Typed> {
+        let state = self.state;
+        let alias = state.database.alias();
+        let null = Typed::constant(Value::Null, T::Int);
+        let role = self
+            .constant_text(role, scope, "IS_ROLEMEMBER")?
+            .unwrap_or_default();
+        let Some(role) = security::id_by_name(&state.conn, &alias, &role)? else {
+            return Ok(null);
+        };
+        let user = match who {
+            None => state.acting().clone(),
+            Some(who) => {
+                let who = self
+                    .constant_text(who, scope, "IS_ROLEMEMBER")?
+                    .unwrap_or_default();
+                match security::id_by_name(&state.conn, &alias, &who)? {
+                    Some(id) => security::user_by_id(&state.conn, &alias, id)?,
+                    None => return Ok(null),
+                }
+            }
+        };
+        let member = user.is_member(&state.conn, &alias, role)?;
+        Ok(Typed::constant(Value::Int(member.into()), T::Int))
+    }
+
+    fn has_permission(
+        &mut self,
+        securable: &Expr,
+        class: &Expr,
+        permission: &Expr,
+        scope: &Scope<'_>,
+    ) -> SqlResult<Typed> {
+        let what = "HAS_PERMS_BY_NAME";
+        let securable = self.constant_text(securable, scope, what)?;
+        let class = self
+            .constant_text(class, scope, what)?
+            .unwrap_or_else(|| "DATABASE".into());
+        let permission = self
+            .constant_text(permission, scope, what)?
+            .unwrap_or_default()
+            .to_uppercase();
+        let state = self.state;
+        let alias = state.database.alias();
+        let null = Typed::constant(Value::Null, T::Int);
+        let on = match class.to_uppercase().as_str() {
+            "DATABASE" => Some(Securable::Database),
+            "SCHEMA" => tables::schema_id(&state.conn, &alias, &securable.unwrap_or_default())?
+                .map(Securable::Schema),
+            "OBJECT" => securable
+                .as_deref()
+                .and_then(QualifiedName::parse)
+                .and_then(|name| self.find_table(&name).ok())
+                .map(|table| table.securable()),
+            other => return Err(SqlError::unsupported(format!("{what} of class {other}"))),
+        };
+        let Some(on) = on else { return Ok(null) };
+        let may = state.acting().may(&state.conn, &alias, &permission, on)?;
+        Ok(Typed::constant(Value::Int(may.into()), T::Int))
+    }
+
+    fn ident_current(&mut self, arg: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
+        let name = self.constant_text(arg, scope, "IDENT_CURRENT")?;
+        let table = name
+            .as_deref()
+            .and_then(QualifiedName::parse)
+            .and_then(|n| self.find_table(&n).ok());
+        let Some((table, (seed, increment))) = table.and_then(|t| {
+            t.identity_column()
+                .and_then(|c| c.identity)
+                .map(|i| (t.clone(), i))
+        }) else {
+            return Ok(identity(None));
+        };
+        Ok(Typed::new(
+            format!(
+                "t_cv((SELECT ifnull(identity_next-({increment}),{seed}) FROM {}.\"~objects\" WHERE id={}),{},{},NULL)",
+                table.alias,
+                table.id,
+                T::BigInt.code(),
+                T::Decimal {
+                    precision: 38,
+                    scale: 0
+                }
+                .code()
+            ),
+            T::Decimal {
+                precision: 38,
+                scale: 0,
+            },
+        ))
+    }
+}
+
+fn identity(value: Option<i64>) -> Typed {
+    let ty = T::Decimal {
+        precision: 38,
+        scale: 0,
+    };
+    Typed::constant(
+        value.map_or(Value::Null, |v| Value::Decimal(Decimal::from_int(v))),
+        ty,
+    )
+}
+
+fn xact_state(state: &super::super::session::State) -> i64 {
+    match (state.tran.count, state.tran.doomed) {
+        (0, _) => 0,
+        (_, true) => -1,
+        _ => 1,
+    }
+}
+
+fn database_property(key: &str) -> Typed {
+    let text = |v: &str| Typed::constant(Value::Text(v.to_owned()), T::NVarChar(128));
+    match key.to_lowercase().as_str() {
+        "collation" => text("SQL_Latin1_General_CP1_CI_AS"),
+        "status" => text("ONLINE"),
+        "updateability" => text("READ_WRITE"),
+        "edition" => text("GeneralPurpose"),
+        "serviceobjective" => text("GP_S_Gen5_1"),
+        _ => Typed::constant(
+            Value::Null,
+            T::NVarChar(if key.is_empty() { MAX } else { 128 }),
+        ),
+    }
+}

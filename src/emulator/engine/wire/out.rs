@@ -1,0 +1,280 @@
+//! The response under way: tokens are gathered and handed to the sink in large pieces.
+
+use rusqlite::types::ValueRef;
+
+use super::super::error::{SqlError, SqlResult};
+use super::super::planner::Output;
+use super::super::session::{SinkClosed, TokenSink, message};
+use super::super::types::{SqlType, Value};
+use super::{types, values};
+use crate::tds::{
+    Column, Done, DoneKind, DoneStatus, EnvChange, Place, Put, ServerMessage, TdsVersion, Token,
+    TypeInfo, column_flags, encode_columns, token_id,
+};
+
+/// Gather this much before the sink gets it.
+const FLUSH: usize = 32 << 10;
+
+/// `CurCmd` of DONE tokens.
+pub(crate) mod command {
+    /// SELECT
+    pub(crate) const SELECT: u16 = 0xC1;
+    /// INSERT
+    pub(crate) const INSERT: u16 = 0xC3;
+    /// DELETE
+    pub(crate) const DELETE: u16 = 0xC4;
+    /// UPDATE
+    pub(crate) const UPDATE: u16 = 0xC5;
+    /// Statements without a number of their own.
+    pub(crate) const OTHER: u16 = 0xFD;
+}
+
+/// What goes to the client.
+pub(crate) struct Out<'s> {
+    sink: Option<&'s mut dyn TokenSink>,
+    buffer: Vec<u8>,
+    scratch: Vec<u8>,
+    columns: Vec<(SqlType, TypeInfo)>,
+    /// The DONE of the last statement, held back until it is known whether more follows.
+    pending: Option<Done>,
+    server: String,
+    /// Depth of procedures: their statements end with DONEINPROC.
+    pub(crate) in_procedure: usize,
+    pub(crate) closed: bool,
+    /// The first error sent, for scripts that want to know.
+    pub(crate) first_error: Option<SqlError>,
+}
+
+impl<'s> Out<'s> {
+    pub(crate) fn new(sink: Option<&'s mut dyn TokenSink>, server: String) -> Self {
+        Self {
+            sink,
+            buffer: Vec::with_capacity(FLUSH + 8192),
+            scratch: Vec::new(),
+            columns: Vec::new(),
+            pending: None,
+            server,
+            in_procedure: 0,
+            closed: false,
+            first_error: None,
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(sink) = self.sink.as_mut().filter(|_| !self.closed)
+            && sink.send(&self.buffer).is_err()
+        {
+            self.closed = true;
+        }
+        self.buffer.clear();
+    }
+
+    fn flush_if_full(&mut self) {
+        if self.buffer.len() >= FLUSH {
+            self.flush();
+        }
+    }
+
+    fn token(&mut self, token: &Token) {
+        self.release(true);
+        // Names and texts are bounded before they get here, so that nothing is too long to write.
+        if let Err(error) = token.encode(TdsVersion::V7_4, &mut self.buffer) {
+            tracing::warn!(%error, "a token of the emulator's response cannot be written");
+        }
+        self.flush_if_full();
+    }
+
+    /// Writes the DONE that was held back.
+    fn release(&mut self, more: bool) {
+        if let Some(mut done) = self.pending.take() {
+            if more {
+                done.status.insert(DoneStatus::MORE);
+            }
+            done.encode(TdsVersion::V7_4, &mut self.buffer);
+        }
+    }
+
+    pub(crate) fn error(&mut self, error: &SqlError) {
+        if self.first_error.is_none() {
+            self.first_error = Some(error.clone());
+        }
+        let mut message = message(error, &self.server);
+        bound(&mut message);
+        self.token(&Token::Error(message));
+    }
+
+    /// PRINT, and RAISERROR of low severity.
+    pub(crate) fn info(&mut self, info: &SqlError) {
+        let mut message = message(info, &self.server);
+        bound(&mut message);
+        self.token(&Token::Info(message));
+    }
+
+    pub(crate) fn env_change(&mut self, change: EnvChange) {
+        self.token(&Token::EnvChange(change));
+    }
+
+    /// Begins a result.
+    pub(crate) fn columns(&mut self, outputs: &[Output]) -> SqlResult<()> {
+        self.release(true);
+        self.columns = outputs
+            .iter()
+            .map(|o| (o.ty, types::to_wire(o.ty)))
+            .collect();
+        let columns: Vec<Column> = outputs
+            .iter()
+            .zip(&self.columns)
+            .map(|(output, (_, info))| {
+                let mut flags = column_flags::UPDATABLE_UNKNOWN;
+                if output.nullable {
+                    flags |= column_flags::NULLABLE;
+                }
+                if output.identity {
+                    flags |= column_flags::IDENTITY;
+                }
+                Column {
+                    flags,
+                    ..Column::new(
+                        output.name.chars().take(128).collect::<String>(),
+                        info.clone(),
+                    )
+                }
+            })
+            .collect();
+        self.buffer.put_u8(token_id::COLMETADATA);
+        encode_columns(&columns, &mut self.buffer)
+            .map_err(|_| SqlError::new(1056, "The number of elements in the select list exceeds the maximum allowed number of 4096 elements."))
+    }
+
+    /// One row of the result begun last. Rows are whole: an error leaves none half-written.
+    pub(crate) fn row<'v>(
+        &mut self,
+        value: impl Fn(usize) -> SqlResult<ValueRef<'v>>,
+    ) -> SqlResult<()> {
+        let start = self.buffer.len();
+        let result = self.row_inner(value);
+        if result.is_err() {
+            self.buffer.truncate(start);
+        }
+        self.flush_if_full();
+        result
+    }
+
+    fn row_inner<'v>(&mut self, value: impl Fn(usize) -> SqlResult<ValueRef<'v>>) -> SqlResult<()> {
+        self.buffer.put_u8(token_id::ROW);
+        for (index, (ty, info)) in self.columns.iter().enumerate() {
+            self.scratch.clear();
+            let some = values::put(value(index)?, *ty, &mut self.scratch)?;
+            let bytes = some.then_some(self.scratch.as_slice());
+            info.write_value(Place::Row, bytes, &mut self.buffer)
+                .map_err(|_| SqlError::internal(format!("a value is too long for {ty}")))?;
+        }
+        Ok(())
+    }
+
+    /// A statement has ended.
+    pub(crate) fn done(&mut self, command: u16, count: Option<i64>, failed: bool) {
+        self.release(true);
+        let mut status = DoneStatus::FINAL;
+        if count.is_some() {
+            status.insert(DoneStatus::COUNT);
+        }
+        if failed {
+            status.insert(DoneStatus::ERROR);
+        }
+        let kind = if self.in_procedure > 0 {
+            DoneKind::DoneInProc
+        } else {
+            DoneKind::Done
+        };
+        self.pending = Some(Done {
+            kind,
+            status,
+            command,
+            row_count: u64::try_from(count.unwrap_or(0)).unwrap_or(0),
+        });
+    }
+
+    pub(crate) fn return_status(&mut self, status: i32) {
+        self.token(&Token::ReturnStatus(status));
+    }
+
+    /// An output parameter (MS-TDS 2.2.7.19).
+    pub(crate) fn return_value(
+        &mut self,
+        ordinal: u16,
+        name: &str,
+        ty: SqlType,
+        value: &Value,
+    ) -> SqlResult<()> {
+        self.release(true);
+        let info = types::to_wire(ty);
+        let mut bytes = Vec::new();
+        let stored = value.clone().into_stored();
+        let some = values::put((&stored).into(), ty, &mut bytes)?;
+        let mut token = vec![token_id::RETURNVALUE];
+        token.put_u16_le(ordinal);
+        let wrong = |_| SqlError::internal("an output parameter cannot be written");
+        token
+            .put_b_varchar("the parameter's name", name)
+            .map_err(wrong)?;
+        token.put_u8(1);
+        token.put_u32_le(0);
+        token.put_u16_le(column_flags::NULLABLE);
+        info.encode(Place::Parameter, &mut token).map_err(wrong)?;
+        info.write_value(
+            Place::Parameter,
+            some.then_some(bytes.as_slice()),
+            &mut token,
+        )
+        .map_err(wrong)?;
+        self.buffer.extend(token);
+        Ok(())
+    }
+
+    /// The end of a procedure.
+    pub(crate) fn done_proc(&mut self, failed: bool) {
+        self.release(true);
+        self.pending = Some(Done {
+            kind: DoneKind::DoneProc,
+            status: if failed {
+                DoneStatus::ERROR
+            } else {
+                DoneStatus::FINAL
+            },
+            command: 0xE0,
+            row_count: 0,
+        });
+    }
+
+    /// Marks the held DONEPROC as one of several.
+    pub(crate) fn rpc_in_batch(&mut self) {
+        if let Some(done) = &mut self.pending {
+            done.status.insert(DoneStatus::RPCINBATCH);
+        }
+    }
+
+    /// Ends the response. One without any DONE gets one.
+    pub(crate) fn finish(mut self) -> Result<(), SinkClosed> {
+        if self.pending.is_none() {
+            self.done(command::OTHER, None, false);
+        }
+        self.release(false);
+        self.flush();
+        if self.closed { Err(SinkClosed) } else { Ok(()) }
+    }
+
+    /// Whether anything waits to be ended.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+}
+
+/// Cuts a message to what a token can hold.
+fn bound(message: &mut ServerMessage) {
+    const UNITS: usize = 2047;
+    if message.message.encode_utf16().count() > UNITS {
+        message.message = message.message.chars().take(UNITS / 2).collect::<String>() + "...";
+    }
+    message.server = message.server.chars().take(120).collect();
+}
