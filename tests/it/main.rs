@@ -13,6 +13,7 @@ mod emulator_handle;
 #[cfg(feature = "emulator")]
 mod emulator_identity;
 mod front;
+mod engine;
 mod layers;
 mod pool;
 #[cfg(feature = "emulator")]

@@ -1,0 +1,390 @@
+//! Parameters, prepared statements, transactions, resets, attention, large results.
+
+use entrada::emulator::{SinkClosed, TokenSink};
+use entrada::tds::{Collation, EnvChange, PacketType, Place, Put, Token, TypeId, TypeInfo};
+
+use super::answer::{admin, ask, batch, engine, message, one, send, session};
+
+/// An RPC by number with typed parameters: name, output, type, value.
+fn rpc(id: u16, params: &[(&str, bool, TypeInfo, Option<Vec<u8>>)]) -> entrada::tds::Message {
+    let mut body = Vec::new();
+    body.put_u16_le(u16::MAX);
+    body.put_u16_le(id);
+    body.put_u16_le(0);
+    for (name, output, info, value) in params {
+        body.put_b_varchar("name", name).unwrap();
+        body.put_u8(u8::from(*output));
+        info.encode(Place::Parameter, &mut body).unwrap();
+        info.write_value(Place::Parameter, value.as_deref(), &mut body)
+            .unwrap();
+    }
+    message(PacketType::RPC, &body)
+}
+
+fn utf16(text: &str) -> Option<Vec<u8>> {
+    Some(text.encode_utf16().flat_map(u16::to_le_bytes).collect())
+}
+
+fn nvarchar(max: u16) -> TypeInfo {
+    TypeInfo::ShortLen {
+        id: TypeId::NVARCHAR,
+        max,
+        collation: Some(Collation::SQL_LATIN1_GENERAL_CP1_CI_AS),
+    }
+}
+
+fn int(max: u8) -> TypeInfo {
+    TypeInfo::ByteLen {
+        id: TypeId::INTN,
+        max,
+    }
+}
+
+#[test]
+fn sp_executesql_takes_and_gives_parameters() {
+    let (_engine, mut session) = session();
+    let sql = "SELECT @a + 1, @b; SET @c = @a * 2";
+    let call = rpc(
+        10,
+        &[
+            ("", false, nvarchar(8000), utf16(sql)),
+            (
+                "",
+                false,
+                nvarchar(8000),
+                utf16("@a int, @b nvarchar(20), @c bigint OUTPUT"),
+            ),
+            ("@a", false, int(4), Some(20i32.to_le_bytes().to_vec())),
+            ("@b", false, nvarchar(40), utf16("naïve 🙂")),
+            ("@c", true, int(8), None),
+        ],
+    );
+    let answer = send(&mut session, &call);
+    assert_eq!(answer.rows(), [["21", "naïve 🙂"]]);
+    assert_eq!(answer.outputs, [("@c".to_owned(), "40".to_owned())]);
+    assert!(answer.tokens.contains(&Token::ReturnStatus(0)));
+}
+
+#[test]
+fn every_type_survives_a_round_trip() {
+    let (_engine, mut session) = session();
+    let byte = |id, max| TypeInfo::ByteLen { id, max };
+    let bytes = |id, max| TypeInfo::ShortLen {
+        id,
+        max,
+        collation: None,
+    };
+    let time = |id, scale| TypeInfo::Time { id, scale };
+    let dec = |precision, max| TypeInfo::Decimal {
+        id: TypeId::DECIMALN,
+        max,
+        precision,
+        scale: 5,
+    };
+    let mut big_decimal = vec![0u8];
+    big_decimal.extend((10u128.pow(38) - 1).to_le_bytes());
+    let cases: Vec<(&str, TypeInfo, Vec<u8>)> = vec![
+        ("bit", byte(TypeId::BITN, 1), vec![1]),
+        ("tinyint", int(1), vec![255]),
+        ("smallint", int(2), i16::MIN.to_le_bytes().to_vec()),
+        ("int", int(4), i32::MIN.to_le_bytes().to_vec()),
+        ("bigint", int(8), i64::MIN.to_le_bytes().to_vec()),
+        (
+            "real",
+            byte(TypeId::FLTN, 4),
+            f32::MAX.to_le_bytes().to_vec(),
+        ),
+        (
+            "float",
+            byte(TypeId::FLTN, 8),
+            f64::MIN_POSITIVE.to_le_bytes().to_vec(),
+        ),
+        ("decimal(9,5)", dec(9, 5), vec![1, 0xFF, 0xC9, 0x9A, 0x3B]),
+        ("decimal(38,5)", dec(38, 17), big_decimal),
+        (
+            "money",
+            byte(TypeId::MONEYN, 8),
+            vec![0, 0, 0, 0x80, 0, 0, 0, 0],
+        ),
+        (
+            "smallmoney",
+            byte(TypeId::MONEYN, 4),
+            i32::MAX.to_le_bytes().to_vec(),
+        ),
+        ("nvarchar(4000)", nvarchar(8000), utf16("").unwrap()),
+        (
+            "nvarchar(max)",
+            nvarchar(u16::MAX),
+            utf16(&"x\u{e4}".repeat(9000)).unwrap(),
+        ),
+        (
+            "varbinary(10)",
+            bytes(TypeId::BIGVARBIN, 10),
+            vec![0, 255, 0],
+        ),
+        (
+            "varbinary(max)",
+            bytes(TypeId::BIGVARBIN, u16::MAX),
+            vec![7; 20_000],
+        ),
+        (
+            "uniqueidentifier",
+            byte(TypeId::GUID, 16),
+            (0..16).collect(),
+        ),
+        ("date", TypeInfo::Date, vec![0xDA, 0xB9, 0x37]),
+        (
+            "time(7)",
+            time(TypeId::TIMEN, 7),
+            863_999_999_999u64.to_le_bytes()[..5].to_vec(),
+        ),
+        (
+            "datetime2(7)",
+            time(TypeId::DATETIME2N, 7),
+            vec![0xFF, 0xBF, 0x69, 0x2A, 0xC9, 0xDA, 0xB9, 0x37],
+        ),
+        (
+            "datetime2(0)",
+            time(TypeId::DATETIME2N, 0),
+            vec![1, 0, 0, 2, 0, 0],
+        ),
+        (
+            "datetimeoffset(3)",
+            time(TypeId::DATETIMEOFFSETN, 3),
+            vec![1, 2, 3, 0, 0x10, 0x20, 0x0B, 0x88, 0xFF],
+        ),
+        (
+            "datetime",
+            byte(TypeId::DATETIMN, 8),
+            vec![0x46, 0x2E, 0xFF, 0xFF, 1, 0, 0, 0],
+        ),
+        (
+            "smalldatetime",
+            byte(TypeId::DATETIMN, 4),
+            vec![0xFF, 0xFF, 0x9F, 0x05],
+        ),
+    ];
+    for (index, (ty, info, value)) in cases.into_iter().enumerate() {
+        ask(&mut session, &format!("CREATE TABLE r{index}(v {ty} NULL)"));
+        let sql = format!("INSERT r{index} VALUES (@v), (@n); SELECT v FROM r{index}");
+        let call = rpc(
+            10,
+            &[
+                ("", false, nvarchar(8000), utf16(&sql)),
+                (
+                    "",
+                    false,
+                    nvarchar(8000),
+                    utf16(&format!("@v {ty}, @n {ty}")),
+                ),
+                ("@v", false, info.clone(), Some(value.clone())),
+                ("@n", false, info.clone(), None),
+            ],
+        );
+        let mut raw = Vec::new();
+        session.execute(&call, &mut raw).unwrap();
+        let answer = super::answer::read(&raw);
+        assert!(answer.errors.is_empty(), "{ty}: {:?}", answer.errors);
+        assert_eq!(answer.results[0].0[0].type_info, info, "{ty}");
+        assert_eq!(answer.results[0].1[1], ["NULL"], "{ty}");
+        let mut framed = vec![entrada::tds::token_id::ROW];
+        info.write_value(Place::Row, Some(&value), &mut framed)
+            .unwrap();
+        assert!(
+            raw.windows(framed.len()).any(|w| w == framed),
+            "{ty} came back changed: {:?}",
+            answer.results[0].1
+        );
+    }
+}
+
+#[test]
+fn statements_are_prepared_run_and_forgotten() {
+    let (_engine, mut session) = session();
+    let one_int = |v: i32| ("", false, int(4), Some(v.to_le_bytes().to_vec()));
+    let answer = send(
+        &mut session,
+        &rpc(
+            13,
+            &[
+                ("", true, int(4), None),
+                ("", false, nvarchar(8000), utf16("@a int")),
+                ("", false, nvarchar(8000), utf16("SELECT @a * 3")),
+                one_int(5),
+            ],
+        ),
+    );
+    assert_eq!(answer.rows(), [["15"]]);
+    let handle: i32 = answer.outputs[0].1.parse().unwrap();
+    assert_eq!(
+        send(&mut session, &rpc(12, &[one_int(handle), one_int(6)])).rows(),
+        [["18"]]
+    );
+    assert!(
+        send(&mut session, &rpc(15, &[one_int(handle)]))
+            .errors
+            .is_empty()
+    );
+    assert_eq!(
+        send(&mut session, &rpc(12, &[one_int(handle), one_int(6)])).error(),
+        8179
+    );
+    assert_eq!(send(&mut session, &rpc(2, &[])).error(), 40517);
+}
+
+#[test]
+fn transactions_commit_roll_back_and_nest() {
+    let (engine, mut session) = session();
+    ask(&mut session, "CREATE TABLE t(id int PRIMARY KEY)");
+    let answer = ask(
+        &mut session,
+        "BEGIN TRAN; INSERT t VALUES (1); SAVE TRAN s; INSERT t VALUES (2); ROLLBACK TRAN s; SELECT @@TRANCOUNT",
+    );
+    assert!(matches!(answer.tokens[0], Token::EnvChange(EnvChange::BeginTransaction(d)) if d != 0));
+    assert_eq!(answer.results[0].1, [["1"]]);
+    let mut other = admin(&engine);
+    assert_eq!(one(&mut other, "SELECT COUNT(*) FROM t"), "0");
+    assert_eq!(
+        ask(&mut other, "SET LOCK_TIMEOUT 0; INSERT t VALUES (9)").error(),
+        1222
+    );
+    assert_eq!(ask(&mut session, "INSERT t VALUES (1)").error(), 2627);
+    let answer = ask(&mut session, "BEGIN TRAN; COMMIT; COMMIT");
+    assert!(matches!(
+        answer.tokens[0],
+        Token::EnvChange(EnvChange::CommitTransaction(_))
+    ));
+    assert_eq!(one(&mut other, "SELECT COUNT(*) FROM t"), "1");
+    ask(&mut session, "BEGIN TRAN; DELETE t");
+    let answer = ask(&mut session, "ROLLBACK");
+    assert!(matches!(
+        answer.tokens[0],
+        Token::EnvChange(EnvChange::RollbackTransaction(_))
+    ));
+    assert_eq!(one(&mut session, "SELECT COUNT(*) FROM t"), "1");
+    // The transaction manager's begin and rollback.
+    let begin = send(
+        &mut session,
+        &message(PacketType::TRANSACTION_MANAGER, &[5, 0, 2, 0]),
+    );
+    assert!(matches!(
+        begin.tokens[0],
+        Token::EnvChange(EnvChange::BeginTransaction(_))
+    ));
+    ask(&mut session, "DELETE t");
+    send(
+        &mut session,
+        &message(PacketType::TRANSACTION_MANAGER, &[8, 0, 0, 0]),
+    );
+    assert_eq!(
+        one(&mut session, "SELECT COUNT(*), @@TRANCOUNT FROM t"),
+        "1|0"
+    );
+}
+
+#[test]
+fn a_conversion_error_dooms_the_transaction_inside_try() {
+    let (_engine, mut session) = session();
+    let sql = "BEGIN TRAN; BEGIN TRY SELECT CAST('x' AS int) END TRY BEGIN CATCH SELECT XACT_STATE() ROLLBACK END CATCH";
+    let answer = ask(&mut session, sql);
+    assert!(answer.errors.is_empty(), "{:?}", answer.errors);
+    assert_eq!(answer.results.last().unwrap().1, [["-1"]]);
+}
+
+#[test]
+fn a_reset_clears_what_it_should_and_keeps_the_isolation_level() {
+    let (_engine, mut session) = session();
+    ask(
+        &mut session,
+        "CREATE TABLE t(id int); SELECT 1 AS x INTO #tmp; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; BEGIN TRAN; INSERT t VALUES (1)",
+    );
+    ask(&mut session, "USE master");
+    assert!(session.reset().len() <= 1);
+    assert_eq!(
+        one(&mut session, "SELECT COUNT(*), @@TRANCOUNT FROM t"),
+        "0|0"
+    );
+    assert_eq!(ask(&mut session, "SELECT * FROM #tmp").error(), 208);
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT transaction_isolation_level FROM sys.dm_exec_sessions"
+        ),
+        "4"
+    );
+}
+
+/// Counts bytes, and the most that came at once.
+#[derive(Default)]
+struct Meter {
+    total: usize,
+    largest: usize,
+    close_after: Option<usize>,
+}
+
+impl TokenSink for Meter {
+    fn send(&mut self, bytes: &[u8]) -> Result<(), SinkClosed> {
+        self.total += bytes.len();
+        self.largest = self.largest.max(bytes.len());
+        if self.close_after.is_some_and(|limit| self.total > limit) {
+            Err(SinkClosed)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+const MILLION: &str = "SELECT value FROM GENERATE_SERIES(1, 1000000)";
+
+#[test]
+fn a_million_rows_stream_in_bounded_pieces() {
+    let (_engine, mut session) = session();
+    let mut meter = Meter::default();
+    session.execute(&batch(MILLION), &mut meter).unwrap();
+    assert!(meter.total > 6_000_000, "{}", meter.total);
+    assert!(meter.largest < 128 * 1024, "{}", meter.largest);
+    let mut gone = Meter {
+        close_after: Some(100_000),
+        ..Meter::default()
+    };
+    assert_eq!(session.execute(&batch(MILLION), &mut gone), Err(SinkClosed));
+    assert!(gone.total < 300_000);
+    assert_eq!(one(&mut session, "SELECT 1"), "1");
+}
+
+#[test]
+fn an_interrupt_stops_a_statement_and_the_session_lives_on() {
+    let (_engine, mut session) = session();
+    /// Interrupts from inside the response, as an attention would.
+    struct Stopper(entrada::emulator::Interrupter, Vec<u8>);
+    impl TokenSink for Stopper {
+        fn send(&mut self, bytes: &[u8]) -> Result<(), SinkClosed> {
+            self.0.interrupt();
+            self.1.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+    let mut stopper = Stopper(session.interrupter(), Vec::new());
+    session.execute(&batch(MILLION), &mut stopper).unwrap();
+    let answer = super::answer::read(&stopper.1);
+    assert!(answer.errors.is_empty());
+    assert!(answer.results[0].1.len() < 100_000);
+    assert_eq!(one(&mut session, "SELECT 1"), "1");
+}
+
+#[test]
+fn databases_are_kept_in_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data.db");
+    {
+        let kept = entrada::emulator::Engine::open(&path, Default::default()).unwrap();
+        kept.create_database("shop").unwrap();
+        kept.run_script("shop", "CREATE TABLE t(id int)\nGO\nINSERT t VALUES (42)")
+            .unwrap();
+    }
+    let kept = entrada::emulator::Engine::open(&path, Default::default()).unwrap();
+    let admin = entrada::emulator::Principal::ServerAdmin { name: "a".into() };
+    let mut session = kept.connect(&admin, Some("shop")).unwrap();
+    assert_eq!(one(&mut session, "SELECT id FROM t"), "42");
+    let (_other, _) = engine();
+}
