@@ -75,23 +75,23 @@ const PRELOGIN: &[u8] = &[
 
 fn login() -> Vec<u8> {
     let mut out = Vec::new();
-    let change = |out: &mut Vec<u8>, kind: u8, new: &[u8]| {
+    let change = |out: &mut Vec<u8>, kind: u8, new: &[u8], old: &[u8]| {
         out.push(0xe3);
-        out.extend((new.len() as u16 + 2).to_le_bytes());
+        out.extend((new.len() as u16 + old.len() as u16 + 1).to_le_bytes());
         out.push(kind);
         out.extend(new);
-        out.push(0);
+        out.extend(old);
     };
-    change(&mut out, 1, &b_varchar("master"));
-    change(&mut out, 7, &[5, 0x09, 0x04, 0xd0, 0x00, 0x34]);
-    change(&mut out, 2, &b_varchar("us_english"));
+    change(&mut out, 1, &b_varchar("master"), &[0]);
+    change(&mut out, 7, &[5, 0x09, 0x04, 0xd0, 0x00, 0x34], &[0]);
+    change(&mut out, 2, &b_varchar("us_english"), &[0]);
     let mut ack = vec![1, 0x74, 0, 0, 4];
     ack.extend(b_varchar("Microsoft SQL Server\0\0"));
     ack.extend([12, 0, 0x07, 0xd0]);
     out.push(0xad);
     out.extend((ack.len() as u16).to_le_bytes());
     out.extend(ack);
-    change(&mut out, 4, &b_varchar("4096"));
+    change(&mut out, 4, &b_varchar("4096"), &b_varchar("4096"));
     out.extend([0xfd; 1]);
     out.extend([0; 12]);
     out
