@@ -1,6 +1,43 @@
 //! The passwordless way into Azure SQL.
 //!
-//! A connection string goes in; an authenticated, pooled TDS session comes out.
+//! A connection string goes in; an authenticated, pooled TDS session comes out:
+//!
+//! ```no_run
+//! use entrada::Pool;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = Pool::connect(
+//!     "Server=contoso.database.windows.net;Database=shop;Authentication=ActiveDirectoryMSI",
+//! )
+//! .await?;
+//! let mut client = pool.get().await?;
+//! let row = client.simple_query("SELECT 1").await?.into_row().await?;
+//! assert_eq!(row.and_then(|row| row.get::<i32, _>(0)), Some(1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The path
+//!
+//! Each module is a step, and may be used by itself:
+//!
+//! | Module | Step |
+//! | --- | --- |
+//! | [`conn_string`] | text → settings, by the rules of the driver that the string was written for |
+//! | [`target`] | settings → what they mean for a login |
+//! | [`token`] | identity → access token, cached and renewed |
+//! | [`dial`] | target and token → logged-in session |
+//! | [`pool`] | sessions → [`tiberius`] clients, kept and handed out again |
+//!
+//! [`tds`] is the protocol as bytes, for all of them and without a socket.
+//! `emulator` is the far side of each step, on loopback.
+//!
+//! # What holds everywhere
+//!
+//! - A token is sent over verified TLS only, whatever a connection string says.
+//! - Passwords and tokens are [`Secret`]s: they have no `Display`, `Debug` shows
+//!   their length, and their memory is overwritten. None is in an error or a log.
+//! - Time is tokio's: calls need its runtime, with time and I/O enabled.
 
 pub mod conn_string;
 pub mod dial;
@@ -21,3 +58,8 @@ pub mod cli;
 pub use error::Error;
 pub use pool::{Pool, tiberius};
 pub use secret::Secret;
+
+/// The README's example, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

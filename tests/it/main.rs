@@ -18,6 +18,7 @@ mod layers;
 mod pool;
 #[cfg(feature = "emulator")]
 mod raw_client;
+mod secrets;
 mod support;
 mod tds_captures;
 mod token_allocations;
