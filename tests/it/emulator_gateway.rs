@@ -65,7 +65,6 @@ fn claims(emulator: &Emulator) -> Value {
 }
 
 #[tokio::test]
-#[ignore = "the embedded engine does not run CREATE USER yet"]
 async fn a_token_logs_in_over_both_forms_of_tls() {
     let emulator = with_user().await;
     let token = token(&emulator, "demo-app", SQL);
@@ -93,7 +92,6 @@ async fn a_token_logs_in_over_both_forms_of_tls() {
 }
 
 #[tokio::test]
-#[ignore = "the embedded engine does not run CREATE USER yet"]
 async fn a_client_that_asks_where_to_get_a_token_is_told() {
     let emulator = with_user().await;
     let mut client = RawClient::ready(&emulator, Form::Tunnelled).await;
@@ -174,7 +172,6 @@ async fn spoilt_tokens_are_refused_in_azures_words() {
 }
 
 #[tokio::test]
-#[ignore = "the embedded engine does not run CREATE USER yet"]
 async fn an_audience_without_its_slash_is_as_good() {
     let emulator = with_user().await;
     let token = token(&emulator, "demo-app", "https://database.windows.net");
@@ -363,7 +360,6 @@ async fn injected_errors_are_used_up() {
 }
 
 #[tokio::test]
-#[ignore = "the embedded engine does not run SELECT yet"]
 async fn a_session_answers_and_resets() {
     let emulator = running().await;
     let mut client = RawClient::ready(&emulator, Form::Tunnelled).await;

@@ -12,8 +12,8 @@ mod emulator_gateway;
 mod emulator_handle;
 #[cfg(feature = "emulator")]
 mod emulator_identity;
-mod front;
 mod engine;
+mod front;
 mod layers;
 mod pool;
 #[cfg(feature = "emulator")]
