@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tiberius::{AuthMethod, EncryptionLevel};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::blocking::Blocking;
@@ -230,12 +231,11 @@ impl PoolBuilder {
     /// [`min_idle`](Self::min_idle) asks for are opened in the background, the
     /// others by [`get`](Pool::get).
     ///
-    /// Must be called inside of a tokio runtime.
-    ///
     /// # Errors
     ///
     /// [`PoolError::Setting`] or [`PoolError::Certificate`] for a setting that
-    /// makes no sense, [`PoolError::Token`] if no token source fits the
+    /// makes no sense, [`PoolError::NoRuntime`] outside of a tokio runtime,
+    /// [`PoolError::Token`] if no token source fits the
     /// target's authentication, [`PoolError::Dial`] if its TLS settings cannot
     /// be used.
     pub fn build(self) -> Result<Pool, PoolError> {
@@ -252,6 +252,7 @@ impl PoolBuilder {
 
     pub(super) fn build_with(self, opener: Arc<dyn Open>) -> Result<Pool, PoolError> {
         self.check()?;
+        let runtime = Handle::try_current().map_err(|_| PoolError::NoRuntime)?;
         let label = self.label();
         let board = Arc::new(Board::new());
         let manager = Manager(Arc::new(Core {
@@ -262,6 +263,7 @@ impl PoolBuilder {
             board: Arc::clone(&board),
             blocking: (self.target.pool.blocking == PoolBlocking::Always).then(Blocking::default),
             closed: CancellationToken::new(),
+            runtime,
             label: label.into(),
         }));
         let kept = self.pooling.then(|| self.keep(manager.clone(), board));

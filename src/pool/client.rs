@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use super::Client;
 use super::manager::Manager;
 use super::pooled::PooledSession;
@@ -14,7 +16,8 @@ use crate::session::LoginInfo;
 ///
 /// It does not borrow the pool, so it may go to other tasks.
 pub struct PooledClient {
-    held: Held,
+    /// Always there until the drop.
+    held: Option<Held>,
     stats: Arc<Stats>,
 }
 
@@ -28,7 +31,10 @@ pub(super) enum Held {
 
 impl PooledClient {
     pub(super) fn new(held: Held, stats: Arc<Stats>) -> Self {
-        Self { held, stats }
+        Self {
+            held: Some(held),
+            stats,
+        }
     }
 
     /// What the server said when this session was opened.
@@ -47,15 +53,17 @@ impl PooledClient {
 
     fn session(&self) -> &PooledSession {
         match &self.held {
-            Held::Kept(session) => session,
-            Held::Own(session) => session,
+            Some(Held::Kept(session)) => session,
+            Some(Held::Own(session)) => session,
+            None => unreachable!("the session goes with the drop"),
         }
     }
 
     fn session_mut(&mut self) -> &mut PooledSession {
         match &mut self.held {
-            Held::Kept(session) => session,
-            Held::Own(session) => session,
+            Some(Held::Kept(session)) => session,
+            Some(Held::Own(session)) => session,
+            None => unreachable!("the session goes with the drop"),
         }
     }
 }
@@ -77,9 +85,14 @@ impl DerefMut for PooledClient {
 impl Drop for PooledClient {
     fn drop(&mut self) {
         self.stats.on_given_back();
-        if let Held::Own(session) = &mut self.held {
+        if let Some(Held::Own(session)) = &mut self.held {
             session.retire(Retired::Discarded);
         }
+        // bb8 opens a session in place of one that is closed, for which it
+        // needs a runtime; the thread that drops this may have none.
+        let runtime = self.session().runtime();
+        let _entered = Handle::try_current().is_err().then(|| runtime.enter());
+        drop(self.held.take());
     }
 }
 

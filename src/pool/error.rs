@@ -51,6 +51,9 @@ pub enum PoolError {
     /// No session became free, and none could be opened, in time.
     #[error("{0}")]
     Exhausted(Box<Exhausted>),
+    /// A pool was built where no tokio runtime is.
+    #[error("a pool must be built inside of a tokio runtime, which its sessions live in")]
+    NoRuntime,
     /// A setting of the builder contradicts another.
     #[error("{setting} cannot be {value}: {problem}")]
     Setting {

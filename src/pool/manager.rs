@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 use tokio_util::sync::CancellationToken;
@@ -70,6 +71,8 @@ pub(super) struct Core {
     /// `None` if failed logins block nothing.
     pub(super) blocking: Option<Blocking>,
     pub(super) closed: CancellationToken,
+    /// Where the pool was built.
+    pub(super) runtime: Handle,
     /// The server and database, for errors and logs.
     pub(super) label: Arc<str>,
 }

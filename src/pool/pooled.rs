@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -52,6 +53,11 @@ impl PooledSession {
     /// Whether this is asked for the first time, on the first checkout.
     pub(super) fn is_first_use(&mut self) -> bool {
         !std::mem::replace(&mut self.seasoned, true)
+    }
+
+    /// The runtime that the pool was built in.
+    pub(super) fn runtime(&self) -> Handle {
+        self.manager.runtime.clone()
     }
 
     /// Rules the session out. The first reason counts.

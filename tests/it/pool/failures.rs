@@ -244,3 +244,26 @@ async fn a_caller_that_leaves_takes_nothing_with_it() {
     }
     assert_eq!(ask(&mut pool.get().await.unwrap(), "WHO").await, 1);
 }
+
+#[tokio::test]
+async fn a_session_may_be_dropped_where_no_runtime_is() {
+    let server = SqlServer::start().await;
+    let pool = builder(&server).max_size(1).min_idle(1).build().unwrap();
+    let mut client = pool.get().await.unwrap();
+    run(&mut client, "BEGIN TRAN").await;
+    // In doubt, it is closed, and another one opened in its place.
+    std::thread::spawn(move || drop(client)).join().unwrap();
+    server.log.until(|| server.log.connections() == 2).await;
+    assert_eq!(ask(&mut pool.get().await.unwrap(), "WHO").await, 2);
+}
+
+#[test]
+fn a_pool_without_a_runtime_is_an_error() {
+    let auth = Auth::SqlPassword {
+        user: "sa".to_owned(),
+        password: Secret::new("x"),
+    };
+    let target = Target::new(Server::new("localhost"), auth);
+    let error = Pool::builder(target).build().unwrap_err();
+    assert!(matches!(error, PoolError::NoRuntime), "{error:?}");
+}
