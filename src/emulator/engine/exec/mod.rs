@@ -5,6 +5,7 @@ pub(crate) mod connection;
 mod constraint;
 mod define;
 mod flow;
+mod grant;
 mod prepared;
 mod rows;
 mod secure;

@@ -123,7 +123,7 @@ impl Reader {
         if !has {
             return Ok(None);
         }
-        let mut next = |r: &mut Self, comma: bool| -> SqlResult<Box<Expr>> {
+        let next = |r: &mut Self, comma: bool| -> SqlResult<Box<Expr>> {
             if comma {
                 r.expect_token(&Token::Comma)?;
             }

@@ -2,38 +2,20 @@
 
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    WindowFrameBound, WindowFrameUnits, WindowType,
 };
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{MAX, SqlType, Storage, Value, limit_text};
-use super::query::order_term;
+use super::aggregates::AGGREGATES;
 use super::{Planner, Scope, Typed};
 
 use SqlType as T;
 
-/// Functions that make one value of many rows.
-pub(super) const AGGREGATES: &[&str] = &[
-    "COUNT",
-    "COUNT_BIG",
-    "SUM",
-    "AVG",
-    "MIN",
-    "MAX",
-    "STRING_AGG",
-    "STDEV",
-    "STDEVP",
-    "VAR",
-    "VARP",
-    "CHECKSUM_AGG",
-    "APPROX_COUNT_DISTINCT",
-];
-
 /// The arguments of a call.
-struct Args<'e> {
-    exprs: Vec<&'e Expr>,
-    star: bool,
-    distinct: bool,
+pub(super) struct Args<'e> {
+    pub(super) exprs: Vec<&'e Expr>,
+    pub(super) star: bool,
+    pub(super) distinct: bool,
 }
 
 impl Planner<'_> {
@@ -152,7 +134,7 @@ impl Planner<'_> {
         }))
     }
 
-    fn to_text(&mut self, value: &Typed) -> SqlResult<Typed> {
+    pub(super) fn to_text(&mut self, value: &Typed) -> SqlResult<Typed> {
         if value.ty.is_text() && !value.is_null() {
             return Ok(value.clone());
         }
@@ -466,261 +448,6 @@ impl Planner<'_> {
             ("PI", []) => Ok(Some(Typed::new("3.141592653589793", T::Float).not_null())),
             _ => Ok(None),
         }
-    }
-
-    fn aggregate(
-        &mut self,
-        name: &str,
-        call: &Function,
-        args: &Args<'_>,
-        scope: &Scope<'_>,
-    ) -> SqlResult<Typed> {
-        let windowed = call.over.is_some();
-        if scope.no_aggregates.get() && !windowed {
-            return Err(SqlError::new(
-                147,
-                "An aggregate may not appear in the WHERE clause unless it is in a subquery contained in a \
-                 HAVING clause or a select list, and the column being aggregated is an outer reference.",
-            )
-            .class(15));
-        }
-        if !windowed && scope.in_aggregate.get() {
-            return Err(SqlError::new(
-                130,
-                "Cannot perform an aggregate function on an expression containing an aggregate or a subquery.",
-            ));
-        }
-        let over = match &call.over {
-            None => String::new(),
-            Some(window) => self.over(window, scope)?,
-        };
-        let outer = if windowed {
-            scope.in_aggregate.get()
-        } else {
-            scope.in_aggregate.replace(true)
-        };
-        let mut values = Vec::new();
-        for arg in &args.exprs {
-            values.push(self.expr(arg, scope));
-        }
-        let within = self.within_group(call, scope);
-        scope.in_aggregate.set(outer);
-        let values = values.into_iter().collect::<SqlResult<Vec<_>>>()?;
-        let within = within?;
-        if !within.is_empty() && name != "STRING_AGG" {
-            return Err(SqlError::unsupported(format!("{name} WITHIN GROUP")));
-        }
-        if windowed && args.distinct {
-            return Err(SqlError::new(
-                10759,
-                "Use of DISTINCT is not allowed with the OVER clause.",
-            )
-            .class(15));
-        }
-        if windowed && !AGGREGATES.contains(&name) {
-            return self.window_function(name, &values, &over);
-        }
-        self.plain_aggregate(name, &values, args, &over, &within)
-    }
-
-    fn plain_aggregate(
-        &mut self,
-        name: &str,
-        values: &[Typed],
-        args: &Args<'_>,
-        over: &str,
-        within: &str,
-    ) -> SqlResult<Typed> {
-        let distinct = if args.distinct { "DISTINCT " } else { "" };
-        match (name, values) {
-            ("COUNT" | "COUNT_BIG", []) if args.star => {
-                let ty = if name == "COUNT" { T::Int } else { T::BigInt };
-                Ok(Typed::new(format!("count(*){over}"), ty).not_null())
-            }
-            ("COUNT" | "COUNT_BIG", [value]) => {
-                let ty = if name == "COUNT" { T::Int } else { T::BigInt };
-                Ok(
-                    Typed::new(format!("count({distinct}{}){over}", value.collated()), ty)
-                        .not_null(),
-                )
-            }
-            ("MIN" | "MAX", [value]) => {
-                if value.ty == T::Bit {
-                    return Err(SqlError::new(
-                        8117,
-                        format!(
-                            "Operand data type bit is invalid for {} operator.",
-                            name.to_lowercase()
-                        ),
-                    ));
-                }
-                Ok(Typed::new(
-                    format!("{}({}){over}", name.to_lowercase(), value.collated()),
-                    value.ty,
-                ))
-            }
-            ("SUM" | "AVG", [value]) => self.sum(name, value.clone(), distinct, over),
-            ("STRING_AGG", [value, separator]) => {
-                let (value, separator) = (self.to_text(value)?, self.to_text(separator)?);
-                let ty = if value.ty.is_unicode() {
-                    T::NVarChar(MAX)
-                } else {
-                    T::VarChar(MAX)
-                };
-                Ok(Typed::new(
-                    format!("string_agg({},{}{within}){over}", value.sql, separator.sql),
-                    ty,
-                ))
-            }
-            _ => Err(SqlError::unsupported(format!("aggregate {name}"))),
-        }
-    }
-
-    fn sum(&mut self, name: &str, value: Typed, distinct: &str, over: &str) -> SqlResult<Typed> {
-        let avg = name == "AVG";
-        let ty = match value.ty {
-            T::TinyInt | T::SmallInt | T::Int => T::Int,
-            T::BigInt => T::BigInt,
-            T::Money | T::SmallMoney => T::Money,
-            T::Real | T::Float => T::Float,
-            T::Decimal { scale, .. } if avg => T::Decimal {
-                precision: 38,
-                scale: scale.max(6),
-            },
-            T::Decimal { scale, .. } => T::Decimal {
-                precision: 38,
-                scale,
-            },
-            other => {
-                return Err(SqlError::new(
-                    8117,
-                    format!(
-                        "Operand data type {} is invalid for {} operator.",
-                        other.base_name(),
-                        name.to_lowercase()
-                    ),
-                ));
-            }
-        };
-        let arg = value.collated();
-        let sql = match ty.storage() {
-            Storage::Int if avg => format!(
-                "t_div(sum({distinct}{arg}){over},nullif(count({distinct}{arg}){over},0),{})",
-                ty.code()
-            ),
-            Storage::Int => format!("t_ck(sum({distinct}{arg}){over},{})", ty.code()),
-            Storage::Float => format!("t_fin({}({distinct}{arg}){over})", name.to_lowercase()),
-            _ => {
-                let scale = ty.digits().map_or(0, |d| d.1);
-                let sum = format!("t_sum({distinct}{arg}){over}");
-                if avg {
-                    format!("t_avg({sum},count({distinct}{arg}){over},{scale})")
-                } else {
-                    sum
-                }
-            }
-        };
-        Ok(Typed::new(sql, ty))
-    }
-
-    fn window_function(&mut self, name: &str, values: &[Typed], over: &str) -> SqlResult<Typed> {
-        match (name, values) {
-            ("ROW_NUMBER" | "RANK" | "DENSE_RANK", []) => {
-                Ok(Typed::new(format!("{}(){over}", name.to_lowercase()), T::BigInt).not_null())
-            }
-            ("NTILE", [count]) => {
-                Ok(Typed::new(format!("ntile({}){over}", count.sql), T::BigInt).not_null())
-            }
-            ("LAG" | "LEAD", [value, rest @ ..]) if rest.len() < 3 => {
-                let mut parts = vec![value.sql.clone()];
-                if let Some(offset) = rest.first() {
-                    parts.push(offset.sql.clone());
-                }
-                if let Some(default) = rest.get(1) {
-                    parts.push(self.coerce(default.clone(), value.ty)?.sql);
-                }
-                Ok(Typed::new(
-                    format!("{}({}){over}", name.to_lowercase(), parts.join(",")),
-                    value.ty,
-                ))
-            }
-            ("FIRST_VALUE" | "LAST_VALUE", [value]) => Ok(Typed::new(
-                format!("{}({}){over}", name.to_lowercase(), value.sql),
-                value.ty,
-            )),
-            _ => Err(SqlError::unsupported(format!("window function {name}"))),
-        }
-    }
-
-    fn within_group(&mut self, call: &Function, scope: &Scope<'_>) -> SqlResult<String> {
-        if call.within_group.is_empty() {
-            return Ok(String::new());
-        }
-        self.order_list(&call.within_group, scope)
-    }
-
-    fn order_list(
-        &mut self,
-        list: &[sqlparser::ast::OrderByExpr],
-        scope: &Scope<'_>,
-    ) -> SqlResult<String> {
-        let mut terms = Vec::new();
-        for term in list {
-            let value = self.expr(&term.expr, scope)?;
-            terms.push(order_term(&value.sql, Some(value.ty), term)?);
-        }
-        Ok(format!(" ORDER BY {}", terms.join(",")))
-    }
-
-    fn over(&mut self, window: &WindowType, scope: &Scope<'_>) -> SqlResult<String> {
-        let WindowType::WindowSpec(spec) = window else {
-            return Err(SqlError::unsupported("OVER with a named window"));
-        };
-        let mut sql = String::new();
-        if !spec.partition_by.is_empty() {
-            let mut terms = Vec::new();
-            for expr in &spec.partition_by {
-                terms.push(self.expr(expr, scope)?.collated());
-            }
-            sql.push_str(&format!("PARTITION BY {}", terms.join(",")));
-        }
-        // ORDER BY (SELECT NULL) says that the order does not matter.
-        let ordered: Vec<_> = spec
-            .order_by
-            .iter()
-            .filter(|t| !matches!(t.expr, Expr::Subquery(_)))
-            .cloned()
-            .collect();
-        if !ordered.is_empty() {
-            sql.push_str(&self.order_list(&ordered, scope)?);
-        }
-        if let Some(frame) = &spec.window_frame {
-            let units = match frame.units {
-                WindowFrameUnits::Rows => "ROWS",
-                WindowFrameUnits::Range => "RANGE",
-                WindowFrameUnits::Groups => return Err(SqlError::syntax_near("GROUPS")),
-            };
-            let start = self.bound(&frame.start_bound, scope)?;
-            sql.push_str(&match &frame.end_bound {
-                Some(end) => format!(" {units} BETWEEN {start} AND {}", self.bound(end, scope)?),
-                None => format!(" {units} {start}"),
-            });
-        }
-        Ok(format!(" OVER ({sql})"))
-    }
-
-    fn bound(&mut self, bound: &WindowFrameBound, scope: &Scope<'_>) -> SqlResult<String> {
-        Ok(match bound {
-            WindowFrameBound::CurrentRow => "CURRENT ROW".into(),
-            WindowFrameBound::Preceding(None) => "UNBOUNDED PRECEDING".into(),
-            WindowFrameBound::Following(None) => "UNBOUNDED FOLLOWING".into(),
-            WindowFrameBound::Preceding(Some(n)) => {
-                format!("{} PRECEDING", self.constant_int(n, scope, "window frame")?)
-            }
-            WindowFrameBound::Following(Some(n)) => {
-                format!("{} FOLLOWING", self.constant_int(n, scope, "window frame")?)
-            }
-        })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing is passed through unread: what the planner does not know is an error.
 
+pub(crate) mod aggregates;
 pub(crate) mod arithmetic;
 pub(crate) mod calls;
 pub(crate) mod convert;

@@ -419,5 +419,5 @@ fn has_aggregate(item: &SelectItem) -> bool {
 
 fn is_aggregate_name(name: &ObjectName) -> bool {
     let text = name.to_string().to_uppercase();
-    super::calls::AGGREGATES.contains(&text.as_str())
+    super::aggregates::AGGREGATES.contains(&text.as_str())
 }

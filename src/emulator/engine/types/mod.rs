@@ -7,6 +7,7 @@ pub(crate) mod datetime;
 pub(crate) mod decimal;
 pub(crate) mod float;
 pub(crate) mod style;
+mod temporal;
 pub(crate) mod value;
 
 use std::fmt;
