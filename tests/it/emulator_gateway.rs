@@ -568,3 +568,29 @@ async fn shutting_down_ends_sessions_and_frees_the_port() {
     assert!(soon("the close", client.receive()).await.is_none());
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn an_attention_stops_a_statement_of_the_engine() {
+    let emulator = running().await;
+    let mut client = RawClient::ready(&emulator, Form::Tunnelled).await;
+    client
+        .login(&password_login("sa", "s3cret!Pass", "demo"))
+        .await;
+    client
+        .send_batch(
+            "DECLARE @n int = 0; WHILE 1 = 1 SET @n = 1 - @n",
+            PacketStatus::NORMAL,
+        )
+        .await;
+    client
+        .send(PacketType::ATTENTION, PacketStatus::NORMAL, &[])
+        .await;
+    let answer = soon("the attention", client.receive()).await.unwrap();
+    let tokens = entrada::tds::read_tokens(&answer.payload, TdsVersion::V7_4).unwrap();
+    let Some(Token::Done(done)) = tokens.last() else {
+        panic!("{tokens:?}")
+    };
+    assert!(done.status.contains(entrada::tds::DoneStatus::ATTN));
+    let answer = soon("the batch", client.batch("SELECT 1")).await;
+    assert_eq!(answer[0], 0x81, "the session goes on");
+}

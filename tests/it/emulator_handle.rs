@@ -1,6 +1,6 @@
 //! Starting an emulator, and what its handle gives to clients.
 
-use entrada::emulator::{Emulator, EmulatorError, ManagedIdentity};
+use entrada::emulator::{Emulator, EmulatorBuilder, EmulatorError, ManagedIdentity};
 use entrada::target::{Auth, Encrypt, Identity, Target};
 
 use crate::raw_client::soon;
@@ -39,6 +39,20 @@ async fn its_connection_strings_mean_the_same_in_every_dialect() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_example_configuration_starts() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/emulator.toml");
+    let loopback = "127.0.0.1:0".parse().unwrap();
+    let builder = EmulatorBuilder::from_config_file(path.as_ref()).unwrap();
+    let emulator = builder
+        .sql_address(loopback)
+        .identity_address(loopback)
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(emulator.engine().databases(), ["master", "orders"]);
 }
 
 #[tokio::test]
