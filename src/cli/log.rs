@@ -14,9 +14,12 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// Starts logging. Warnings and errors only, unless `RUST_LOG` asks for more.
+/// Starts logging: warnings and errors only, unless `RUST_LOG` asks for more.
+///
+/// The driver logs each error that the server sends, which the commands report themselves.
 pub(super) fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tiberius=off"));
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()

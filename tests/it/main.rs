@@ -1,5 +1,7 @@
 //! The integration tests, one module per concern.
 
+#[cfg(all(feature = "cli", feature = "emulator"))]
+mod cli_demo;
 #[cfg(feature = "cli")]
 mod cli_parse;
 #[cfg(feature = "cli")]

@@ -1,0 +1,30 @@
+//! `entrada demo` as a user runs it.
+
+use assert_cmd::Command;
+
+#[test]
+fn the_demo_tells_the_whole_story_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Command::cargo_bin("entrada")
+        .unwrap()
+        .arg("demo")
+        // Everything that the demo puts on the disk would be here.
+        .env("TMPDIR", folder.path())
+        .env_remove("RUST_LOG")
+        .assert()
+        .success();
+    let told = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+    for part in [
+        "logged in: database shop",
+        "│ Ada             2   162.50 │",
+        "error 229, level 14",
+        "8 sessions at once, 7 of them logged in just now",
+        "1 token for 8 logins",
+    ] {
+        assert!(told.contains(part), "{part:?} is missing in:\n{told}");
+    }
+    assert!(!told.contains("eyJ"), "a token was shown:\n{told}");
+    assert!(run.get_output().stderr.is_empty(), "{:?}", run.get_output());
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
