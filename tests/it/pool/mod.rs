@@ -1,6 +1,8 @@
 //! The pool's promises, over a server that keeps sessions as SQL Server does.
 
 mod doubt;
+#[cfg(feature = "emulator")]
+mod emulator;
 mod failures;
 mod judges;
 mod lifetime;
