@@ -14,6 +14,7 @@ mod emulator_gateway;
 mod emulator_handle;
 #[cfg(feature = "emulator")]
 mod emulator_identity;
+#[cfg(feature = "emulator")]
 mod engine;
 mod front;
 mod layers;

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::answer::{ask, one, session};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn expressions_have_the_values_of_sql_server() {
     let (_engine, mut session) = session();
     for (sql, expected) in [

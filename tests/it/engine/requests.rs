@@ -66,6 +66,7 @@ fn sp_executesql_takes_and_gives_parameters() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn every_type_survives_a_round_trip() {
     let (_engine, mut session) = session();
     let byte = |id, max| TypeInfo::ByteLen { id, max };

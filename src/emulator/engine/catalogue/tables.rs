@@ -82,11 +82,6 @@ pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A `[bracketed]` identifier of T-SQL.
-pub(crate) fn bracket(name: &str) -> String {
-    format!("[{}]", name.replace(']', "]]"))
-}
-
 /// Finds a table or view.
 pub(crate) fn find(
     conn: &Connection,

@@ -34,25 +34,8 @@ pub(super) fn call(state: &mut State, out: &mut Out<'_>, call: Call) {
 }
 
 fn run(state: &mut State, out: &mut Out<'_>, call: Call) -> SqlResult<()> {
-    let name = match &call.procedure {
-        Procedure::Id(10) => "sp_executesql".to_owned(),
-        Procedure::Id(11) => "sp_prepare".to_owned(),
-        Procedure::Id(12) => "sp_execute".to_owned(),
-        Procedure::Id(13) => "sp_prepexec".to_owned(),
-        Procedure::Id(15) => "sp_unprepare".to_owned(),
-        Procedure::Id(id) => {
-            return Err(SqlError::unsupported(format!(
-                "procedure number {id} (a cursor or RPC procedure)"
-            )));
-        }
-        Procedure::Name(name) => name
-            .rsplit('.')
-            .next()
-            .unwrap_or("")
-            .trim_matches(['[', ']'])
-            .to_lowercase(),
-    };
-    let mut params = call.params;
+    let name = procedure_name(&call.procedure)?;
+    let params = call.params;
     match name.as_str() {
         "sp_executesql" => {
             let sql = text(&params, 0)?;
@@ -108,10 +91,31 @@ fn run(state: &mut State, out: &mut Out<'_>, call: Call) -> SqlResult<()> {
         }
         _ if name.starts_with("sp_cursor") => Err(SqlError::unsupported(name)),
         _ => {
-            params.clear();
             Err(SqlError::new(2812, format!("Could not find stored procedure '{name}'.")).state(62))
         }
     }
+}
+
+/// The procedure's name in lower case, without its schema.
+fn procedure_name(procedure: &Procedure) -> SqlResult<String> {
+    Ok(match procedure {
+        Procedure::Id(10) => "sp_executesql".to_owned(),
+        Procedure::Id(11) => "sp_prepare".to_owned(),
+        Procedure::Id(12) => "sp_execute".to_owned(),
+        Procedure::Id(13) => "sp_prepexec".to_owned(),
+        Procedure::Id(15) => "sp_unprepare".to_owned(),
+        Procedure::Id(id) => {
+            return Err(SqlError::unsupported(format!(
+                "procedure number {id} (a cursor or RPC procedure)"
+            )));
+        }
+        Procedure::Name(name) => name
+            .rsplit('.')
+            .next()
+            .unwrap_or("")
+            .trim_matches(['[', ']'])
+            .to_lowercase(),
+    })
 }
 
 /// Runs the text with the parameters that begin at `first`.
@@ -140,6 +144,9 @@ fn execute(
             )
             .state(2)
         })?;
+        if param.default {
+            return Err(SqlError::unsupported("parameters that take their default"));
+        }
         if !param.value.is_null() {
             convert::allowed(param.ty, declaration.ty, false)?;
         }

@@ -122,9 +122,21 @@ impl Run<'_, '_> {
             password: None,
             owner: None,
         };
+        self.identify(&mut new, how)?;
+        let id = self.insert_principal(&new)?;
+        let alias = self.alias();
+        self.state.conn.execute(
+            &format!("INSERT INTO {alias}.\"~permissions\"(class, major, grantee, grantor, permission, state) VALUES (0, 0, ?1, 1, 'CONNECT', 'G')"),
+            [id],
+        )?;
+        Ok(())
+    }
+
+    /// Fills in who the user is.
+    fn identify(&self, new: &mut NewPrincipal, how: &UserKind) -> SqlResult<()> {
         match how {
             UserKind::External { object_id } => {
-                let principal = self.find_external(name, object_id.as_deref())?;
+                let principal = self.find_external(&new.name, object_id.as_deref())?;
                 new.kind = if principal.kind == EntraKind::Group {
                     'X'
                 } else {
@@ -173,12 +185,6 @@ impl Run<'_, '_> {
             }
             UserKind::WithoutLogin => {}
         }
-        let id = self.insert_principal(&new)?;
-        let alias = self.alias();
-        self.state.conn.execute(
-            &format!("INSERT INTO {alias}.\"~permissions\"(class, major, grantee, grantor, permission, state) VALUES (0, 0, ?1, 1, 'CONNECT', 'G')"),
-            [id],
-        )?;
         Ok(())
     }
 
@@ -291,6 +297,11 @@ impl Run<'_, '_> {
         if self.planner().require_on_database(permission).is_err() {
             return Err(Self::no_principal("drop", what, name));
         }
+        self.remove_principal(id, role)
+    }
+
+    /// Takes a principal away that owns nothing and has no members.
+    fn remove_principal(&mut self, id: i64, role: bool) -> SqlResult<()> {
         let alias = self.alias();
         let count = |run: &Self, sql: &str| -> SqlResult<i64> {
             Ok(run
@@ -305,9 +316,7 @@ impl Run<'_, '_> {
         {
             return Err(SqlError::new(
                 15138,
-                format!(
-                    "The database principal owns a schema in the database, and cannot be dropped."
-                ),
+                "The database principal owns a schema in the database, and cannot be dropped.",
             ));
         }
         if role

@@ -21,7 +21,7 @@ impl Run<'_, '_> {
             Kind::SetVariable(name, value) => self.set_variable(name, value),
             Kind::Set(option) => self.set(option),
             Kind::Print(value) => self.print(value),
-            Kind::RaiseError { args, no_wait: _ } => self.raise_error(args),
+            Kind::RaiseError(args) => self.raise_error(args),
             Kind::Throw(args) => self.throw(args.as_ref()),
             Kind::Exec(exec) => self.exec(exec),
             Kind::Use(name) => self.use_database(&name.value),

@@ -245,7 +245,7 @@ impl Run<'_, '_> {
         if table.columns.is_empty() {
             return Err(SqlError::syntax_near(")"));
         }
-        let mut parts: Vec<String> = table.columns.iter().map(|c| column_sql(c)).collect();
+        let mut parts: Vec<String> = table.columns.iter().map(column_sql).collect();
         let own = create.columns.iter().flat_map(|c| &c.constraints);
         let all: Vec<&Constraint> = own.chain(&create.constraints).collect();
         let primary = all
@@ -483,30 +483,7 @@ impl Run<'_, '_> {
                     ),
                 )
             })?;
-            let quoted = quote(&column.name);
-            let collation = column
-                .ty
-                .collation()
-                .map_or_else(String::new, |c| format!(" COLLATE {c}"));
-            let null = if matches!(
-                column.ty.storage(),
-                super::super::types::Storage::Text
-                    | super::super::types::Storage::DateTimeOffset
-                    | super::super::types::Storage::Int
-            ) {
-                "X''"
-            } else {
-                "''"
-            };
-            let term = if unique && column.nullable {
-                format!("ifnull({quoted},{null})")
-            } else {
-                quoted
-            };
-            terms.push(format!(
-                "{term}{collation}{}",
-                if *ascending { "" } else { " DESC" }
-            ));
+            terms.push(index_term(column, unique, *ascending));
             names.push(column.name.clone());
         }
         conn.execute(
@@ -552,4 +529,29 @@ fn key_columns(columns: &[Column]) -> Vec<String> {
         })
         .map(|c| c.name.value.to_lowercase())
         .collect()
+}
+
+/// A column of an index. In unique ones NULL stands for itself, so that two of them clash.
+fn index_term(column: &tables::Column, unique: bool, ascending: bool) -> String {
+    let quoted = quote(&column.name);
+    let collation = column
+        .ty
+        .collation()
+        .map_or_else(String::new, |c| format!(" COLLATE {c}"));
+    let null = if matches!(
+        column.ty.storage(),
+        super::super::types::Storage::Text
+            | super::super::types::Storage::DateTimeOffset
+            | super::super::types::Storage::Int
+    ) {
+        "X''"
+    } else {
+        "''"
+    };
+    let term = if unique && column.nullable {
+        format!("ifnull({quoted},{null})")
+    } else {
+        quoted
+    };
+    format!("{term}{collation}{}", if ascending { "" } else { " DESC" })
 }

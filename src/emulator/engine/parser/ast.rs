@@ -25,10 +25,7 @@ pub(crate) enum Kind {
     SetVariable(String, Box<Expr>),
     Set(SetOption),
     Print(Box<Expr>),
-    RaiseError {
-        args: Vec<Expr>,
-        no_wait: bool,
-    },
+    RaiseError(Vec<Expr>),
     Throw(Option<[Box<Expr>; 3]>),
     Exec(Exec),
     Use(Ident),
@@ -218,6 +215,10 @@ pub(crate) struct Constraint {
 }
 
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a statement has few constraints, and none of them lives long"
+)]
 pub(crate) enum ConstraintKind {
     PrimaryKey(Vec<(Ident, bool)>),
     Unique(Vec<(Ident, bool)>),

@@ -85,11 +85,10 @@ impl Reader {
             "USE" => Kind::Use(self.ident()?),
             "RAISERROR" => {
                 let args = self.in_parens(|r| r.list(Self::expr))?;
-                let mut no_wait = false;
                 if self.eat(&["WITH"]) {
                     for option in self.list(Self::ident)? {
                         match option.value.to_uppercase().as_str() {
-                            "NOWAIT" => no_wait = true,
+                            "NOWAIT" => {}
                             other => {
                                 return Err(SqlError::unsupported(format!(
                                     "RAISERROR WITH {other}"
@@ -98,7 +97,7 @@ impl Reader {
                         }
                     }
                 }
-                Kind::RaiseError { args, no_wait }
+                Kind::RaiseError(args)
             }
             _ => Kind::Throw(self.throw_arguments()?),
         })
@@ -526,69 +525,54 @@ pub(super) fn combined(name: Ident, op: Option<BinaryOperator>, value: Expr) -> 
 }
 
 fn switch(name: &str, on: bool) -> SqlResult<SetOption> {
-    Ok(match (name, on) {
-        ("NOCOUNT", _) => SetOption::NoCount(on),
-        ("XACT_ABORT", _) => SetOption::XactAbort(on),
-        ("IMPLICIT_TRANSACTIONS", _) => SetOption::ImplicitTransactions(on),
-        ("NOEXEC" | "PARSEONLY", _) => SetOption::NoExec(on),
-        (
-            "ANSI_NULLS"
-            | "ANSI_PADDING"
-            | "ANSI_WARNINGS"
-            | "ARITHABORT"
-            | "CONCAT_NULL_YIELDS_NULL"
-            | "QUOTED_IDENTIFIER"
-            | "ANSI_NULL_DFLT_ON"
-            | "ANSI_DEFAULTS",
-            true,
-        )
-        | (
-            "NUMERIC_ROUNDABORT"
-            | "CURSOR_CLOSE_ON_COMMIT"
-            | "ANSI_NULL_DFLT_OFF"
-            | "FMTONLY"
-            | "NO_BROWSETABLE"
-            | "FORCEPLAN"
-            | "ARITHIGNORE"
-            | "SHOWPLAN_TEXT"
-            | "SHOWPLAN_ALL"
-            | "SHOWPLAN_XML"
-            | "REMOTE_PROC_TRANSACTIONS"
-            | "ARITHABORT",
-            false,
-        )
-        | ("NO_BROWSETABLE", true) => SetOption::Accepted,
-        (
-            "ANSI_NULLS"
-            | "ANSI_PADDING"
-            | "ANSI_WARNINGS"
-            | "CONCAT_NULL_YIELDS_NULL"
-            | "QUOTED_IDENTIFIER"
-            | "ANSI_NULL_DFLT_ON"
-            | "ANSI_DEFAULTS",
-            false,
-        )
-        | (
-            "NUMERIC_ROUNDABORT"
-            | "CURSOR_CLOSE_ON_COMMIT"
-            | "ANSI_NULL_DFLT_OFF"
-            | "FMTONLY"
-            | "FORCEPLAN"
-            | "ARITHIGNORE"
-            | "SHOWPLAN_TEXT"
-            | "SHOWPLAN_ALL"
-            | "SHOWPLAN_XML",
-            true,
-        ) => {
-            let value = if on { "ON" } else { "OFF" };
-            return Err(SqlError::unsupported(format!("SET {name} {value}")));
-        }
-        _ => {
-            return Err(
-                SqlError::new(195, format!("'{name}' is not a recognized SET option."))
-                    .class(15)
-                    .state(5),
-            );
-        }
-    })
+    match name {
+        "NOCOUNT" => return Ok(SetOption::NoCount(on)),
+        "XACT_ABORT" => return Ok(SetOption::XactAbort(on)),
+        "IMPLICIT_TRANSACTIONS" => return Ok(SetOption::ImplicitTransactions(on)),
+        "NOEXEC" | "PARSEONLY" => return Ok(SetOption::NoExec(on)),
+        _ => {}
+    }
+    let (always_on, always_off) = (ALWAYS_ON.contains(&name), ALWAYS_OFF.contains(&name));
+    if !always_on && !always_off {
+        return Err(
+            SqlError::new(195, format!("'{name}' is not a recognized SET option."))
+                .class(15)
+                .state(5),
+        );
+    }
+    if EITHER.contains(&name) || on == always_on {
+        return Ok(SetOption::Accepted);
+    }
+    let value = if on { "ON" } else { "OFF" };
+    Err(SqlError::unsupported(format!("SET {name} {value}")))
 }
+
+/// Options that are on here, and that every driver of today turns on.
+const ALWAYS_ON: &[&str] = &[
+    "ANSI_NULLS",
+    "ANSI_PADDING",
+    "ANSI_WARNINGS",
+    "ARITHABORT",
+    "CONCAT_NULL_YIELDS_NULL",
+    "QUOTED_IDENTIFIER",
+    "ANSI_NULL_DFLT_ON",
+    "ANSI_DEFAULTS",
+];
+
+/// Options that are off here.
+const ALWAYS_OFF: &[&str] = &[
+    "NUMERIC_ROUNDABORT",
+    "CURSOR_CLOSE_ON_COMMIT",
+    "ANSI_NULL_DFLT_OFF",
+    "FMTONLY",
+    "NO_BROWSETABLE",
+    "FORCEPLAN",
+    "ARITHIGNORE",
+    "SHOWPLAN_TEXT",
+    "SHOWPLAN_ALL",
+    "SHOWPLAN_XML",
+    "REMOTE_PROC_TRANSACTIONS",
+];
+
+/// Options whose value changes nothing here: ANSI_WARNINGS implies ARITHABORT.
+const EITHER: &[&str] = &["ARITHABORT", "NO_BROWSETABLE"];

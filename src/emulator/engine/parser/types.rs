@@ -6,12 +6,6 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::types::{MAX, SqlType};
 use super::Reader;
 
-/// Reads a type from text such as `nvarchar(50)`.
-pub(crate) fn parse(text: &str) -> SqlResult<SqlType> {
-    let mut reader = Reader::new(text)?;
-    reader.data_type()
-}
-
 impl Reader {
     /// A type with its facets. Character types without a length have one character.
     pub(crate) fn data_type(&mut self) -> SqlResult<SqlType> {
@@ -130,19 +124,34 @@ fn build(name: &str, facets: &[Option<i64>], default_length: u16) -> SqlResult<S
         "DATETIME" => plain(T::DateTime),
         "DATETIME2" => scale().map(T::DateTime2),
         "DATETIMEOFFSET" => scale().map(T::DateTimeOffset),
-        "XML" | "SQL_VARIANT" | "ROWVERSION" | "TIMESTAMP" | "HIERARCHYID" | "GEOMETRY"
-        | "GEOGRAPHY" | "TABLE" | "CURSOR" | "JSON" | "VECTOR" => Err(SqlError::unsupported(
-            format!("data type {}", name.to_lowercase()),
-        )),
-        _ => Err(SqlError::new(
-            2715,
-            format!(
-                "Column, parameter, or variable: Cannot find data type {}.",
-                name.to_lowercase()
-            ),
-        )
-        .state(6)),
+        _ => Err(unknown(name)),
     }
+}
+
+/// The error for a type that is not here, or nowhere.
+fn unknown(name: &str) -> SqlError {
+    const REFUSED: &[&str] = &[
+        "XML",
+        "SQL_VARIANT",
+        "ROWVERSION",
+        "TIMESTAMP",
+        "HIERARCHYID",
+        "GEOMETRY",
+        "GEOGRAPHY",
+        "TABLE",
+        "CURSOR",
+        "JSON",
+        "VECTOR",
+    ];
+    let shown = name.to_lowercase();
+    if REFUSED.contains(&name) {
+        return SqlError::unsupported(format!("data type {shown}"));
+    }
+    SqlError::new(
+        2715,
+        format!("Column, parameter, or variable: Cannot find data type {shown}."),
+    )
+    .state(6)
 }
 
 fn text_length(name: &str, facets: &[Option<i64>], default: u16, most: u16) -> SqlResult<u16> {

@@ -121,7 +121,7 @@ impl Planner<'_> {
             }
             ("SUM" | "AVG", [value]) => self.sum(name, value.clone(), distinct, over),
             ("STRING_AGG", [value, separator]) => {
-                let (value, separator) = (self.to_text(value)?, self.to_text(separator)?);
+                let (value, separator) = (self.characters(value)?, self.characters(separator)?);
                 let ty = if value.ty.is_unicode() {
                     T::NVarChar(MAX)
                 } else {

@@ -134,7 +134,7 @@ impl Planner<'_> {
         }))
     }
 
-    pub(super) fn to_text(&mut self, value: &Typed) -> SqlResult<Typed> {
+    pub(super) fn characters(&mut self, value: &Typed) -> SqlResult<Typed> {
         if value.ty.is_text() && !value.is_null() {
             return Ok(value.clone());
         }
@@ -142,7 +142,6 @@ impl Planner<'_> {
     }
 
     fn text_call(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
-        let call = |function: &str, parts: &[&str]| format!("{function}({})", parts.join(","));
         let nullable = args.iter().any(|a| a.nullable);
         let typed = |sql: String, ty| {
             Ok(Some(Typed {
@@ -163,27 +162,41 @@ impl Planner<'_> {
                 )
             }
             ("LEN", [value]) => {
-                let text = self.to_text(value)?;
+                let text = self.characters(value)?;
                 let ty = if text.ty.length() == Some(MAX) {
                     T::BigInt
                 } else {
                     T::Int
                 };
-                typed(call("t_len", &[&text.sql]), ty)
+                typed(format!("t_len({})", text.sql), ty)
             }
             ("UPPER" | "LOWER" | "LTRIM" | "RTRIM" | "TRIM" | "REVERSE", [value]) => {
-                let text = self.to_text(value)?;
+                let text = self.characters(value)?;
                 let ty = varying(text.ty);
                 typed(format!("t_text('{name}',{})", text.sql), ty)
             }
             ("LEFT" | "RIGHT", [value, count]) => {
-                let (text, count) = (self.to_text(value)?, self.coerce(count.clone(), T::Int)?);
+                let (text, count) = (self.characters(value)?, self.coerce(count.clone(), T::Int)?);
                 let ty = varying(text.ty);
                 typed(
                     format!("t_{}({},{})", name.to_lowercase(), text.sql, count.sql),
                     ty,
                 )
             }
+            _ => self.text_search(name, args),
+        }
+    }
+
+    /// Parts of texts, and where they are.
+    fn text_search(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
+        let nullable = args.iter().any(|a| a.nullable);
+        let typed = |sql: String, ty| {
+            Ok(Some(Typed {
+                nullable,
+                ..Typed::new(sql, ty)
+            }))
+        };
+        match (name, args) {
             ("SUBSTRING", [value, start, length]) => {
                 let (start, length) = (
                     self.coerce(start.clone(), T::BigInt)?,
@@ -192,7 +205,7 @@ impl Planner<'_> {
                 let value = if value.ty.is_binary() {
                     value.clone()
                 } else {
-                    self.to_text(value)?
+                    self.characters(value)?
                 };
                 let ty = varying(value.ty);
                 typed(
@@ -201,28 +214,23 @@ impl Planner<'_> {
                 )
             }
             ("REPLACE", [text, from, to]) => {
-                let parts = [self.to_text(text)?, self.to_text(from)?, self.to_text(to)?];
-                let unicode = parts.iter().any(|p| p.ty.is_unicode());
-                let n = if unicode { 4000 } else { 8000 };
-                let ty = if unicode {
-                    T::NVarChar(n)
-                } else {
-                    T::VarChar(n)
-                };
-                let [a, b, c] = parts;
-                let ty = if a.ty.length() == Some(MAX) {
-                    if unicode {
-                        T::NVarChar(MAX)
-                    } else {
-                        T::VarChar(MAX)
-                    }
-                } else {
-                    ty
-                };
-                typed(format!("t_replace({},{},{})", a.sql, b.sql, c.sql), ty)
+                let [a, b, c] = [
+                    self.characters(text)?,
+                    self.characters(from)?,
+                    self.characters(to)?,
+                ];
+                let unicode = [&a, &b, &c].iter().any(|p| p.ty.is_unicode());
+                let ty = longest(unicode, a.ty.length() == Some(MAX));
+                // A plain type is cut to its length, however much the text grew.
+                let full = longest(unicode, true);
+                let sql = format!("t_replace({},{},{})", a.sql, b.sql, c.sql);
+                typed(
+                    format!("t_cv({sql},{},{},NULL)", full.code(), ty.code()),
+                    ty,
+                )
             }
             ("CHARINDEX", [find, text, rest @ ..]) if rest.len() < 2 => {
-                let (find, text) = (self.to_text(find)?, self.to_text(text)?);
+                let (find, text) = (self.characters(find)?, self.characters(text)?);
                 let start = match rest.first() {
                     Some(start) => self.coerce(start.clone(), T::BigInt)?.sql,
                     None => "1".into(),
@@ -232,8 +240,25 @@ impl Planner<'_> {
                     T::Int,
                 )
             }
+            _ => self.text_building(name, args),
+        }
+    }
+
+    /// Texts longer than their arguments.
+    fn text_building(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
+        let nullable = args.iter().any(|a| a.nullable);
+        let typed = |sql: String, ty| {
+            Ok(Some(Typed {
+                nullable,
+                ..Typed::new(sql, ty)
+            }))
+        };
+        match (name, args) {
             ("REPLICATE", [text, count]) => {
-                let (text, count) = (self.to_text(text)?, self.coerce(count.clone(), T::BigInt)?);
+                let (text, count) = (
+                    self.characters(text)?,
+                    self.coerce(count.clone(), T::BigInt)?,
+                );
                 let n = if text.ty.length() == Some(MAX) {
                     MAX
                 } else if text.ty.is_unicode() {
@@ -256,7 +281,7 @@ impl Planner<'_> {
                 )
             }
             ("STUFF", [text, start, length, with]) => {
-                let (text, with) = (self.to_text(text)?, self.to_text(with)?);
+                let (text, with) = (self.characters(text)?, self.characters(with)?);
                 let (start, length) = (
                     self.coerce(start.clone(), T::BigInt)?,
                     self.coerce(length.clone(), T::BigInt)?,
@@ -273,13 +298,20 @@ impl Planner<'_> {
                 );
                 Ok(Some(Typed::new(sql, ty)))
             }
+            _ => self.text_making(name, args),
+        }
+    }
+
+    /// Texts of other things, and codes of characters.
+    fn text_making(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
+        match (name, args) {
             ("CONCAT", [_, _, ..]) => self.concat(args, None).map(Some),
             ("CONCAT_WS", [separator, rest @ ..]) if rest.len() > 1 => {
-                let separator = self.to_text(separator)?;
+                let separator = self.characters(separator)?;
                 self.concat(rest, Some(separator)).map(Some)
             }
             ("ASCII" | "UNICODE", [value]) => {
-                let text = self.to_text(value)?;
+                let text = self.characters(value)?;
                 Ok(Some(Typed::new(
                     format!("t_code('{name}',{})", text.sql),
                     T::Int,
@@ -298,7 +330,7 @@ impl Planner<'_> {
                 )))
             }
             ("QUOTENAME", [value]) => {
-                let text = self.to_text(value)?;
+                let text = self.characters(value)?;
                 Ok(Some(Typed::new(
                     format!("('['||replace({},']',']]')||']')", text.sql),
                     T::NVarChar(258),
@@ -319,7 +351,7 @@ impl Planner<'_> {
     fn concat(&mut self, args: &[Typed], separator: Option<Typed>) -> SqlResult<Typed> {
         let texts = args
             .iter()
-            .map(|a| self.to_text(a))
+            .map(|a| self.characters(a))
             .collect::<SqlResult<Vec<_>>>()?;
         let unicode = texts
             .iter()
@@ -397,6 +429,20 @@ impl Planner<'_> {
                 };
                 typed(format!("t_num('{name}',{},{})", value.sql, ty.code()), ty)
             }
+            _ => self.math_call(name, args),
+        }
+    }
+
+    /// Rounding, roots, powers and angles.
+    fn math_call(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
+        let nullable = args.iter().any(|a| a.nullable);
+        let typed = |sql: String, ty| {
+            Ok(Some(Typed {
+                nullable,
+                ..Typed::new(sql, ty)
+            }))
+        };
+        match (name, args) {
             ("ROUND", [value, digits, rest @ ..]) if rest.len() < 2 => {
                 let value = if value.ty.is_numeric() {
                     value.clone()
@@ -484,4 +530,14 @@ fn arguments<'e>(call: &'e Function, name: &str) -> SqlResult<Args<'e>> {
         }
     }
     Ok(args)
+}
+
+/// The longest plain type of text, or the `(max)` one.
+fn longest(unicode: bool, max: bool) -> SqlType {
+    match (unicode, max) {
+        (true, true) => T::NVarChar(MAX),
+        (true, false) => T::NVarChar(4000),
+        (false, true) => T::VarChar(MAX),
+        (false, false) => T::VarChar(8000),
+    }
 }

@@ -55,6 +55,18 @@ impl Planner<'_> {
                     ty,
                 )
             }
+            _ => return self.date_part_call(name, args, scope),
+        }))
+    }
+
+    /// Parts of dates, and dates of parts.
+    fn date_part_call(
+        &mut self,
+        name: &str,
+        args: &[&Expr],
+        scope: &Scope<'_>,
+    ) -> SqlResult<Option<Typed>> {
+        Ok(Some(match (name, args) {
             ("DATEPART" | "DATENAME", [part, date]) => {
                 let part = date_part(part)?;
                 self.part(name, part, date, scope)?

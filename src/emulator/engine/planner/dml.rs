@@ -111,26 +111,15 @@ impl Planner<'_> {
     }
 
     pub(crate) fn update(&mut self, update: &Update) -> SqlResult<Change> {
+        no_variables(update)?;
         let prefix = self.with_list(&update.with, None)?;
         let mut place = self.place(&update.table, &update.from, "UPDATE")?;
         let table = place.table.clone();
         let filter = self.filter(update.filter.as_ref(), &place.scope)?;
-        if update.sets.iter().any(|s| s.variable.is_some()) {
-            return Err(SqlError::unsupported("UPDATE … SET @variable"));
-        }
         let mut sets: Vec<(String, String)> = Vec::new();
         for set in &update.sets {
             let Some(name) = &set.column else { continue };
-            let column = table
-                .column(&name.value)
-                .cloned()
-                .ok_or_else(|| SqlError::invalid_column(&name.value))?;
-            if column.identity.is_some() {
-                return Err(SqlError::new(
-                    8102,
-                    format!("Cannot update identity column '{}'.", column.name),
-                ));
-            }
+            let column = updatable(&table, &name.value)?;
             if sets.iter().any(|(n, _)| *n == quote(&column.name)) {
                 return Err(twice(&column.name));
             }
@@ -410,4 +399,24 @@ fn column_count(given: usize, wanted: usize, listed: bool) -> SqlError {
         format!("The select list for the INSERT statement contains {word} items than the insert list. The number of SELECT values must match the number of INSERT columns.")
     )
     .class(15)
+}
+
+fn no_variables(update: &Update) -> SqlResult<()> {
+    if update.sets.iter().any(|s| s.variable.is_some()) {
+        return Err(SqlError::unsupported("UPDATE … SET @variable"));
+    }
+    Ok(())
+}
+
+fn updatable(table: &Table, name: &str) -> SqlResult<Column> {
+    let column = table
+        .column(name)
+        .ok_or_else(|| SqlError::invalid_column(name))?;
+    if column.identity.is_some() {
+        return Err(SqlError::new(
+            8102,
+            format!("Cannot update identity column '{}'.", column.name),
+        ));
+    }
+    Ok(column.clone())
 }

@@ -45,6 +45,13 @@ impl Planner<'_> {
             Expr::IsNotNull(inner) => self.null_test(inner, "IS NOT NULL", scope),
             Expr::IsDistinctFrom(a, b) => self.distinct(a, b, "IS NOT", scope),
             Expr::IsNotDistinctFrom(a, b) => self.distinct(a, b, "IS", scope),
+            other => self.predicate_on_sets(other, scope),
+        }
+    }
+
+    /// BETWEEN, IN, EXISTS and LIKE.
+    fn predicate_on_sets(&mut self, expr: &Expr, scope: &Scope<'_>) -> SqlResult<String> {
+        match expr {
             Expr::Between {
                 expr,
                 negated,

@@ -1,6 +1,6 @@
 //! What names mean at a place in a query.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use sqlparser::ast::{Expr, Ident};
 
@@ -66,10 +66,6 @@ pub(crate) struct Scope<'p> {
     pub(crate) clause: Cell<&'static str>,
     /// Aggregates are not allowed here (WHERE, ON).
     pub(crate) no_aggregates: Cell<bool>,
-    /// Set once an aggregate was seen.
-    pub(crate) saw_aggregate: Cell<bool>,
-    /// Correlated names resolve outwards; kept for errors.
-    pub(crate) unknown: RefCell<Option<String>>,
 }
 
 /// The GROUP BY list.

@@ -90,6 +90,22 @@ impl Planner<'_> {
                 | "ERROR_PROCEDURE",
                 [],
             ) => self.caught_value(name),
+            _ => return self.catalogue_call(name, args, scope),
+        };
+        Ok(Some(found))
+    }
+
+    /// Functions that look into the catalogue or take a property's name.
+    fn catalogue_call(
+        &mut self,
+        name: &str,
+        args: &[&Expr],
+        scope: &Scope<'_>,
+    ) -> SqlResult<Option<Typed>> {
+        let state = self.state;
+        let text = |v: String| Typed::constant(Value::Text(v), T::NVarChar(128));
+        let int = |v: i64| Typed::constant(Value::Int(v), T::Int);
+        let found = match (name, args) {
             (
                 "SCHEMA_NAME"
                 | "USER_NAME"

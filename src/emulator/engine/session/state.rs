@@ -63,6 +63,10 @@ pub(crate) struct Declared {
 
 /// SET options that change what statements do.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of T-SQL, independent of the others"
+)]
 pub(crate) struct Settings {
     pub(crate) nocount: bool,
     pub(crate) xact_abort: bool,

@@ -30,11 +30,6 @@ pub(crate) fn compare_datetimeoffset(a: &str, b: &str) -> Ordering {
     ticks(a).cmp(&ticks(b))
 }
 
-/// A text that is equal for texts which compare equal.
-pub(crate) fn key(text: &str) -> String {
-    text.trim_end_matches(' ').chars().map(fold).collect()
-}
-
 fn weights(text: &str) -> impl Iterator<Item = ((u8, u32), u8)> {
     text.chars().map(|c| {
         let c = fold(c);

@@ -171,7 +171,9 @@ impl SqlError {
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 fn float_to_int(value: f64) -> Option<i64> {
     let cut = value.trunc();
-    (cut >= -9_223_372_036_854_775_808.0 && cut < 9_223_372_036_854_775_808.0).then_some(cut as i64)
+    (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0)
+        .contains(&cut)
+        .then_some(cut as i64)
 }
 
 fn text_to_int(text: &str, from: SqlType, to: SqlType) -> SqlResult<i64> {

@@ -263,11 +263,6 @@ impl<'s> Out<'s> {
         self.flush();
         if self.closed { Err(SinkClosed) } else { Ok(()) }
     }
-
-    /// Whether anything waits to be ended.
-    pub(crate) fn has_pending(&self) -> bool {
-        self.pending.is_some()
-    }
 }
 
 /// Cuts a message to what a token can hold.
