@@ -359,3 +359,113 @@ fn no_shuffle_of_words_panics() {
     let words = prop::collection::vec(prop::sample::select(WORDS), 0..14);
     never_panics(words.prop_map(|words| words.join(" ")));
 }
+
+#[test]
+fn everyday_statements_do_what_they_say() {
+    let (_engine, mut session) = session();
+    let setup = "CREATE TABLE a(id int IDENTITY PRIMARY KEY, u nvarchar(10) NULL UNIQUE, at datetime2(3) NOT NULL DEFAULT SYSUTCDATETIME(), g uniqueidentifier DEFAULT NEWID(), d decimal(10,3) DEFAULT 1.5);
+        CREATE TABLE b(id int PRIMARY KEY, a_id int NULL REFERENCES a(id), note varchar(50) DEFAULT 'x');
+        INSERT a(u) VALUES (N'one'), (NULL); INSERT b(id, a_id) VALUES (1, 1), (2, NULL)";
+    assert!(ask(&mut session, setup).errors.is_empty());
+    for (sql, expected) in [
+        (
+            "IF EXISTS (SELECT 1 FROM a WHERE u = 'ONE') SELECT 'yes' ELSE SELECT 'no'",
+            "yes",
+        ),
+        (
+            "SELECT COUNT(*) FROM a WHERE at > DATEADD(hour, -1, SYSUTCDATETIME()) AND g IS NOT NULL AND d = 1.5",
+            "2",
+        ),
+        (
+            "DECLARE @n int = 1; SELECT TOP (@n) id FROM a ORDER BY id DESC",
+            "2",
+        ),
+        (
+            "DECLARE @o int = 1; SELECT id FROM a ORDER BY id OFFSET @o ROWS FETCH NEXT 5 ROWS ONLY",
+            "2",
+        ),
+        (
+            "SELECT CASE WHEN u IS NULL THEN 'none' ELSE u END AS k FROM a ORDER BY k",
+            "",
+        ),
+        (
+            "SELECT YEAR(at) - YEAR(at), COUNT(*) FROM a GROUP BY YEAR(at) - YEAR(at)",
+            "0|2",
+        ),
+        (
+            "SELECT a.u + ':' + b.note FROM a JOIN b ON b.a_id = a.id",
+            "one:x",
+        ),
+        (
+            "DECLARE @v int; SELECT @v = id FROM b WHERE id = 2; SELECT @v, @@ROWCOUNT",
+            "2|1",
+        ),
+        (
+            "WITH c AS (SELECT id FROM b WHERE id = 2) SELECT id FROM c",
+            "2",
+        ),
+        ("SELECT MAX(x.n) FROM (SELECT id * 2 AS n FROM b) AS x", "4"),
+        (
+            "SELECT id FROM b AS t WHERE id = (SELECT MAX(id) FROM b WHERE b.id <= t.id) AND t.id > 1",
+            "2",
+        ),
+    ] {
+        if expected.is_empty() {
+            assert_eq!(ask(&mut session, sql).rows(), [["none"], ["one"]]);
+        } else {
+            assert_eq!(one(&mut session, sql), expected, "{sql}");
+        }
+    }
+    for (sql, number) in [
+        ("INSERT a(u) VALUES (N'ONE')", 2627),
+        ("INSERT a(u) VALUES (NULL)", 2627),
+        ("INSERT b(id, a_id) VALUES (3, 99)", 547),
+        ("DELETE a WHERE id = 1", 547),
+        ("INSERT a(id, u) VALUES (9, N'nine')", 544),
+        ("DROP TABLE a", 3726),
+        ("UPDATE a SET id = 3", 8102),
+    ] {
+        assert_eq!(ask(&mut session, sql).error(), number, "{sql}");
+    }
+    let sql = "SET IDENTITY_INSERT a ON; INSERT a(id, u) VALUES (9, N'nine'); SET IDENTITY_INSERT a OFF; INSERT a(u) VALUES (N'ten'); SELECT SCOPE_IDENTITY()";
+    assert_eq!(one(&mut session, sql), "10");
+    assert_eq!(
+        ask(
+            &mut session,
+            "DELETE FROM b OUTPUT deleted.id, deleted.note WHERE id = 2"
+        )
+        .rows(),
+        [["2", "x"]]
+    );
+    assert_eq!(
+        ask(
+            &mut session,
+            "WITH c AS (SELECT 5 AS n) INSERT b(id) SELECT n FROM c"
+        )
+        .dones[0]
+            .row_count,
+        1
+    );
+    assert_eq!(
+        one(
+            &mut session,
+            "ALTER TABLE b ADD extra int NOT NULL DEFAULT 7; SELECT SUM(extra) FROM b"
+        ),
+        "14"
+    );
+    assert_eq!(
+        one(
+            &mut session,
+            "CREATE UNIQUE INDEX ix ON b(note DESC, id); SELECT COUNT(*) FROM b"
+        ),
+        "2"
+    );
+    assert_eq!(
+        ask(
+            &mut session,
+            "SET NOCOUNT ON; UPDATE b SET note = note + '!'; SELECT note FROM b WHERE id = 1"
+        )
+        .rows(),
+        [["x!"]]
+    );
+}

@@ -389,3 +389,62 @@ fn databases_are_kept_in_a_file() {
     assert_eq!(one(&mut session, "SELECT id FROM t"), "42");
     let (_other, _) = engine();
 }
+
+#[test]
+fn no_bytes_panic() {
+    use proptest::prelude::*;
+    let (_engine, session) = session();
+    let session = std::cell::RefCell::new(session);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(600));
+    let start = prop::sample::select(vec![
+        vec![],
+        vec![0xFF, 0xFF, 10, 0, 0, 0],
+        vec![0xFF, 0xFF, 13, 0, 0, 0, 0, 1, 0x26, 4, 0],
+        vec![
+            0xFF, 0xFF, 10, 0, 0, 0, 0, 0, 0xE7, 0x40, 0x1F, 9, 4, 0xD0, 0, 0x34,
+        ],
+    ]);
+    let bytes = (
+        0u8..20,
+        start,
+        prop::collection::vec(any::<u8>(), 0..60),
+        any::<bool>(),
+    );
+    let result = runner.run(&bytes, |(kind, start, rest, whole)| {
+        let mut message = message(PacketType(kind), &[start, rest.clone()].concat());
+        if !whole {
+            message.payload = rest;
+        }
+        send(&mut session.borrow_mut(), &message);
+        Ok(())
+    });
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
+fn writers_wait_for_each_other() {
+    let (engine, mut session) = session();
+    ask(
+        &mut session,
+        "CREATE TABLE t(n int NOT NULL); INSERT t VALUES (0)",
+    );
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let engine = engine.clone();
+            std::thread::spawn(move || {
+                let mut session = admin(&engine);
+                for _ in 0..25 {
+                    let answer = ask(
+                        &mut session,
+                        "BEGIN TRAN; UPDATE t SET n = n + 1; SELECT n FROM t; COMMIT",
+                    );
+                    assert!(answer.errors.is_empty(), "{:?}", answer.errors);
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(one(&mut session, "SELECT n FROM t"), "100");
+}
