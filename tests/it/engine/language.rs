@@ -361,6 +361,7 @@ fn no_shuffle_of_words_panics() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn everyday_statements_do_what_they_say() {
     let (_engine, mut session) = session();
     let setup = "CREATE TABLE a(id int IDENTITY PRIMARY KEY, u nvarchar(10) NULL UNIQUE, at datetime2(3) NOT NULL DEFAULT SYSUTCDATETIME(), g uniqueidentifier DEFAULT NEWID(), d decimal(10,3) DEFAULT 1.5);
