@@ -76,7 +76,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match &error {
             Error::ConnectionString(_) | Error::Target(_) => Exit::Usage,
-            Error::Pool(PoolError::Setting { .. } | PoolError::Certificate { .. }) => Exit::Usage,
+            Error::Pool(
+                PoolError::Setting { .. } | PoolError::Certificate { .. } | PoolError::Target(_),
+            ) => Exit::Usage,
             error if error.is_auth() => Exit::Auth,
             error if error.is_network() => Exit::Network,
             Error::Dial(_) | Error::Pool(_) | Error::Query(_) => Exit::Server,

@@ -23,6 +23,7 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing() {
     ] {
         assert!(told.contains(part), "{part:?} is missing in:\n{told}");
     }
+    assert!(!told.contains("session 0"), "no session id:\n{told}");
     assert!(!told.contains("eyJ"), "a token was shown:\n{told}");
     assert!(run.get_output().stderr.is_empty(), "{:?}", run.get_output());
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();

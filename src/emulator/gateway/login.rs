@@ -221,9 +221,10 @@ impl Prepared {
         let info = session.info();
         let packet_size = self.granted_packet_size(&login);
         let payload = accepted(shared, &login, &info, packet_size, None)?;
+        // Clients learn the session's id from the header of this very answer.
+        self.io.writer.set_spid(info.spid);
         self.io.writer.message(&payload).await?;
-        self.io
-            .after_login(packet_size, shared.max_message, info.spid);
+        self.io.after_login(packet_size, shared.max_message);
         shared.counters.counts().logins_accepted.add_one();
         let version = answer_version(&login);
         Ok(Established {

@@ -74,11 +74,10 @@ impl<S: Stream> PacketIo<S> {
     }
 
     /// The login is done: other bounds hold from the next message on.
-    pub(super) fn after_login(&mut self, packet_size: usize, max_message: usize, spid: u16) {
+    pub(super) fn after_login(&mut self, packet_size: usize, max_message: usize) {
         self.reader.messages.set_max_packet(packet_size);
         self.reader.messages.set_max_message(max_message);
         self.writer.packet_size = packet_size;
-        self.writer.spid = spid;
     }
 
     /// The next message, which must be there.
@@ -157,6 +156,11 @@ impl<W: AsyncWrite + Unpin> PacketWriter<W> {
         self.packet(PacketStatus::EOM).await?;
         self.packet_id = 1;
         self.flush().await
+    }
+
+    /// Puts the session's id into the headers from now on.
+    pub(super) fn set_spid(&mut self, spid: u16) {
+        self.spid = spid;
     }
 
     /// Says goodbye, in TLS too.

@@ -142,7 +142,8 @@ impl Pair {
         let (client, stream) = duplex(2048);
         let observed = Arc::new(Observed::default());
         let mut io: PacketIo<super::login::BoxedStream> = PacketIo::new(Box::new(stream), patience);
-        io.after_login(PACKET, 1 << 20, 77);
+        io.writer.set_spid(77);
+        io.after_login(PACKET, 1 << 20);
         let established = Established {
             io,
             session: Box::new(Canned {
