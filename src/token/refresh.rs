@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 use super::AccessToken;
-use super::schedule::{RETRY_FLOOR, back_off, with_jitter};
+use super::schedule::{RETRY_FLOOR, next_try, with_jitter};
 use super::slot::Shared;
 
 /// Refreshes the slot's token until nobody wants it any more.
@@ -34,8 +34,7 @@ pub(super) async fn keep_fresh(slot: Arc<Shared>, mut token: AccessToken) {
             }
             Err(error) => {
                 failures += 1;
-                let wait = back_off(failures, token.remaining());
-                let wait = wait.max(error.retry_after().unwrap_or_default());
+                let wait = next_try(failures, token.remaining(), error.retry_after());
                 due = Instant::now() + wait;
                 let error: &(dyn std::error::Error + 'static) = &error;
                 tracing::warn!(

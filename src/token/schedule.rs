@@ -17,6 +17,10 @@ pub const RETRY_FLOOR: Duration = Duration::from_secs(30);
 /// The longest wait between two background refreshes that fail. Ten minutes.
 pub const RETRY_CEILING: Duration = Duration::from_secs(600);
 
+/// How long a source may take for one answer, its retries included. Ten
+/// minutes: more than any endpoint's own rules add up to.
+pub const FETCH_LIMIT: Duration = Duration::from_secs(600);
+
 /// Tokens that live longer than this are refreshed at half of their life.
 const LONG_LIFETIME: Duration = Duration::from_secs(2 * 3600);
 
@@ -37,11 +41,21 @@ pub(super) fn with_jitter(after: Duration) -> Duration {
 }
 
 /// How long to wait after the `failures`-th background refresh in a row that
+/// failed: what the endpoint asks for, if that is more than our own back-off.
+///
+/// It may ask for more than the clock can tell, but a token's end is the end of
+/// its refreshing.
+pub(super) fn next_try(failures: u32, remaining: Duration, asked: Option<Duration>) -> Duration {
+    let asked = asked.unwrap_or_default().min(remaining);
+    back_off(failures, remaining).max(asked)
+}
+
+/// How long to wait after the `failures`-th background refresh in a row that
 /// failed, with `remaining` validity in hand.
 ///
 /// The wait is random between the floor and a bound that doubles with each
 /// failure, and never so long that no tries are left before the token ends.
-pub(super) fn back_off(failures: u32, remaining: Duration) -> Duration {
+fn back_off(failures: u32, remaining: Duration) -> Duration {
     let doubled = RETRY_FLOOR.saturating_mul(1 << failures.min(10));
     let bound = doubled.min(RETRY_CEILING).min(remaining / 4);
     let spread = bound.saturating_sub(RETRY_FLOOR);
@@ -77,6 +91,15 @@ mod tests {
         );
         let (min, max) = (draws.iter().min().unwrap(), draws.iter().max().unwrap());
         assert!(*max - *min > 8 * MINUTE, "1000 draws span {min:?}..{max:?}");
+    }
+
+    #[test]
+    fn an_endpoint_is_left_alone_as_long_as_it_asks_and_the_token_lives() {
+        let asked = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(next_try(1, HOUR, asked(1200)), 20 * MINUTE);
+        assert!(next_try(1, HOUR, asked(1)) >= RETRY_FLOOR);
+        assert!(next_try(1, HOUR, None) >= RETRY_FLOOR);
+        assert_eq!(next_try(1, HOUR, asked(u64::MAX)), HOUR);
     }
 
     #[test]
