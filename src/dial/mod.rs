@@ -44,7 +44,7 @@ mod wire;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub use browser::BrowserError;
 pub use error::DialError;
@@ -72,6 +72,9 @@ use crate::session::{Session, SessionStream};
 use crate::target::{Auth, Encrypt, Endpoint, Target};
 use crate::tds::Routing;
 use crate::token::{AccessToken, TokenSlot};
+
+/// The part of the remaining time that may go into replacing a refused token.
+const FOR_A_FRESH_TOKEN: f32 = 0.8;
 
 /// Opens sessions to one target.
 ///
@@ -169,10 +172,12 @@ impl Dialer {
     #[tracing::instrument(name = "dial", level = "debug", skip_all, fields(server = %self.target.server))]
     pub async fn dial_with(&self, profile: &LoginProfile) -> Result<Session, DialError> {
         let progress = Progress::new();
-        let Some(limit) = self.target.limits.connect_timeout else {
+        let limit = self.target.limits.connect_timeout;
+        // A limit beyond what the clock can tell is none.
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let (Some(limit), Some(deadline)) = (limit, deadline) else {
             return self.open(profile, &progress, None).await;
         };
-        let deadline = Instant::now() + limit;
         timeout_at(deadline, self.open(profile, &progress, Some(deadline)))
             .await
             .unwrap_or_else(|_| {
@@ -207,10 +212,11 @@ impl Dialer {
             tracing::debug!(error = &error as &dyn std::error::Error, "login failed");
             progress.failed(&error);
             if error.refuses_token() && retries.may_renew_token() {
-                match self.fresh_token(token.as_ref(), progress).await {
-                    Some(fresh) => token = Some(fresh),
-                    None => return Err(error),
-                }
+                let fresh = self.fresh_token(token.as_ref(), deadline, progress);
+                let Some(fresh) = fresh.await else {
+                    return Err(error);
+                };
+                token = Some(fresh);
                 continue;
             }
             let Some(pause) = retries.pause(&error, deadline) else {
@@ -274,19 +280,25 @@ impl Dialer {
             })
     }
 
-    /// Another token than the one refused, if there is one to be had.
+    /// Another token than the one refused, if there is one to be had while
+    /// there is time: the refusal says more than why there is none.
     async fn fresh_token(
         &self,
         refused: Option<&AccessToken>,
+        deadline: Option<Instant>,
         progress: &Progress,
     ) -> Option<AccessToken> {
         let (slot, refused) = self.token.as_ref().zip(refused)?;
-        if !slot.refused(refused) {
-            return None;
-        }
-        // Should this fail, the refusal says more than the failure.
-        let fresh = self.token(progress).await.ok().flatten()?;
-        (fresh.secret() != refused.secret()).then_some(fresh)
+        progress.enter(Step::Token);
+        let fresh = slot.replace(refused);
+        let Some(deadline) = deadline else {
+            return fresh.await;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        timeout(left.mul_f32(FOR_A_FRESH_TOKEN), fresh)
+            .await
+            .ok()
+            .flatten()
     }
 
     async fn connect(&self, route: &Route, progress: &Progress) -> Result<TcpStream, DialError> {

@@ -13,6 +13,9 @@ const AFTER_NETWORK: Duration = Duration::from_secs(1);
 /// What a server that is short of something wants (error 40501).
 const BACK_OFF: Duration = Duration::from_secs(10);
 
+/// No pause is longer, whatever is asked for.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 /// The retries that one dial has left.
 #[derive(Debug)]
 pub(super) struct Retries {
@@ -44,7 +47,7 @@ impl Retries {
         if self.left == 0 || !error.is_transient() {
             return None;
         }
-        let pause = with_jitter(self.wanted(error));
+        let pause = with_jitter(self.wanted(error).min(LONGEST));
         if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
             return None;
         }
@@ -137,6 +140,15 @@ mod tests {
     fn a_busy_service_is_given_ten_seconds() {
         in_seconds(retries(1, 2).pause(&refused(40501), None), 10, 12);
         in_seconds(retries(1, 30).pause(&refused(40501), None), 30, 36);
+    }
+
+    #[test]
+    fn no_pause_is_beyond_the_clock() {
+        in_seconds(
+            retries(1, u64::MAX).pause(&refused(40613), None),
+            3600,
+            4320,
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::secret::Secret;
 /// later on), and as wall-clock time, which is for people to read. A machine
 /// that was suspended may therefore believe a token for longer than its issuer
 /// does; the login that it is refused in is what mends that
-/// ([`TokenSlot::refused`](super::TokenSlot::refused)).
+/// ([`TokenSlot::replace`](super::TokenSlot::replace)).
 ///
 /// ```
 /// use std::time::Duration;
@@ -159,7 +159,7 @@ pub(super) struct Inner {
 
 impl Inner {
     pub(super) fn is_valid_for(&self, time: Duration) -> bool {
-        self.expires_at > Instant::now() + time
+        self.expires_at.saturating_duration_since(Instant::now()) > time
     }
 }
 

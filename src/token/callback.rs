@@ -15,7 +15,7 @@ use super::{AccessToken, Resource, SourceKey, TokenError, TokenSource};
 ///
 /// The closure is called for a first token, ahead of each token's end, and
 /// after a refusal; never twice at once for one slot. It should answer with a
-/// new token each time. Clones share the closure and, in a cache, its tokens;
+/// new token each time, within [`FETCH_LIMIT`](super::FETCH_LIMIT). Clones share the closure and, in a cache, its tokens;
 /// two callbacks never share.
 ///
 /// ```

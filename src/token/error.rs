@@ -245,6 +245,12 @@ pub enum FetchError {
         /// What to check.
         advice: String,
     },
+    /// The source gave no answer at all.
+    #[error("no answer within {}; the source seems to hang", Coarse(*after))]
+    Silent {
+        /// The time that a source may take in all.
+        after: Duration,
+    },
     /// The endpoint is overloaded, or this process asks too often.
     #[error("the endpoint is throttling: {reply}")]
     Throttled {
@@ -299,6 +305,7 @@ impl FetchError {
             Self::Callback(_) => true,
             Self::Connect { .. }
             | Self::Io { .. }
+            | Self::Silent { .. }
             | Self::Throttled { .. }
             | Self::Timeout { .. }
             | Self::Unavailable { .. } => true,

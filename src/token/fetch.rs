@@ -3,10 +3,12 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
+use super::error::FetchError;
 use super::retry::TROUBLE;
+use super::schedule::FETCH_LIMIT;
 use super::slot::Shared;
 use super::{AccessToken, TokenError};
 
@@ -17,9 +19,12 @@ pub(super) enum Reason {
     Miss,
     /// The one in hand is getting old.
     Refresh,
+    /// The one in hand was refused by a server.
+    Refused,
 }
 
-/// Asks the slot's source; a panic in it becomes an error.
+/// Asks the slot's source; a panic in it becomes an error, and so does silence:
+/// all who want a token wait for this one call.
 pub(super) async fn fetch(slot: &Shared, reason: Reason) -> Result<AccessToken, TokenError> {
     let span = tracing::info_span!(
         "token.fetch",
@@ -34,11 +39,16 @@ pub(super) async fn fetch(slot: &Shared, reason: Reason) -> Result<AccessToken, 
         // The source is not used any further within this call, and what a
         // source shares between calls it has to guard itself.
         let call = AssertUnwindSafe(asked).catch_unwind();
-        let outcome = call.await.unwrap_or_else(|_| {
-            Err(TokenError::Panicked {
+        let outcome = match timeout(FETCH_LIMIT, call).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_panic)) => Err(TokenError::Panicked {
                 origin: slot.key.clone(),
-            })
-        });
+            }),
+            Err(_) => {
+                let silent = FetchError::Silent { after: FETCH_LIMIT };
+                Err(TokenError::fetch(slot.key.clone(), &slot.resource, silent))
+            }
+        };
         report(slot, &outcome, start);
         outcome
     }

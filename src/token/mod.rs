@@ -66,7 +66,7 @@ pub use environment::Environment;
 pub use error::{Attempt, FetchError, NoIdentity, Reply, TokenError};
 pub use fixed::FixedToken;
 pub use managed_identity::ManagedIdentity;
-pub use schedule::{MIN_REMAINING, REFRESH_MARGIN, RETRY_CEILING, RETRY_FLOOR};
+pub use schedule::{FETCH_LIMIT, MIN_REMAINING, REFRESH_MARGIN, RETRY_CEILING, RETRY_FLOOR};
 pub use slot::TokenSlot;
 pub use source::{Resource, SourceKey, TokenSource};
 

@@ -31,6 +31,7 @@ use super::{AccessToken, Resource, SourceKey, TokenError, TokenSource};
 /// - After a failed fetch, callers get the same error at once for a short time
 ///   (five seconds, or one if the error may pass by itself), so that a crowd of
 ///   callers does not hammer the endpoint.
+/// - A fetch that has no answer after [`FETCH_LIMIT`](super::FETCH_LIMIT) is given up.
 /// - A token that nobody asks for is not refreshed; if it stays unused until its
 ///   end, it is wiped and the background task ends. The next `get` starts anew.
 ///
@@ -76,15 +77,20 @@ impl TokenSlot {
         self.shared().hit()
     }
 
-    /// Reports that a server refused this token, so that the next
-    /// [`get`](Self::get) fetches another. Returns whether it will.
+    /// Reports that a server refused this token, and fetches another in its
+    /// place, or joins a fetch that is under way.
     ///
-    /// It will not if this has been done less than [`RETRY_FLOOR`] ago: identity
-    /// endpoints give the same token for hours, and logins that are refused for
-    /// reasons of their own must not become requests to the endpoint. If the
-    /// slot has moved on to another token already, that one stays.
-    pub fn refused(&self, token: &AccessToken) -> bool {
-        self.shared().refused(token)
+    /// `None` if there is no other to be had: the fetch failed or brought the
+    /// same token again, or this has been done less than [`RETRY_FLOOR`] ago.
+    /// Identity endpoints give the same token for hours, and logins that are
+    /// refused for reasons of their own must not become requests to the
+    /// endpoint. Nor may they take a good token from others: until another has
+    /// come, [`get`](Self::get) goes on giving this one.
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
+    pub async fn replace(&self, refused: &AccessToken) -> Option<AccessToken> {
+        self.shared().replace(refused).await
     }
 
     /// What the fetch under way last failed with, or the last fetch if it failed.
@@ -217,6 +223,11 @@ impl Shared {
         if let Some(landing) = state.live_flight() {
             return Boarded::Flight(landing);
         }
+        self.take_off(&mut state, reason)
+    }
+
+    /// Starts a fetch.
+    fn take_off(self: &Arc<Self>, state: &mut State, reason: Reason) -> Boarded {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Boarded::Answer(Err(TokenError::NoRuntime));
         };
@@ -243,9 +254,10 @@ impl Shared {
             Ok(token) => {
                 state.failure = None;
                 self.current.store(Some(Arc::clone(token.inner())));
-                self.used.store(reason == Reason::Miss, Ordering::Relaxed);
+                self.used
+                    .store(reason != Reason::Refresh, Ordering::Relaxed);
                 // The refresher that asked for this token lives on by itself.
-                if reason == Reason::Miss {
+                if reason != Reason::Refresh {
                     let task = tokio::spawn(refresh::keep_fresh(Arc::clone(self), token.clone()));
                     if let Some(old) = state.refresher.replace(task.abort_handle()) {
                         old.abort();
@@ -285,26 +297,37 @@ impl Shared {
         self.valid_for(Duration::ZERO).ok_or(error)
     }
 
-    fn refused(&self, token: &AccessToken) -> bool {
-        let mut state = self.lock();
-        let Some(current) = self.current.load_full() else {
-            return true;
+    async fn replace(self: &Arc<Self>, refused: &AccessToken) -> Option<AccessToken> {
+        let outcome = match self.board_instead_of(refused)? {
+            Boarded::Answer(answer) => answer,
+            Boarded::Flight(mut landing) => {
+                landing.wait_for(Option::is_some).await.ok()?.clone()?
+            }
         };
-        if !AccessToken::from_inner(current).same(token) {
-            return true;
+        outcome.ok().filter(|token| !token.same(refused))
+    }
+
+    /// Joins or starts a fetch for a token that was refused, unless there is
+    /// another already; `None` if it has been tried just now.
+    fn board_instead_of(self: &Arc<Self>, refused: &AccessToken) -> Option<Boarded> {
+        let mut state = self.lock();
+        if let Some(other) = self.hit().filter(|token| !token.same(refused)) {
+            return Some(Boarded::Answer(Ok(other)));
+        }
+        if let Some(landing) = state.live_flight() {
+            return Some(Boarded::Flight(landing));
         }
         if state
             .refused_at
             .is_some_and(|at| at.elapsed() < RETRY_FLOOR)
         {
-            return false;
+            return None;
         }
         state.refused_at = Some(Instant::now());
-        self.current.store(None);
         metrics::counter!("entrada_token_refused_total", "source" => self.key.source().to_owned())
             .increment(1);
-        tracing::warn!(source = %self.key, resource = %self.resource, "the server refused the token; the next login fetches another");
-        true
+        tracing::warn!(source = %self.key, resource = %self.resource, "the server refused the token; fetching another");
+        Some(self.take_off(&mut state, Reason::Refused))
     }
 
     /// Forgets a token that has ended, unless another has come since.

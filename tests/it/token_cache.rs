@@ -322,24 +322,76 @@ async fn an_error_is_given_again_for_seconds_instead_of_asking_again() {
 async fn a_refused_token_is_replaced_once() {
     let (endpoint, slot) = Endpoint::new(HOUR).slot();
     let first = slot.get().await.unwrap();
-    assert!(slot.refused(&first));
+    // All who were refused with it get the same other one.
+    let answers = join_all((0..10).map(|_| slot.replace(&first))).await;
+    assert!(answers.iter().flatten().all(|token| number(token) == 2));
+    assert_eq!(answers.iter().flatten().count(), 10);
     let second = slot.get().await.unwrap();
     assert_eq!(number(&second), 2);
     // A late report about the first one does not harm the second.
-    assert!(slot.refused(&first));
-    assert_eq!(number(&slot.get().await.unwrap()), 2);
+    assert_eq!(number(&slot.replace(&first).await.unwrap()), 2);
     // A login that is refused whatever the token must not hammer the endpoint.
     for _ in 0..1000 {
-        assert!(!slot.refused(&second));
+        assert!(slot.replace(&second).await.is_none());
         assert_eq!(number(&slot.get().await.unwrap()), 2);
     }
     advance(RETRY_FLOOR).await;
-    assert!(slot.refused(&second));
+    assert_eq!(number(&slot.replace(&second).await.unwrap()), 3);
     assert_eq!(number(&slot.get().await.unwrap()), 3);
     assert_eq!(endpoint.count(), 3);
     // The replacement is kept fresh like any other.
     sleep(58 * MINUTE).await;
     assert_eq!(number(&slot.get().await.unwrap()), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_in_an_outage_takes_the_token_from_nobody() {
+    let mut endpoint = Endpoint::new(HOUR).failing([MINUTE..30 * MINUTE]);
+    endpoint.latency = MINUTE;
+    let (endpoint, slot) = endpoint.slot();
+    let token = slot.get().await.unwrap();
+    sleep(MINUTE).await;
+    let replacing = tokio::spawn({
+        let (slot, token) = (slot.clone(), token.clone());
+        async move { slot.replace(&token).await }
+    });
+    while endpoint.count() < 2 {
+        tokio::task::yield_now().await;
+    }
+    // Another login, to a server that takes the token, waits for nothing.
+    let meanwhile = slot.get().now_or_never().expect("a hit").unwrap();
+    assert_eq!(number(&meanwhile), 1);
+    assert!(replacing.await.unwrap().is_none());
+    assert_eq!(number(&slot.get().now_or_never().unwrap().unwrap()), 1);
+    // And it is refreshed in time all the same.
+    sleep(57 * MINUTE).await;
+    assert_eq!(number(&slot.get().await.unwrap()), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_is_given_up() {
+    #[derive(Debug)]
+    struct Hanging(AtomicUsize);
+    #[async_trait]
+    impl TokenSource for Hanging {
+        async fn token(&self, _: &Resource) -> Result<AccessToken, TokenError> {
+            if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok(AccessToken::new("t", HOUR))
+        }
+        fn key(&self) -> SourceKey {
+            SourceKey::new("hanging")
+        }
+    }
+    let slot = TokenSlot::new(Arc::new(Hanging(AtomicUsize::new(0))), resource());
+    let error = slot.get().await.unwrap_err();
+    assert!(
+        matches!(error.reason(), Some(FetchError::Silent { .. })),
+        "{error:?}"
+    );
+    advance(Duration::from_secs(1)).await;
+    slot.get().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -563,11 +615,12 @@ async fn no_log_line_and_no_debug_text_holds_a_token() {
         .with_writer(move || writer.clone())
         .finish();
     let guard = tracing::subscriber::set_default(subscriber);
-    let (_, slot) = Endpoint::new(HOUR).failing([HOUR / 2..HOUR]).slot();
+    let (_, slot) = Endpoint::new(HOUR).failing([HOUR / 2..2 * HOUR]).slot();
     let cache = TokenCache::new();
     let token = slot.get().await.unwrap();
     sleep(58 * MINUTE).await;
-    slot.refused(&token);
+    assert!(slot.replace(&token).await.is_none());
+    sleep(2 * MINUTE).await;
     let error = slot.get().await.unwrap_err();
     drop(guard);
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

@@ -161,6 +161,38 @@ async fn a_refused_token_is_replaced_once() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_told_in_time_when_no_other_token_comes() {
+    let certificates = localhost();
+    let server = serving(&certificates, &[18456]).await;
+    let asked = AtomicUsize::new(0);
+    let source = CallbackToken::new(move |_| {
+        let first = asked.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            if !first {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, std::io::Error>(AccessToken::new(TOKEN, Duration::from_secs(3600)))
+        }
+    });
+    let mut target = target(server.address.port(), &certificates);
+    target.limits.connect_timeout = Some(Duration::from_secs(2));
+    let slot = TokenSlot::new(Arc::new(source), target.cloud);
+    let error = Dialer::new(target, Some(slot)).unwrap().dial().await;
+    let error = error.unwrap_err();
+    assert!(!error.is_timeout(), "{error:?}");
+    assert_eq!(error.server_error().map(|m| m.number), Some(18456));
+}
+
+#[tokio::test]
+async fn a_limit_beyond_the_clock_is_none() {
+    let certificates = localhost();
+    let server = serving(&certificates, &[0]).await;
+    let mut target = target(server.address.port(), &certificates);
+    target.limits.connect_timeout = Some(Duration::MAX);
+    dialer(target).dial().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_same_token_is_not_offered_twice() {
     let certificates = localhost();
     let server = serving(&certificates, &[18456]).await;
