@@ -1,5 +1,10 @@
-//! The pool blocking period: after a failed login the next ones fail with it,
-//! without being tried, for a while.
+//! The pool blocking period: after a failed login others fail with it, without
+//! being tried, for a while.
+//!
+//! It always holds for sessions that are opened in advance (`Min Pool Size`):
+//! each checkout asks for one anew, which would turn a server that refuses into
+//! a server under fire. Those that somebody waits for it holds if the connection
+//! string says so (`Pool Blocking Period`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,11 +40,16 @@ impl Blocking {
 
     pub(super) fn on_failure(&self, error: &Arc<DialError>) {
         let mut block = self.lock();
+        let now = Instant::now();
+        // Logins that fail together are one failure.
+        if block.as_ref().is_some_and(|block| now < block.until) {
+            return;
+        }
         let period = block
             .as_ref()
             .map_or(FIRST, |block| (block.period * 2).min(LONGEST));
         *block = Some(Block {
-            until: Instant::now() + period,
+            until: now + period,
             period,
             error: Arc::clone(error),
         });
@@ -66,6 +76,8 @@ mod tests {
         let blocking = Blocking::default();
         for seconds in [5, 10, 20, 40, 60, 60] {
             assert!(blocking.in_force().is_none());
+            // Two logins that were under way together.
+            blocking.on_failure(&error);
             blocking.on_failure(&error);
             tokio::time::advance(Duration::from_secs(seconds) - Duration::from_millis(1)).await;
             assert!(blocking.in_force().is_some(), "before {seconds} seconds");

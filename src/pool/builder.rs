@@ -98,6 +98,8 @@ impl PoolBuilder {
     }
 
     /// Idle sessions to keep ready, at most [`max_size`](Self::max_size).
+    /// After a login that failed, none is opened in advance for 5 seconds, and
+    /// for up to a minute if it goes on like that.
     ///
     /// Defaults to `Min Pool Size`, which defaults to 0.
     #[must_use]
@@ -261,7 +263,8 @@ impl PoolBuilder {
             policy: self.policy.clone(),
             stats: Arc::new(Stats::new(label.clone(), self.max_size)),
             board: Arc::clone(&board),
-            blocking: (self.target.pool.blocking == PoolBlocking::Always).then(Blocking::default),
+            blocking: Blocking::default(),
+            blocks_callers: self.target.pool.blocking == PoolBlocking::Always,
             closed: CancellationToken::new(),
             runtime,
             label: label.into(),

@@ -68,8 +68,9 @@ pub(super) struct Core {
     pub(super) policy: Policy,
     pub(super) stats: Arc<Stats>,
     pub(super) board: Arc<Board>,
-    /// `None` if failed logins block nothing.
-    pub(super) blocking: Option<Blocking>,
+    pub(super) blocking: Blocking,
+    /// Whether failed logins also block those that somebody waits for.
+    pub(super) blocks_callers: bool,
     pub(super) closed: CancellationToken,
     /// Where the pool was built.
     pub(super) runtime: Handle,
@@ -116,10 +117,13 @@ impl bb8::ManageConnection for Manager {
     type Error = ManagerError;
 
     async fn connect(&self) -> Result<Box<PooledSession>, ManagerError> {
+        // In this order: whoever waited before the login began is seen.
         let login = self.board.begin();
-        self.open()
-            .await
-            .map_err(|error| ManagerError::Open(Failure { login, error }))
+        let opened = match self.blocked_in_advance() {
+            Some(error) => Err(error),
+            None => self.open().await,
+        };
+        opened.map_err(|error| ManagerError::Open(Failure { login, error }))
     }
 
     async fn is_valid(&self, session: &mut Box<PooledSession>) -> Result<(), ManagerError> {
@@ -140,7 +144,7 @@ impl Manager {
         if self.closed.is_cancelled() {
             return Err(self.closed_error());
         }
-        let blocked = self.blocking.as_ref().and_then(Blocking::in_force);
+        let blocked = self.blocking.in_force().filter(|_| self.blocks_callers);
         let opened = match blocked {
             Some(error) => Err(error),
             None => self.dial().await,
@@ -149,10 +153,22 @@ impl Manager {
             // Closed meanwhile: nobody would ever ask for this session.
             Ok(_) if self.closed.is_cancelled() => Err(self.closed_error()),
             Ok(session) => self.adopt(session).await,
-            Err(source) => Err(PoolError::Dial {
-                server: self.label.to_string(),
-                source,
-            }),
+            Err(source) => Err(self.dial_error(source)),
+        }
+    }
+
+    /// The failure that keeps a session from being opened in advance.
+    fn blocked_in_advance(&self) -> Option<PoolError> {
+        if self.stats.anyone_waits() {
+            return None;
+        }
+        self.blocking.in_force().map(|error| self.dial_error(error))
+    }
+
+    fn dial_error(&self, source: Arc<DialError>) -> PoolError {
+        PoolError::Dial {
+            server: self.label.to_string(),
+            source,
         }
     }
 
@@ -161,17 +177,13 @@ impl Manager {
         let span = info_span!("dial", pool = %self.label);
         match self.opener.open().instrument(span).await {
             Ok(session) => {
-                if let Some(blocking) = &self.blocking {
-                    blocking.on_success();
-                }
+                self.blocking.on_success();
                 Ok(session)
             }
             Err(error) => {
                 let error = Arc::new(error);
                 self.stats.on_dial_failed(&error);
-                if let Some(blocking) = &self.blocking {
-                    blocking.on_failure(&error);
-                }
+                self.blocking.on_failure(&error);
                 Err(error)
             }
         }

@@ -166,6 +166,11 @@ impl Stats {
         Counted::up(&self.waiting)
     }
 
+    /// Whether somebody waits now.
+    pub(super) fn anyone_waits(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
     pub(super) fn on_opened(&self) {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.opened.fetch_add(1, Ordering::Relaxed);
