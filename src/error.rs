@@ -69,7 +69,10 @@ impl Error {
     pub fn is_network(&self) -> bool {
         match self {
             Self::Dial(error) => error.is_network() || error.is_timeout(),
-            Self::Pool(error) => error.is_network() || error.is_timeout(),
+            // A pool whose sessions are all in use is no network's fault.
+            Self::Pool(error) => {
+                error.is_network() || error.dial_error().is_some_and(DialError::is_timeout)
+            }
             Self::Query(QueryError(tiberius::error::Error::Io { .. })) => true,
             _ => false,
         }

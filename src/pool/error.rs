@@ -49,7 +49,7 @@ pub enum PoolError {
         source: Arc<tiberius::error::Error>,
     },
     /// No session became free, and none could be opened, in time.
-    #[error("{0}")]
+    #[error(transparent)]
     Exhausted(Box<Exhausted>),
     /// A pool was built where no tokio runtime is.
     #[error("a pool must be built inside of a tokio runtime, which its sessions live in")]

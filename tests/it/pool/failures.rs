@@ -127,6 +127,35 @@ async fn an_exhausted_pool_says_what_it_looks_like() {
 #[tokio::test]
 async fn an_exhausted_pool_names_the_last_failed_login() {
     let server = SqlServer::start().await;
+    let limit = Duration::from_secs(10);
+    let pool = builder(&server).max_size(2).acquire_timeout(limit);
+    let pool = pool.build().unwrap();
+    let held = pool.get().await.unwrap();
+    server.log.stalls_logins.store(true, Ordering::SeqCst);
+    let get = || {
+        let pool = pool.clone();
+        tokio::spawn(async move { pool.get().await.map(drop) })
+    };
+    tokio::time::pause();
+    let first = get();
+    while pool.status().dialing == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(limit / 2).await;
+    // Its wait began after the login did, and ends before another one can.
+    let second = get();
+    let error = first.await.unwrap().unwrap_err();
+    assert!(matches!(error, PoolError::Dial { .. }), "{error:?}");
+    let error = second.await.unwrap().unwrap_err();
+    assert!(matches!(error, PoolError::Exhausted(_)), "{error:?}");
+    assert!(error.dial_error().unwrap().is_timeout(), "{error:?}");
+    assert!(chain(&error).contains("the last login failed: "), "{error}");
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_failed_login_is_forgotten_when_one_succeeds() {
+    let server = SqlServer::start().await;
     let pool = builder(&server)
         .max_size(1)
         .acquire_timeout(Duration::from_millis(100))
@@ -137,8 +166,38 @@ async fn an_exhausted_pool_names_the_last_failed_login() {
     *server.log.refusal.lock().unwrap() = None;
     let held = pool.get().await.unwrap();
     let error = pool.get().await.unwrap_err();
+    assert!(matches!(error, PoolError::Exhausted(_)), "{error:?}");
     assert!(error.dial_error().is_none(), "a login succeeded since");
+    assert!(!entrada::Error::from(error).is_network(), "all in use");
     drop(held);
+}
+
+#[tokio::test]
+async fn sessions_in_advance_are_not_tried_for_on_every_checkout() {
+    let server = SqlServer::start().await;
+    let pool = builder(&server).max_size(9).min_idle(2).build().unwrap();
+    while pool.status().idle < 2 {
+        tokio::task::yield_now().await;
+    }
+    *server.log.refusal.lock().unwrap() = Some(REFUSAL);
+    for _ in 0..50 {
+        // One idle session is too few, so another is to be opened.
+        let client = pool.get().await.unwrap();
+        tokio::task::yield_now().await;
+        while pool.status().dialing > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(client);
+    }
+    assert_eq!(
+        server.log.connections(),
+        3,
+        "one try, and no more for a while"
+    );
+    // Who waits is not concerned.
+    *server.log.refusal.lock().unwrap() = None;
+    let all = [pool.get().await, pool.get().await, pool.get().await];
+    assert!(all.iter().all(Result::is_ok));
 }
 
 #[tokio::test]
