@@ -73,7 +73,6 @@ use tokio::time::{Instant, timeout};
 use tokio_util::compat::Compat;
 use tracing::{Instrument, debug_span};
 
-pub use bb8;
 pub use tiberius;
 
 pub use self::builder::{PoolBuilder, ResetPolicy};

@@ -125,7 +125,9 @@ impl Transport for LocalHttp {
         let sent = call.headers(headers).timeout(request.timeout).send().await;
         let failed = |error| failure(&endpoint, request.timeout, error);
         let mut response = sent.map_err(failed)?;
-        let mut body = Zeroizing::new(Vec::new());
+        // Room for any token from the start: a buffer that grows leaves copies
+        // of what it held behind.
+        let mut body = Zeroizing::new(Vec::with_capacity(USUAL_BODY));
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(FetchError::TooLarge {
@@ -196,6 +198,9 @@ pub(super) const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a connection to an endpoint on the machine or beside it may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Hardly a token endpoint's reply is larger.
+const USUAL_BODY: usize = 32 * 1024;
 
 /// No token endpoint's reply is larger.
 const MAX_BODY: usize = 1 << 20;

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use entrada::emulator::{Emulator, IdentityFault, ManagedIdentity as Assigned};
 use entrada::target::{Auth, Cloud, Identity};
-use entrada::token::{
-    AccessToken, Environment, FetchError, TokenCache, TokenError, TokenSlot, source_for,
-};
+use entrada::token::{AccessToken, Environment, FetchError, TokenCache, TokenSlot, source_for};
 
 fn slot(env: Vec<(String, String)>, identity: Identity) -> TokenSlot {
     let env = Environment::from_pairs(env);
