@@ -23,7 +23,8 @@ pub(super) enum ConnArg {
 }
 
 impl ConnArg {
-    /// The connection string itself, without the line end that editors and shells add.
+    /// The connection string itself, without the byte-order mark and the line
+    /// end that editors and shells add.
     pub(super) fn read(&self) -> Result<Secret, Failure> {
         let text = match self {
             Self::Text(text) => return Ok(text.clone()),
@@ -37,7 +38,8 @@ impl ConnArg {
             }
         };
         let text = Secret::new(text);
-        Ok(Secret::new(text.expose().trim_end_matches(['\r', '\n'])))
+        let bare = text.expose().trim_start_matches('\u{feff}');
+        Ok(Secret::new(bare.trim_end_matches(['\r', '\n'])))
     }
 }
 
