@@ -123,11 +123,12 @@ impl Evidence {
     fn gather(text: &str) -> Self {
         let mut evidence = Self::default();
         let mut ado_keys = Vec::new();
-        let mut ado_broken = false;
+        let mut broken_key = None;
+        let mut ado_broken = None;
         for pair in ado::Pairs::new(text) {
             match pair {
                 Ok(pair) => ado_keys.push((pair.at, pair.key)),
-                Err(_) => ado_broken = true,
+                Err(broken) => ado_broken = Some(broken.at),
             }
         }
         for item in odbc::Items::new(text) {
@@ -142,12 +143,21 @@ impl Evidence {
             {
                 evidence.ado.get_or_insert(*at);
             }
-            let counts = seen.is_some() || ado_broken;
-            evidence.odbc_driver |=
-                is_driver(&pair.key) && (seen.is_some() || ado_broken && evidence.ado.is_none());
+            let only_ado = knows(Dialect::AdoNet, &pair.key) && !knows(Dialect::Odbc, &pair.key);
+            if ado_broken == Some(pair.at) && only_ado {
+                broken_key = Some(pair.at);
+            }
+            let counts = seen.is_some() || ado_broken.is_some();
+            evidence.odbc_driver |= is_driver(&pair.key)
+                && (seen.is_some() || ado_broken.is_some() && evidence.ado.is_none());
             if counts && knows(Dialect::Odbc, &pair.key) && !knows(Dialect::AdoNet, &pair.key) {
                 evidence.odbc.get_or_insert(pair.at);
             }
+        }
+        // A quote that is never closed after `Password`: whoever wrote it
+        // wants to hear of the quote.
+        if evidence.odbc.is_none() {
+            evidence.ado = evidence.ado.or(broken_key);
         }
         evidence
     }
