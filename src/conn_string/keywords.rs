@@ -172,12 +172,12 @@ keywords! {
         SqlServerUrl ["servercertificate"] Text(0), "";
     }
     common ClientCertificate "Client Certificate" "File with the client's or service principal's certificate." {
-        Odbc ["ClientCertificate"] Text(0), "";
+        Odbc ["ClientCertificate"] File, "";
         Jdbc ["clientCertificate"] Text(0), "";
         SqlServerUrl ["clientcertpath"] Text(0), "";
     }
     common ClientKey "Client Key" "File with the key of the client certificate." {
-        Odbc ["ClientKey"] Text(0), "";
+        Odbc ["ClientKey"] File, "";
         Jdbc ["clientKey"] Text(0), "";
     }
     common PacketSize "Packet Size" "Bytes in a TDS packet." {
@@ -193,7 +193,7 @@ keywords! {
         SqlServerUrl ["multisubnetfailover"] Switch, "true";
     }
     common TransparentIp "Transparent Network IP Resolution" "Older way to try several addresses." {
-        Odbc ["TransparentNetworkIPResolution"] OneOf(ON_OFF), "Enabled";
+        Odbc ["TransparentNetworkIPResolution"] Enabled, "Enabled";
         Jdbc ["TransparentNetworkIPResolution"] Bool, "true";
     }
     common IpAddressPreference "IP Address Preference" "Which addresses of the host come first." {
@@ -305,7 +305,7 @@ keywords! {
     }
     common ColumnEncryption "Column Encryption Setting" "Always Encrypted." {
         AdoNet ["Column Encryption Setting", "ColumnEncryption"] OneOf(ON_OFF), "Disabled";
-        Odbc ["ColumnEncryption"] Text(0), "Disabled";
+        Odbc ["ColumnEncryption"] Known(ON_OFF), "Disabled";
         Jdbc ["columnEncryptionSetting", "columnEncryption"] OneOf(ON_OFF), "Disabled";
         SqlServerUrl ["columnencryption"] OnOff, "Disabled";
     }

@@ -67,6 +67,7 @@ pub(super) fn settle(mut builder: Builder<'_>) -> Result<ConnectionString, Parse
     if builder.dialect == Dialect::Odbc {
         drop_failover(&mut builder, &mut settings);
     }
+    builder.warnings.sort_by_key(|warning| warning.column);
     Ok(ConnectionString {
         dialect: builder.dialect,
         settings: settings.0,
@@ -160,6 +161,12 @@ fn effective(builder: &Builder<'_>, settings: &mut Settings) {
     let strict = matches!(settings.get(Key::Encrypt), Some(Value::Text(word)) if word == "strict");
     if strict && settings.get(Key::TrustServerCertificate).is_some() {
         settings.set(Key::TrustServerCertificate, Value::Bool(false));
+    }
+    if builder.dialect == Dialect::Jdbc
+        && matches!(settings.get(Key::ConnectTimeout), Some(Value::Number(0)))
+    {
+        // Not for ever, as in SqlClient, but the driver's default.
+        settings.set(Key::ConnectTimeout, Value::Number(30));
     }
     if builder.dialect != Dialect::SqlServerUrl {
         return;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::auth_method::AuthMethod;
 use super::raw::{Code, Raw};
 use super::{Dialect, Value};
+use crate::secret::Secret;
 
 /// What a keyword takes. Numbers are inclusive bounds, lengths are UTF-16
 /// units (0: no limit).
@@ -12,10 +13,17 @@ use super::{Dialect, Value};
 pub(super) enum Kind {
     Authentication,
     Bool,
+    /// `Enabled` or `Disabled`; the value is a boolean.
+    Enabled,
     Encrypt,
     /// One of these in this very case; anything else is the first.
     Exact(&'static [&'static str]),
+    /// A file, or where else to find something; a secret if a password is
+    /// part of it.
+    File,
     Int(i64, i64),
+    /// One of these, in any case, or any other text.
+    Known(&'static [&'static str]),
     /// One of these; anything else is read and dropped.
     Lax(&'static [&'static str]),
     /// A number; nothing at all is fine, too.
@@ -77,12 +85,24 @@ pub(super) fn read(dialect: Dialect, kind: Kind, raw: &Raw<'_>) -> Result {
             0 => Ok(Outcome::Unset),
             _ => Ok(Outcome::Set(Value::Text(text.into_owned()))),
         },
-        Kind::Bool | Kind::Security | Kind::Switch | Kind::OnOff => switch(dialect, kind, &text),
+        Kind::File if holds_password(&text) => {
+            Ok(Outcome::Set(Value::Secret(Secret::new(text.into_owned()))))
+        }
+        Kind::File | Kind::Known(_) if text.is_empty() => Ok(Outcome::Unset),
+        Kind::File => Ok(Outcome::Set(Value::Text(text.into_owned()))),
+        Kind::Bool | Kind::Enabled | Kind::Security | Kind::Switch | Kind::OnOff => {
+            switch(dialect, kind, &text)
+        }
         Kind::Int(..) | Kind::LaxInt(..) | Kind::PacketSize | Kind::Port => {
             number(dialect, kind, &text)
         }
         _ => word(dialect, kind, &text),
     }
+}
+
+/// Whether a certificate's place ends in `,password:…`, as ODBC writes it.
+fn holds_password(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("password:")
 }
 
 fn length(text: &str, max: usize) -> std::result::Result<usize, Unfit> {
@@ -125,8 +145,9 @@ fn boolean(dialect: Dialect, text: &str) -> std::result::Result<bool, &'static s
 fn switch(dialect: Dialect, kind: Kind, text: &str) -> Result {
     let named = match kind {
         Kind::Security if is(text.trim(), &["sspi"]) => Some(true),
-        Kind::Switch | Kind::OnOff if is(text, &["Enabled"]) => Some(true),
-        Kind::Switch | Kind::OnOff if is(text, &["Disabled"]) => Some(false),
+        Kind::Enabled | Kind::Switch | Kind::OnOff if is(text, &["Enabled"]) => Some(true),
+        Kind::Enabled | Kind::Switch | Kind::OnOff if is(text, &["Disabled"]) => Some(false),
+        Kind::Enabled => return unfit("Enabled or Disabled"),
         _ => None,
     };
     let on = match named.map_or_else(|| boolean(dialect, text), Ok) {
@@ -242,6 +263,7 @@ fn word(dialect: Dialect, kind: Kind, text: &str) -> Result {
             let exact = words.iter().copied().find(|word| *word == text);
             text_of(exact.unwrap_or(words[0]))
         }
+        Kind::Known(words) => text_of(find(words, text).unwrap_or(text)),
         Kind::Lax(words) => find(words, text).map_or(Ok(Outcome::Dropped), text_of),
         Kind::TextOf(_) if text.is_empty() => Ok(Outcome::Unset),
         Kind::OneOf(words) | Kind::TextOf(words) => {

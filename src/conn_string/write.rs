@@ -183,6 +183,9 @@ fn pair(setting: &Setting, dialect: Dialect, out: &mut String) -> Result<(), Wri
     match &setting.value {
         Value::Secret(secret) => push(dialect, name, secret.expose(), out),
         Value::Number(number) => push(dialect, name, &number.to_string(), out),
+        Value::Bool(on) if kind == Kind::Enabled => {
+            push(dialect, name, if *on { "Enabled" } else { "Disabled" }, out);
+        }
         Value::Bool(on) => push(dialect, name, boolean(dialect, *on), out),
         Value::Text(text) if kind == Kind::Authentication => {
             let spelling = AuthMethod::of_name(text).and_then(|method| method.spelling(dialect));

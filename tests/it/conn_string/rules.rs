@@ -255,6 +255,28 @@ fn odbc_values() {
 }
 
 #[test]
+fn a_keyword_has_one_type_in_all_dialects() {
+    let ip = "Transparent Network IP Resolution=false|Host=h";
+    check(
+        Dialect::Odbc,
+        "Driver=d;Server=h;",
+        &[
+            (
+                "ColumnEncryption=ENABLED",
+                "Column Encryption Setting=Enabled|Host=h",
+            ),
+            ("TransparentNetworkIPResolution=disabled", ip),
+            ("TransparentNetworkIPResolution=no", "invalid_value"),
+        ],
+    );
+    check(
+        Dialect::Jdbc,
+        "jdbc:sqlserver://h;",
+        &[("TransparentNetworkIPResolution=FALSE", ip)],
+    );
+}
+
+#[test]
 fn odbc_grammar() {
     check(
         Dialect::Odbc,
@@ -302,6 +324,7 @@ fn jdbc_values() {
             ),
             ("loginTimeout=;packetSize=", "Host=h"),
             ("loginTimeout=65536", "invalid_value"),
+            ("loginTimeout=0", "Connect Timeout=30|Host=h"),
             ("loginTimeout={ 5}", "invalid_value"),
             ("packetSize=511", "invalid_value"),
             ("packetSize=32768", "invalid_value"),
@@ -500,6 +523,9 @@ fn detection_asks_only_where_meaning_differs() {
         ("Server=h;UID=u;User ID=v;MARS_Connection=yes", "ambiguous"),
         ("Server=h;User ID=u;Password={a;b=c", "unknown_keyword"),
         ("Server=h;Password=\"a;Driver=x\"", "adonet"),
+        ("Server=h;Password='a", "syntax"),
+        ("Server=h;Password='a;Driver=x", "odbc"),
+        ("Server=h;PWD='a", "ambiguous"),
         (
             "PWD={a;b=c};Driver={ODBC Driver 18 for SQL Server};Server=h",
             "odbc",
