@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::conn_arg::ConnArg;
 use super::exit::{Exit, Failure};
 use super::output::{TextOrJson, print_line};
+use crate::Secret;
 use crate::conn_string::{
     ConnectionString, Dialect, KEYWORDS, Key, ParseError, ParseOptions, Setting, Value, Warning,
 };
@@ -90,10 +91,14 @@ fn json_of(string: &ConnectionString, show_secrets: bool) -> Json {
         };
         into.insert(key.name().to_owned(), json_value(value, show_secrets));
     }
+    let warnings = string.warnings().iter();
+    let warnings: Vec<Json> = warnings
+        .map(|warning| json_warning(warning, show_secrets))
+        .collect();
     let mut out = json!({
         "dialect": string.dialect().name(),
         "settings": settings,
-        "warnings": string.warnings().iter().map(json_warning).collect::<Vec<_>>(),
+        "warnings": warnings,
     });
     if !own.is_empty() {
         out["driver_settings"] = Json::Object(own);
@@ -101,10 +106,14 @@ fn json_of(string: &ConnectionString, show_secrets: bool) -> Json {
     out
 }
 
-fn json_warning(warning: &Warning) -> Json {
+/// A warning as JSON; a keyword that may be half of a secret is shown in full
+/// only if secrets are.
+fn json_warning(warning: &Warning, show_secrets: bool) -> Json {
+    let withheld = warning.withheld.as_ref().filter(|_| show_secrets);
+    let keyword = withheld.map(Secret::expose).or(warning.keyword.as_deref());
     json!({
         "kind": warning.kind.name(),
-        "keyword": warning.keyword,
+        "keyword": keyword,
         "column": warning.column,
         "hint": warning.hint,
     })

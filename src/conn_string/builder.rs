@@ -1,12 +1,15 @@
 //! What the four grammars have in common: slots by keyword, and warnings that
 //! give nothing away.
 
+use std::borrow::Cow;
+
 use super::error::{ParseError, Warning, WarningKind};
 use super::keywords::GO_ADO;
 use super::lookup::{self, Entry};
 use super::raw::{Code, Pair, Raw};
 use super::values::Kind;
 use super::{Dialect, Key};
+use crate::secret::Secret;
 
 /// No text with so many faults is a connection string; the rest of them is not
 /// even looked at.
@@ -17,9 +20,22 @@ const ECHO: usize = 64;
 /// A keyword that the text sets.
 pub(super) struct Slot<'a> {
     pub(super) entry: Entry,
+    /// The keyword as written.
+    pub(super) name: Cow<'a, str>,
     pub(super) raw: Raw<'a>,
     /// Byte offset of the pair.
     pub(super) at: usize,
+}
+
+impl<'a> Slot<'a> {
+    fn new(entry: &Entry, pair: Pair<'a>) -> Self {
+        Self {
+            entry: *entry,
+            name: pair.key,
+            raw: pair.raw,
+            at: pair.at,
+        }
+    }
 }
 
 /// The keywords of a text, not yet typed.
@@ -95,22 +111,14 @@ impl<'a> Builder<'a> {
     pub(super) fn put_last(&mut self, entry: &Entry, pair: Pair<'a>) {
         self.note_secret(entry.kind, &pair.raw);
         self.quoted_separator |= pair.raw.quoted && pair.raw.text.contains(';');
-        let slot = Slot {
-            entry: *entry,
-            raw: pair.raw,
-            at: pair.at,
-        };
-        match self
-            .slots
-            .iter()
-            .position(|other| other.entry.key == entry.key)
-        {
+        let same = |other: &Slot<'_>| other.entry.key == entry.key;
+        match self.slots.iter().position(same) {
             Some(index) => {
                 let earlier = self.slots[index].raw;
-                self.warn_duplicate(&earlier, &slot.raw, entry, pair.at, "the last");
-                self.slots[index] = slot;
+                self.warn_duplicate(&earlier, &pair, "the last");
+                self.slots[index] = Slot::new(entry, pair);
             }
-            None => self.slots.push(slot),
+            None => self.slots.push(Slot::new(entry, pair)),
         }
     }
 
@@ -120,13 +128,9 @@ impl<'a> Builder<'a> {
         match self.slots.iter().find(|other| other.entry.key == entry.key) {
             Some(first) => {
                 let first = first.raw;
-                self.warn_duplicate(&first, &pair.raw, entry, pair.at, "the first");
+                self.warn_duplicate(&first, &pair, "the first");
             }
-            None => self.slots.push(Slot {
-                entry: *entry,
-                raw: pair.raw,
-                at: pair.at,
-            }),
+            None => self.slots.push(Slot::new(entry, pair)),
         }
     }
 
@@ -167,22 +171,16 @@ impl<'a> Builder<'a> {
         self.after_secret = matches!(kind, Kind::Secret(_)) && !raw.quoted;
     }
 
-    fn warn_duplicate(
-        &mut self,
-        one: &Raw<'_>,
-        two: &Raw<'_>,
-        entry: &Entry,
-        at: usize,
-        wins: &str,
-    ) {
-        let harmless = one.code == two.code && one.text == two.text || one.code == Code::Null;
-        if harmless || self.is_hopeless() {
+    fn warn_duplicate(&mut self, earlier: &Raw<'_>, pair: &Pair<'_>, wins: &str) {
+        let same = earlier.code == pair.raw.code && earlier.text == pair.raw.text;
+        if same || earlier.code == Code::Null || self.is_hopeless() {
             return;
         }
         let warning = Warning {
             kind: WarningKind::DuplicateKeyword,
-            keyword: Some(entry.spelling.to_owned()),
-            column: self.column(at),
+            keyword: Some((*pair.key).to_owned()),
+            withheld: None,
+            column: self.column(pair.at),
             hint: Some(format!("{wins} one counts")),
             lost: Vec::new(),
         };
@@ -206,9 +204,12 @@ impl<'a> Builder<'a> {
             )),
             None => lookup::hint(self.dialect, &pair.key),
         };
+        let keyword = self.echo(&pair.key);
+        let whole = keyword.as_deref() == Some(&*pair.key);
         let warning = Warning {
             kind: WarningKind::UnknownKeyword,
-            keyword: self.echo(&pair.key),
+            keyword,
+            withheld: (!whole).then(|| Secret::new(&*pair.key)),
             column: self.column(pair.at),
             hint,
             lost: swallowed
@@ -233,8 +234,8 @@ impl<'a> Builder<'a> {
     /// that is neither quoted nor braced it may be the secret's other half
     /// (`PWD=a;b;UID=c`), so text before a `;` is left out then.
     fn echo(&self, key: &str) -> Option<String> {
-        let word =
-            |c: char| c.is_alphanumeric() || matches!(c, ' ' | '\t' | '_' | '-' | '.' | '=' | ';');
+        let plain = |c: char| c.is_alphanumeric() || c.is_whitespace();
+        let word = |c: char| plain(c) || matches!(c, '_' | '-' | '.' | '=' | ';');
         let shown = match key.rsplit_once(';') {
             Some((_, last)) if self.after_secret => {
                 self.lookup(last)?;
@@ -257,6 +258,7 @@ impl<'a> Builder<'a> {
         let warning = Warning {
             kind,
             keyword: None,
+            withheld: None,
             column: self.column(at),
             hint: Some(hint.to_owned()),
             lost: Vec::new(),
@@ -265,9 +267,12 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn warn_value(&mut self, key: Key, at: usize, hint: &str) {
+        let name = self
+            .slot(key)
+            .map_or(key.name().into(), |slot| slot.name.clone());
         self.warn(WarningKind::IgnoredValue, at, hint);
         if let Some(warning) = self.warnings.last_mut() {
-            warning.keyword = Some(key.name().to_owned());
+            warning.keyword = Some(name.into_owned());
         }
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::Dialect;
+use crate::secret::Secret;
 
 /// Why a connection string cannot be read.
 ///
@@ -149,6 +150,8 @@ pub struct Warning {
     /// The keyword that it is about, as written and cut to 64 characters.
     /// Text that may belong to a secret is left out.
     pub keyword: Option<String>,
+    /// The keyword in full, if `keyword` does not repeat it as written.
+    pub withheld: Option<Secret>,
     /// Where it is, in characters from zero.
     pub column: usize,
     /// What it means and what to write instead.

@@ -108,6 +108,24 @@ fn text_explains_without_the_secret() {
 }
 
 #[test]
+fn half_a_password_is_shown_only_on_demand() {
+    let text = "Driver=d;Server=h;PWD=a;half;Encrypt=no";
+    let hidden = json_of(&run(&[text, "--format", "json"]).success());
+    assert_eq!(hidden["warnings"][0]["keyword"], "…;Encrypt");
+    let shown = json_of(&run(&[text, "--format", "json", "--show-secrets"]).success());
+    assert_eq!(shown["warnings"][0]["keyword"], "half;Encrypt");
+}
+
+#[test]
+fn a_file_may_start_with_a_byte_order_mark() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "\u{feff}Server=h\r\n").unwrap();
+    let arg = format!("file:{}", file.path().display());
+    let assert = run(&[&arg, "--format", "json"]);
+    assert_eq!(json_of(&assert.success())["settings"], json!({"Host": "h"}));
+}
+
+#[test]
 fn the_string_may_come_from_the_standard_input() {
     let mut command = Command::cargo_bin("entrada").unwrap();
     let assert = command

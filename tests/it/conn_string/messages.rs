@@ -1,7 +1,8 @@
 //! Errors and warnings: where they point, what they keep to themselves, and
 //! that they come at all.
 
-use entrada::conn_string::{ConnectionString, Dialect, ParseOptions};
+use entrada::Secret;
+use entrada::conn_string::{ConnectionString, Dialect, Key, ParseOptions};
 
 #[test]
 fn columns_count_characters_up_to_the_broken_pair() {
@@ -36,6 +37,39 @@ fn half_a_password_is_not_repeated() {
     assert_eq!(warned("Driver=d;Server=h;PWD=a;h@lf=b"), [None]);
     let long = format!("Driver=d;Server=h;{}=1", "k".repeat(99));
     assert_eq!(warned(&long)[0].as_ref().unwrap().chars().count(), 65);
+}
+
+#[test]
+fn what_is_not_repeated_is_kept_as_a_secret() {
+    let text = "Driver=d;Server=h;PWD=\"a;half\";Encrypt=no;\u{a0}UID=u";
+    let string = ConnectionString::parse_as(text, Dialect::Odbc).unwrap();
+    let [swallowed, blank] = string.warnings() else {
+        panic!("{:?}", string.warnings());
+    };
+    let withheld = swallowed.withheld.as_ref().map(Secret::expose);
+    assert_eq!(withheld, Some("half\";Encrypt"));
+    assert!(!format!("{swallowed:?} {swallowed}").contains("half"));
+    assert_eq!(blank.keyword.as_deref(), Some("\u{a0}UID"));
+    assert_eq!(blank.withheld, None);
+}
+
+#[test]
+fn warnings_name_keywords_as_written_and_follow_the_text() {
+    let text = "Driver=d;Server=h;failover_partner=m;uid=a;Uid=b;Colour=x";
+    let string = ConnectionString::parse_as(text, Dialect::Odbc).unwrap();
+    let keywords = string.warnings().iter().map(|w| w.keyword.as_deref());
+    let expected = ["failover_partner", "Uid", "Colour"];
+    assert_eq!(keywords.collect::<Vec<_>>(), expected.map(Some));
+}
+
+#[test]
+fn a_password_beside_a_certificate_is_a_secret() {
+    let text = "Driver=d;Server=h;ClientCertificate=/c.pem;ClientKey=file:/k,Password:MARKER";
+    let string = ConnectionString::parse_as(text, Dialect::Odbc).unwrap();
+    assert_eq!(string.text(Key::ClientCertificate), Some("/c.pem"));
+    let key = string.secret(Key::ClientKey).unwrap();
+    assert_eq!(key.expose(), "file:/k,Password:MARKER");
+    assert!(!format!("{string:?}").contains("MARKER"));
 }
 
 #[test]
