@@ -143,6 +143,9 @@ impl Reader {
         let items = self.list(|r| {
             let name = r.variable()?;
             let _ = r.eat(&["AS"]);
+            if r.eat(&["TABLE"]) {
+                return Err(SqlError::unsupported("table variables"));
+            }
             let ty = r.data_type()?;
             let value = if r.eat_token(&Token::Eq) {
                 Some(r.expr()?)

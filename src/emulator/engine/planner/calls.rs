@@ -7,7 +7,7 @@ use sqlparser::ast::{
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{MAX, SqlType, Storage, Value, limit_text};
 use super::aggregates::AGGREGATES;
-use super::{Planner, Scope, Typed};
+use super::{Planner, Scope, Typed, unknown};
 
 use SqlType as T;
 
@@ -64,12 +64,7 @@ impl Planner<'_> {
         if let Some(found) = self.number_call(name, &values)? {
             return Ok(found);
         }
-        Err(SqlError::new(
-            195,
-            format!("'{name}' is not a recognized built-in function name."),
-        )
-        .class(15)
-        .state(10))
+        Err(unknown::function(name))
     }
 
     fn conditional(

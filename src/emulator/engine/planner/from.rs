@@ -12,7 +12,7 @@ use super::super::parser;
 use super::super::types::{SqlType, Value};
 use super::query::Rel;
 use super::scope::SourceColumn;
-use super::{Output, Planner, Scope, Source};
+use super::{Output, Planner, Scope, Source, unknown};
 
 impl Planner<'_> {
     /// Plans a FROM list; its sources come into the scope.
@@ -239,7 +239,8 @@ impl Planner<'_> {
     ) -> SqlResult<String> {
         let function = name.to_string().to_uppercase();
         if function != "GENERATE_SERIES" {
-            return Err(SqlError::invalid_object(name));
+            let missing = unknown::missing(&function);
+            return Err(missing.unwrap_or_else(|| SqlError::invalid_object(name)));
         }
         let mut values = Vec::new();
         let outer = Scope::inside(scope.parent);

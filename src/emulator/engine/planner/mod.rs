@@ -15,6 +15,7 @@ pub(crate) mod query;
 pub(crate) mod scope;
 pub(crate) mod select;
 pub(crate) mod system;
+mod unknown;
 
 use std::collections::HashMap;
 

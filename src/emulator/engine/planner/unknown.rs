@@ -1,0 +1,100 @@
+//! Functions that Azure SQL has and this engine has not.
+//!
+//! A call of one is no misspelling, so the error must say whose gap it is.
+
+use super::super::error::SqlError;
+
+/// Built-in functions of T-SQL, scalar and table-valued, that are not implemented.
+const MISSING: &[&str] = &[
+    "APPROX_COUNT_DISTINCT",
+    "BINARY_CHECKSUM",
+    "CERTENCODED",
+    "CHECKSUM",
+    "CHECKSUM_AGG",
+    "COLUMNPROPERTY",
+    "COMPRESS",
+    "CONTAINSTABLE",
+    "CURRENT_TIMEZONE",
+    "CURRENT_TRANSACTION_ID",
+    "DATETRUNC",
+    "DATE_BUCKET",
+    "DECOMPRESS",
+    "DECRYPTBYKEY",
+    "DIFFERENCE",
+    "ENCRYPTBYKEY",
+    "FORMAT",
+    "FREETEXTTABLE",
+    "GROUPING",
+    "GROUPING_ID",
+    "HASHBYTES",
+    "INDEXPROPERTY",
+    "ISJSON",
+    "ISNUMERIC",
+    "JSON_ARRAY",
+    "JSON_MODIFY",
+    "JSON_OBJECT",
+    "JSON_QUERY",
+    "JSON_VALUE",
+    "NEWSEQUENTIALID",
+    "OBJECTPROPERTY",
+    "OBJECTPROPERTYEX",
+    "OPENJSON",
+    "OPENQUERY",
+    "OPENROWSET",
+    "OPENXML",
+    "PARSE",
+    "PATINDEX",
+    "PERCENTILE_CONT",
+    "PERCENTILE_DISC",
+    "PWDCOMPARE",
+    "PWDENCRYPT",
+    "RAND",
+    "SESSION_CONTEXT",
+    "SOUNDEX",
+    "SQL_VARIANT_PROPERTY",
+    "STDEV",
+    "STDEVP",
+    "STRING_ESCAPE",
+    "STRING_SPLIT",
+    "SWITCHOFFSET",
+    "TRY_PARSE",
+    "TYPEPROPERTY",
+    "VAR",
+    "VARP",
+];
+
+/// The error for a name that is called and is not known.
+pub(super) fn function(name: &str) -> SqlError {
+    missing(name).unwrap_or_else(|| {
+        SqlError::new(
+            195,
+            format!("'{name}' is not a recognized built-in function name."),
+        )
+        .class(15)
+        .state(10)
+    })
+}
+
+/// The error for a function that Azure SQL would know.
+pub(super) fn missing(name: &str) -> Option<SqlError> {
+    MISSING
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(name))
+        .map(SqlError::unsupported)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_told_from_a_misspelling() {
+        assert_eq!(function("string_split").number, 40517);
+        assert_eq!(function("STRING_SPLITS").number, 195);
+    }
+
+    #[test]
+    fn the_list_is_in_order_and_names_nothing_twice() {
+        assert!(MISSING.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}
