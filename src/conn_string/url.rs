@@ -216,7 +216,12 @@ fn drop_piece(builder: &mut Builder<'_>, piece: &str, name: &str, at: usize) {
         .map(|entry| entry.spelling);
     if let (Some(warning), Some(known)) = (builder.warnings.last_mut(), known) {
         warning.keyword = Some(known.to_owned());
-        warning.hint = Some("the parameter is dropped; write '%3B' for a ';' in it".to_owned());
+        let hint = if piece.contains(';') {
+            "the parameter is dropped; write '%3B' for a ';' in it"
+        } else {
+            "the parameter is dropped; write '%25' for a '%' in it"
+        };
+        warning.hint = Some(hint.to_owned());
         warning.lost = lookup::find(Dialect::SqlServerUrl, known)
             .map(|entry| entry.key.name())
             .into_iter()

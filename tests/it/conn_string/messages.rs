@@ -63,6 +63,17 @@ fn warnings_name_keywords_as_written_and_follow_the_text() {
 }
 
 #[test]
+fn a_dropped_url_parameter_says_what_to_escape() {
+    for (query, escape) in [("database=a;b", "%3B"), ("database=50%", "%25")] {
+        let text = format!("sqlserver://h?{query}");
+        let string = ConnectionString::parse(&text).unwrap();
+        let warning = &string.warnings()[0];
+        assert_eq!(warning.keyword.as_deref(), Some("database"));
+        assert!(warning.hint.as_ref().unwrap().contains(escape), "{warning}");
+    }
+}
+
+#[test]
 fn a_password_beside_a_certificate_is_a_secret() {
     let text = "Driver=d;Server=h;ClientCertificate=/c.pem;ClientKey=file:/k,Password:MARKER";
     let string = ConnectionString::parse_as(text, Dialect::Odbc).unwrap();
