@@ -188,7 +188,8 @@ impl PoolBuilder {
     }
 
     /// Where tokens come from, instead of what the target's authentication
-    /// names.
+    /// names. A target that logs in by user and password has no use for it, and
+    /// [`build`](Self::build) says so.
     ///
     /// Defaults to the source that `Authentication` names.
     #[must_use]
@@ -312,6 +313,10 @@ impl PoolBuilder {
             })
         };
         let zero = Some(Duration::ZERO);
+        if self.source.is_some() && !self.target.auth.uses_token() {
+            let problem = "the target logs in by user and password; drop one or the other";
+            return wrong("token_source", "given".to_owned(), problem);
+        }
         if self.max_size == 0 {
             return wrong("max_size", "0".to_owned(), "it must be at least 1");
         }

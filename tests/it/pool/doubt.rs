@@ -67,6 +67,23 @@ async fn a_request_cancelled_while_it_runs_closes_it() {
 }
 
 #[tokio::test]
+async fn a_command_timeout_closes_it() {
+    for stall in ["STALL", "HALF"] {
+        let server = SqlServer::start().await;
+        let mut target = target(&server);
+        target.limits.command_timeout = Some(Duration::from_millis(50));
+        let pool = Pool::builder(target).max_size(1).build().unwrap();
+        let mut client = pool.get().await.unwrap();
+        let stalled = async { client.simple_query(stall).await?.into_results().await };
+        let outcome = tokio::time::timeout(PATIENCE, stalled).await;
+        outcome.expect("no command timeout").unwrap_err();
+        drop(client);
+        server.log.until_ended(1).await;
+        assert_eq!(ask(&mut pool.get().await.unwrap(), "WHO").await, 2);
+    }
+}
+
+#[tokio::test]
 async fn half_a_response_closes_it() {
     let cancel = async |client: &mut PooledClient, server: &SqlServer| {
         let read = async {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use entrada::pool::PoolError;
 use entrada::tds::LOGIN_FAILED;
+use entrada::token::{FixedToken, TokenSource};
 use tokio::time::timeout;
 
 use super::*;
@@ -266,12 +267,17 @@ async fn closing_closes_idle_sessions_at_once() {
     server.log.until_ended(3).await;
 }
 
+fn given() -> std::sync::Arc<dyn TokenSource> {
+    std::sync::Arc::new(FixedToken::from_secret(Secret::new("token")))
+}
+
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused() {
     let server = SqlServer::start().await;
     let wrong = |builder: PoolBuilder| builder.build().unwrap_err();
     for error in [
         wrong(builder(&server).max_size(0)),
+        wrong(builder(&server).token_source(given())),
         wrong(builder(&server).max_size(2).min_idle(3)),
         wrong(builder(&server).acquire_timeout(Duration::ZERO)),
         wrong(builder(&server).max_lifetime(Duration::ZERO)),
