@@ -29,3 +29,21 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing() {
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert!(left.is_empty(), "left behind: {left:?}");
 }
+
+#[test]
+fn the_finest_log_of_it_all_holds_no_token() {
+    let run = Command::cargo_bin("entrada")
+        .unwrap()
+        .arg("demo")
+        .env("RUST_LOG", "trace")
+        .assert()
+        .success();
+    let log = String::from_utf8(run.get_output().stderr.clone()).unwrap();
+    for part in ["dial{", "rustls::", "token.fetch{", "tiberius::"] {
+        assert!(log.contains(part), "no {part:?} in {log}");
+    }
+    // A token's first letters: as text, and as the bytes that LOGIN7 has of it.
+    for start in ["eyJ", "101, 121, 74", "101, 0, 121, 0, 74"] {
+        assert!(!log.contains(start), "a token was logged: {log}");
+    }
+}

@@ -123,3 +123,30 @@ async fn failures_have_their_codes_and_name_what_to_do() {
         .code(2);
     run(server.uri(), &["no connection string"]).await.code(2);
 }
+
+#[tokio::test]
+async fn the_finest_log_holds_neither_token_nor_secret() {
+    let server = endpoint().await;
+    let address = server.uri();
+    let run = move || {
+        let mut command = Command::cargo_bin("entrada").unwrap();
+        command
+            .env_clear()
+            .env("RUST_LOG", "trace")
+            .env("IDENTITY_ENDPOINT", address)
+            .env("IDENTITY_HEADER", "MARKED-HEADER");
+        command.args(["token", CONN]).assert()
+    };
+    let done = tokio::task::spawn_blocking(run).await.unwrap().success();
+    let log = stderr(&done);
+    // The HTTP client's own lines are among them, by either way of logging.
+    for part in ["token.fetch", "reqwest::connect", "hyper_util"] {
+        assert!(log.contains(part), "no {part:?} in {log}");
+    }
+    for secret in ["MARKER", "MARKED", &jwt()] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+        let bytes = format!("{:?}", secret.as_bytes());
+        let bytes = bytes.trim_matches(['[', ']']);
+        assert!(!log.contains(bytes), "{secret} as bytes in {log}");
+    }
+}
