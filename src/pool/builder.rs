@@ -21,6 +21,9 @@ use crate::token::{Environment, TokenCache, TokenSlot, TokenSource, source_for};
 /// A login ends this much before the wait for it, so that its failure is still
 /// reported as what it is; a tenth of the wait if that is less.
 const DIAL_MARGIN: Duration = Duration::from_millis(500);
+/// A login without a limit of its own ends here: it takes up a place in the pool
+/// even when nobody waits for it any more.
+const LONGEST_LOGIN: Duration = Duration::from_secs(10 * 60);
 /// How often bb8 looks for sessions that are idle or old.
 const REAP_EVERY: Duration = Duration::from_secs(30);
 /// bb8's own limits, which ours always precede.
@@ -120,7 +123,8 @@ impl PoolBuilder {
 
     /// How long [`get`](Pool::get) waits at most, for a login as for a session
     /// to become free; `None` is for ever. A login gets a little less, so that
-    /// its failure is reported instead of the end of the wait.
+    /// its failure is reported instead of the end of the wait; without any limit
+    /// it gets ten minutes.
     ///
     /// Defaults to `Connect Timeout`, which defaults to 15 seconds.
     #[must_use]
@@ -370,7 +374,7 @@ impl PoolBuilder {
             .map(|limit| limit - DIAL_MARGIN.min(limit / 10));
         match (self.target.limits.connect_timeout, shortened) {
             (Some(own), Some(shortened)) => Some(own.min(shortened)),
-            (own, shortened) => own.or(shortened),
+            (own, shortened) => own.or(shortened).or(Some(LONGEST_LOGIN)),
         }
     }
 

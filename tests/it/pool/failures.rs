@@ -98,6 +98,23 @@ async fn a_login_that_hangs_says_where_instead_of_just_timing_out() {
 }
 
 #[tokio::test]
+async fn a_login_without_a_limit_does_not_keep_its_place_for_ever() {
+    let server = SqlServer::start().await;
+    server.log.stalls_logins.store(true, Ordering::SeqCst);
+    let mut target = target(&server);
+    target.limits.connect_timeout = None;
+    let pool = Pool::builder(target).max_size(1).build().unwrap();
+    tokio::time::pause();
+    // Its caller's own patience ends long before.
+    let left = timeout(Duration::from_secs(5), pool.get()).await;
+    assert!(left.is_err());
+    assert_eq!(pool.status().dialing, 1);
+    tokio::time::sleep(Duration::from_secs(11 * 60)).await;
+    let status = pool.status();
+    assert_eq!((status.dialing, status.failed), (0, 1));
+}
+
+#[tokio::test]
 async fn an_exhausted_pool_says_what_it_looks_like() {
     let server = SqlServer::start().await;
     let mut target = target(&server);
