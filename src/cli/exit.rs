@@ -81,7 +81,11 @@ impl From<Error> for Failure {
             ) => Exit::Usage,
             error if error.is_auth() => Exit::Auth,
             error if error.is_network() => Exit::Network,
-            Error::Dial(_) | Error::Pool(_) | Error::Query(_) => Exit::Server,
+            Error::Query(_) => Exit::Server,
+            Error::Dial(error) if error.server_error().is_some() => Exit::Server,
+            Error::Pool(error) if error.server_error().is_some() => Exit::Server,
+            // No SQL Server spoke: a wrong certificate, another protocol, a broken connection.
+            Error::Dial(_) | Error::Pool(_) => Exit::Network,
             _ => Exit::Internal,
         };
         Self::new(exit, error)

@@ -14,12 +14,13 @@ pub(super) enum LogFormat {
     Json,
 }
 
+/// The driver logs each error that the server sends, and the verifier each certificate that it
+/// refuses; the commands report both themselves.
+const QUIET: &str = "warn,tiberius=off,rustls_platform_verifier=off";
+
 /// Starts logging: warnings and errors only, unless `RUST_LOG` asks for more.
-///
-/// The driver logs each error that the server sends, which the commands report themselves.
 pub(super) fn init(format: LogFormat) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,tiberius=off"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET));
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()

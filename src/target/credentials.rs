@@ -66,11 +66,11 @@ pub(super) fn auth(string: &ConnectionString) -> Result<Auth, TargetError> {
 fn instead_of(method: AuthMethod) -> &'static str {
     match method {
         AuthMethod::Password => {
-            "Entra passwords are on their way out: use ActiveDirectoryManagedIdentity or ActiveDirectoryServicePrincipal"
+            "Entra passwords are on their way out: use ActiveDirectoryManagedIdentity, or give an access token or a callback"
         }
         AuthMethod::OnBehalfOf => "obtain the token in your code and give it by a callback",
         _ => {
-            "nobody may be there to answer: sign in with 'az login' and use ActiveDirectoryDefault"
+            "nobody may be there to answer: use ActiveDirectoryManagedIdentity, or give an access token or a callback"
         }
     }
 }

@@ -14,7 +14,7 @@ pub enum TargetError {
     InstanceOnAzure,
     /// Windows or Kerberos login.
     #[error(
-        "Windows and Kerberos logins are not supported; write an Authentication such as ActiveDirectoryDefault \
+        "Windows and Kerberos logins are not supported; write an Authentication such as ActiveDirectoryMSI \
          instead of Integrated Security (Trusted_Connection)"
     )]
     IntegratedSecurity,

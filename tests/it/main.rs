@@ -4,6 +4,8 @@
 mod cli_demo;
 #[cfg(feature = "cli")]
 mod cli_parse;
+#[cfg(all(feature = "cli", feature = "emulator"))]
+mod cli_query;
 #[cfg(feature = "cli")]
 mod cli_token;
 mod conn_string;
