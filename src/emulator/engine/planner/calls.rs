@@ -137,13 +137,7 @@ impl Planner<'_> {
     }
 
     fn text_call(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
-        let nullable = args.iter().any(|a| a.nullable);
-        let typed = |sql: String, ty| {
-            Ok(Some(Typed {
-                nullable,
-                ..Typed::new(sql, ty)
-            }))
-        };
+        let typed = |sql: String, ty| computed(args, sql, ty);
         match (name, args) {
             ("DATALENGTH", [value]) => {
                 let ty = if value.ty.length() == Some(MAX) {
@@ -184,13 +178,7 @@ impl Planner<'_> {
 
     /// Parts of texts, and where they are.
     fn text_search(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
-        let nullable = args.iter().any(|a| a.nullable);
-        let typed = |sql: String, ty| {
-            Ok(Some(Typed {
-                nullable,
-                ..Typed::new(sql, ty)
-            }))
-        };
+        let typed = |sql: String, ty| computed(args, sql, ty);
         match (name, args) {
             ("SUBSTRING", [value, start, length]) => {
                 let (start, length) = (
@@ -241,13 +229,7 @@ impl Planner<'_> {
 
     /// Texts longer than their arguments.
     fn text_building(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
-        let nullable = args.iter().any(|a| a.nullable);
-        let typed = |sql: String, ty| {
-            Ok(Some(Typed {
-                nullable,
-                ..Typed::new(sql, ty)
-            }))
-        };
+        let typed = |sql: String, ty| computed(args, sql, ty);
         match (name, args) {
             ("REPLICATE", [text, count]) => {
                 let (text, count) = (
@@ -379,13 +361,7 @@ impl Planner<'_> {
     }
 
     fn number_call(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
-        let nullable = args.iter().any(|a| a.nullable);
-        let typed = |sql: String, ty| {
-            Ok(Some(Typed {
-                nullable,
-                ..Typed::new(sql, ty)
-            }))
-        };
+        let typed = |sql: String, ty| computed(args, sql, ty);
         match (name, args) {
             ("ABS" | "SIGN" | "CEILING" | "FLOOR", [value]) => {
                 let value = if value.ty.is_text() {
@@ -430,13 +406,7 @@ impl Planner<'_> {
 
     /// Rounding, roots, powers and angles.
     fn math_call(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
-        let nullable = args.iter().any(|a| a.nullable);
-        let typed = |sql: String, ty| {
-            Ok(Some(Typed {
-                nullable,
-                ..Typed::new(sql, ty)
-            }))
-        };
+        let typed = |sql: String, ty| computed(args, sql, ty);
         match (name, args) {
             ("ROUND", [value, digits, rest @ ..]) if rest.len() < 2 => {
                 let value = if value.ty.is_numeric() {
@@ -490,6 +460,14 @@ impl Planner<'_> {
             _ => Ok(None),
         }
     }
+}
+
+/// What a function makes of its arguments: NULL where one of them is.
+fn computed(args: &[Typed], sql: String, ty: SqlType) -> SqlResult<Option<Typed>> {
+    Ok(Some(Typed {
+        nullable: args.iter().any(|arg| arg.nullable),
+        ..Typed::new(sql, ty)
+    }))
 }
 
 /// The variable-length type of a text or binary type.
