@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::engine::{Engine, EngineSession, Principal, SessionInfo, SinkClosed, TokenSink};
+use super::engine::{
+    ClientInfo, Engine, EngineSession, Principal, SessionInfo, SinkClosed, TokenSink,
+};
 use crate::Secret;
 use crate::tds::{EnvChange, Message, ServerMessage};
 
@@ -18,11 +20,13 @@ pub(super) trait Backend: Send + Sync {
         database: Option<&str>,
     ) -> Result<Principal, ServerMessage>;
 
-    /// Opens a session for a principal, in `database` or else in its default database.
+    /// Opens a session for a principal, in `database` or else in its default database. `client` is what
+    /// the login said of the program.
     fn connect(
         &self,
         principal: &Principal,
         database: Option<&str>,
+        client: ClientInfo,
     ) -> Result<Box<dyn BackendSession>, ServerMessage>;
 }
 
@@ -59,8 +63,10 @@ impl Backend for Engine {
         &self,
         principal: &Principal,
         database: Option<&str>,
+        client: ClientInfo,
     ) -> Result<Box<dyn BackendSession>, ServerMessage> {
-        Ok(Box::new(Self::connect(self, principal, database)?))
+        let session = self.connect_client(principal, database, client)?;
+        Ok(Box::new(session))
     }
 }
 

@@ -21,8 +21,8 @@ pub use clock::Clock;
 pub use counters::{Counters, CountersSnapshot};
 pub use directory::{Directory, EntraKind, EntraPrincipal, InMemoryDirectory};
 pub use engine::{
-    Engine, EngineError, EngineOptions, EngineSession, Interrupter, Principal, SessionInfo,
-    SinkClosed, TokenSink,
+    ClientInfo, Engine, EngineError, EngineOptions, EngineSession, Interrupter, Principal,
+    SessionInfo, SinkClosed, TokenSink,
 };
 pub use error::EmulatorError;
 pub use fault_spec::{FaultSpec, FaultSpecError};

@@ -29,7 +29,7 @@ use super::directory::{Directory, EntraPrincipal, InMemoryDirectory};
 use crate::secret::Secret;
 use crate::tds::ServerMessage;
 
-pub use session::{EngineSession, Interrupter, SessionInfo, SinkClosed, TokenSink};
+pub use session::{ClientInfo, EngineSession, Interrupter, SessionInfo, SinkClosed, TokenSink};
 
 /// Several logical databases behind one server name. Clones share them.
 #[derive(Clone)]
@@ -199,12 +199,26 @@ impl Engine {
         principal: &Principal,
         database: Option<&str>,
     ) -> Result<EngineSession, ServerMessage> {
+        self.connect_client(principal, database, ClientInfo::default())
+    }
+
+    /// As [`connect`](Self::connect), for a client that said who it is.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn connect_client(
+        &self,
+        principal: &Principal,
+        database: Option<&str>,
+        client: ClientInfo,
+    ) -> Result<EngineSession, ServerMessage> {
         let spid = self
             .shared
             .next_spid
             .fetch_add(1, Ordering::Relaxed)
             .max(51);
-        EngineSession::open(Arc::clone(&self.shared), principal.clone(), database, spid)
+        let shared = Arc::clone(&self.shared);
+        EngineSession::open(shared, principal.clone(), database, client, spid)
             .map_err(|error| self.message(error))
     }
 

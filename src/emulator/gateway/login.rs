@@ -12,7 +12,7 @@ use super::prelogin::{self, Negotiated, Next, Transport};
 use super::stream::{ClientStream, ResetSwitch, Stream};
 use super::trouble::{on_stream, trouble};
 use crate::emulator::backend::BackendSession;
-use crate::emulator::engine::{Principal, SessionInfo};
+use crate::emulator::engine::{ClientInfo, Principal, SessionInfo};
 use crate::emulator::{GatewayStep, Redirect};
 use crate::tds::{
     EncodeError, Login7, MAX_PACKET_SIZE, MIN_PACKET_SIZE, PacketType, Routing, ServerMessage,
@@ -208,9 +208,10 @@ impl Prepared {
     ) -> Result<Established, ConnectionError> {
         let connected = {
             let (backend, login) = (shared.backend.clone(), login.clone());
+            let client = client_info(&login, self.encrypted);
             blocking(move || {
                 let database = login_database(&login);
-                backend.connect(&principal, database)
+                backend.connect(&principal, database, client)
             })
             .await?
         };
@@ -269,6 +270,16 @@ fn accepted(
         routing,
     }
     .encode()
+}
+
+fn client_info(login: &Login7, encrypted: bool) -> ClientInfo {
+    let mut client = ClientInfo::default();
+    client.host_name.clone_from(&login.host_name);
+    client.program_name.clone_from(&login.app_name);
+    client.process_id = login.client_pid;
+    client.interface_name.clone_from(&login.library_name);
+    client.encrypted = encrypted;
+    client
 }
 
 /// The version for LOGINACK: 8.0 to those who asked so, else 7.4.

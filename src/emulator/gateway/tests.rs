@@ -15,7 +15,7 @@ use super::{Certificates, Settings, Shared, requests};
 use crate::Secret;
 use crate::emulator::backend::{Backend, BackendSession, Interrupter};
 use crate::emulator::counters::Counters;
-use crate::emulator::engine::{Principal, SessionInfo, SinkClosed, TokenSink};
+use crate::emulator::engine::{ClientInfo, Principal, SessionInfo, SinkClosed, TokenSink};
 use crate::emulator::identity::{Identity, Issuer, SigningKey};
 use crate::emulator::{Clock, Faults, InMemoryDirectory};
 use crate::tds::{
@@ -125,6 +125,7 @@ impl Backend for NoLogins {
         &self,
         _: &Principal,
         _: Option<&str>,
+        _: ClientInfo,
     ) -> Result<Box<dyn BackendSession>, ServerMessage> {
         Err(ServerMessage::new(18456, 1, 14, "nobody logs in here"))
     }

@@ -84,7 +84,11 @@ impl Planner<'_> {
             ("USER_ID" | "DATABASE_PRINCIPAL_ID", []) => int(state.acting().id),
             ("SCOPE_IDENTITY", []) => identity(state.scope_identity),
             ("XACT_STATE", []) => Typed::constant(Value::Int(xact_state(state)), T::SmallInt),
-            ("HOST_NAME" | "APP_NAME", []) => Typed::constant(Value::Null, T::NVarChar(128)),
+            ("HOST_NAME", []) => text(state.client.host_name.clone()),
+            ("APP_NAME" | "PROGRAM_NAME", []) => text(state.client.program_name.clone()),
+            ("HOST_ID", []) => {
+                Typed::constant(Value::Text(host_id(state.client.process_id)), T::Char(10))
+            }
             (
                 "ERROR_NUMBER" | "ERROR_MESSAGE" | "ERROR_SEVERITY" | "ERROR_STATE" | "ERROR_LINE"
                 | "ERROR_PROCEDURE",
@@ -460,4 +464,9 @@ fn database_property(key: &str) -> Typed {
             T::NVarChar(if key.is_empty() { MAX } else { 128 }),
         ),
     }
+}
+
+/// HOST_ID: the client's process id in ten characters.
+fn host_id(process_id: u32) -> String {
+    format!("{process_id:<10}")
 }

@@ -1,5 +1,6 @@
 //! One client's session: what it may see, what it has open, and what a reset clears.
 
+pub(crate) mod client;
 pub(crate) mod login;
 pub(crate) mod state;
 
@@ -10,6 +11,7 @@ use super::error::SqlError;
 use super::{Principal, Shared};
 use crate::tds::{EnvChange, Message, ServerMessage};
 
+pub use client::ClientInfo;
 pub(crate) use state::State;
 
 /// A session on the engine. Blocking: run it where blocking is allowed.
@@ -84,9 +86,11 @@ impl EngineSession {
         shared: Arc<Shared>,
         principal: Principal,
         database: Option<&str>,
+        client: ClientInfo,
         spid: u16,
     ) -> Result<Self, SqlError> {
-        let state = login::open(shared, principal, database, spid)?;
+        let mut state = login::open(shared, principal, database, spid)?;
+        state.client = client;
         Ok(Self { state })
     }
 

@@ -12,7 +12,7 @@ use super::super::functions::Identity;
 use super::super::store::Database;
 use super::super::types::SqlType;
 use super::super::{Principal, Shared};
-use super::{Interrupter, login};
+use super::{ClientInfo, Interrupter, login};
 use crate::tds::EnvChange;
 
 /// A session's state.
@@ -21,6 +21,9 @@ pub(crate) struct State {
     pub(crate) conn: Connection,
     pub(crate) principal: Principal,
     pub(crate) login_name: String,
+    pub(crate) client: ClientInfo,
+    /// When the session began, in 100 ns since 0001-01-01.
+    pub(crate) login_time: i64,
     pub(crate) spid: u16,
     pub(crate) login_database: Database,
     pub(crate) database: Database,
@@ -141,6 +144,8 @@ impl State {
         Self {
             shared,
             login_name: login::login_name(&principal),
+            client: ClientInfo::default(),
+            login_time: super::super::catalogue::now_ticks(),
             principal,
             spid,
             attached: vec![database.id],
