@@ -5,7 +5,7 @@ use super::super::parser;
 use super::super::planner::{Variable, Variables};
 use super::super::session::State;
 use super::super::session::state::{Declared, Prepared};
-use super::super::types::{MAX, SqlType, Value, convert};
+use super::super::types::{MAX, SqlType, Value, allow, convert};
 use super::super::wire::out::Out;
 use super::super::wire::rpc::{Call, Param, Procedure};
 use super::batch;
@@ -148,7 +148,7 @@ fn execute(
             return Err(SqlError::unsupported("parameters that take their default"));
         }
         if !param.value.is_null() {
-            convert::allowed(param.ty, declaration.ty, false)?;
+            allow::allowed(param.ty, declaration.ty, false)?;
         }
         let value = convert::cast(param.value.clone(), param.ty, declaration.ty, None)?;
         let key = declaration.name.to_lowercase();

@@ -9,7 +9,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Kind, QueryOptions};
 use super::super::planner::dml::Change;
 use super::super::planner::query::Rel;
-use super::super::types::{Value, convert};
+use super::super::types::{Value, allow, convert};
 use super::super::wire::out::command;
 use super::Run;
 
@@ -132,7 +132,7 @@ impl Run<'_, '_> {
                 .get_mut(&name.to_lowercase())
                 .ok_or_else(|| SqlError::undeclared(name))?;
             if !value.is_null() {
-                convert::allowed(column.ty, variable.ty, false)?;
+                allow::allowed(column.ty, variable.ty, false)?;
             }
             variable.value = convert::cast(value, column.ty, variable.ty, None)?;
         }

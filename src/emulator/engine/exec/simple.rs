@@ -6,7 +6,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Declaration, Kind, SetOption, TranName};
 use super::super::planner::{Output, Scope, Variable};
 use super::super::session::state::Isolation;
-use super::super::types::{MAX, SqlType, Value, convert};
+use super::super::types::{MAX, SqlType, Value, allow, convert};
 use super::super::wire::out::command;
 use super::Run;
 use crate::tds::EnvChange;
@@ -72,6 +72,12 @@ impl Run<'_, '_> {
 
     fn declare(&mut self, item: &Declaration) -> SqlResult<()> {
         let key = item.name.to_lowercase();
+        if item.ty.is_old_lob() {
+            return Err(SqlError::new(
+                2739,
+                "The text, ntext, and image data types are invalid for local variables.",
+            ));
+        }
         if self.variables.contains_key(&key) && item.value.is_none() {
             // DECLARE in a loop runs again; the variable keeps its value, as in T-SQL.
             return Ok(());
@@ -102,7 +108,7 @@ impl Run<'_, '_> {
         if value.is_null() {
             return Ok(Value::Null);
         }
-        convert::allowed(from, ty, false)?;
+        allow::allowed(from, ty, false)?;
         convert::cast(value, from, ty, None)
     }
 

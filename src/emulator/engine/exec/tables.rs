@@ -542,6 +542,7 @@ fn index_term(column: &tables::Column, unique: bool, ascending: bool) -> String 
         column.ty.storage(),
         super::super::types::Storage::Text
             | super::super::types::Storage::DateTimeOffset
+            | super::super::types::Storage::Variant
             | super::super::types::Storage::Int
     ) {
         "X''"

@@ -18,6 +18,8 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
 
 /// `system_type_id` of each type.
 const IDS: &[(&str, i64)] = &[
+    ("image", 34),
+    ("text", 35),
     ("uniqueidentifier", 36),
     ("date", 40),
     ("time", 41),
@@ -31,6 +33,8 @@ const IDS: &[(&str, i64)] = &[
     ("money", 60),
     ("datetime", 61),
     ("float", 62),
+    ("sql_variant", 98),
+    ("ntext", 99),
     ("bit", 104),
     ("decimal", 106),
     ("smallmoney", 122),
@@ -39,6 +43,7 @@ const IDS: &[(&str, i64)] = &[
     ("varchar", 167),
     ("binary", 173),
     ("char", 175),
+    ("timestamp", 189),
     ("nvarchar", 231),
     ("nchar", 239),
 ];
@@ -57,7 +62,8 @@ pub(super) fn byte_length(ty: SqlType) -> i64 {
             _ => 17,
         },
         T::NChar(n) | T::NVarChar(n) if n != MAX => i64::from(n) * 2,
-        T::UniqueIdentifier => 16,
+        T::UniqueIdentifier | T::Text | T::NText | T::Image => 16,
+        T::Variant => 8016,
         T::Date => 3,
         T::Time(s) => time_length(s),
         T::DateTime2(s) => time_length(s) + 3,
@@ -111,7 +117,7 @@ fn describe(ctx: &Context<'_>) -> SqlResult<Stored> {
         "scale" => Stored::Integer(precision(ty).1),
         "collation" if ty.is_text() => Stored::Text("SQL_Latin1_General_CP1_CI_AS".into()),
         "collation" => Stored::Null,
-        "characters" => number(ty.length().map(|n| if n == MAX { -1 } else { n.into() })),
+        "characters" => number(characters(ty)),
         "digits" => number(ty.is_numeric().then(|| precision(ty).0)),
         "places" => number(ty.is_exact_numeric().then(|| precision(ty).1)),
         "fraction" => number(ty.is_temporal().then(|| ty.time_scale().into())),
@@ -121,6 +127,17 @@ fn describe(ctx: &Context<'_>) -> SqlResult<Stored> {
                 .map(|(_, id)| *id),
         ),
     })
+}
+
+/// `CHARACTER_MAXIMUM_LENGTH`.
+fn characters(ty: SqlType) -> Option<i64> {
+    match ty {
+        T::Text | T::Image => Some(i64::from(i32::MAX)),
+        T::NText => Some(i64::from(i32::MAX / 2)),
+        T::Variant => Some(0),
+        T::RowVersion => None,
+        other => other.length().map(|n| if n == MAX { -1 } else { n.into() }),
+    }
 }
 
 fn type_name(ctx: &Context<'_>) -> SqlResult<Stored> {

@@ -5,6 +5,7 @@ mod dates;
 mod describe;
 mod numbers;
 mod texts;
+mod variants;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,7 +16,7 @@ use rusqlite::types::{Value as Stored, ValueRef};
 
 use super::error::{SqlError, SqlResult};
 use super::planner::convert::truncated;
-use super::types::{SqlType, Value, collate, convert};
+use super::types::{SqlType, Value, collate, convert, variant};
 
 /// The identity values of the INSERT that runs.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +47,7 @@ impl Identity {
 pub(crate) fn register(conn: &Connection) -> rusqlite::Result<Identity> {
     conn.create_collation(collate::TEXT, collate::compare)?;
     conn.create_collation(collate::DATETIMEOFFSET, collate::compare_datetimeoffset)?;
+    conn.create_collation(collate::VARIANT, variant::compare_texts)?;
     scalar(conn, "t_cv", 4, |ctx| cast(ctx, false))?;
     scalar(conn, "t_try", 4, |ctx| cast(ctx, true))?;
     scalar(conn, "t_as", 5, store)?;
@@ -53,6 +55,7 @@ pub(crate) fn register(conn: &Connection) -> rusqlite::Result<Identity> {
     scalar(conn, "t_depth", 2, depth)?;
     numbers::register(conn)?;
     texts::register(conn)?;
+    variants::register(conn)?;
     dates::register(conn)?;
     describe::register(conn)?;
     aggregate::register(conn)?;

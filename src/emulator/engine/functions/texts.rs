@@ -6,7 +6,7 @@ use rusqlite::types::{Value as Stored, ValueRef};
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{Storage, codepage, collate};
-use super::{int, is_null, owned, scalar, text, type_at};
+use super::{int, is_null, owned, scalar, text, type_at, value};
 
 /// Longest text that a function makes.
 const LONGEST: usize = 256 << 20;
@@ -74,6 +74,7 @@ fn datalength(ctx: &Context<'_>) -> SqlResult<Stored> {
             }
         }
         (ValueRef::Blob(b), Storage::Bytes) => i64::try_from(b.len()).unwrap_or(0),
+        (_, Storage::Variant) => super::variants::data_length(&value(ctx, 0, ty)?),
         _ => super::describe::byte_length(ty),
     }))
 }

@@ -113,10 +113,10 @@ fn build(name: &str, facets: &[Option<i64>], default_length: u16) -> SqlResult<S
         "BINARY" => length(8000).map(T::Binary),
         "VARBINARY" => length(8000).map(T::VarBinary),
         "SYSNAME" => plain(T::NVarChar(128)),
-        // Shown as the (max) types that replaced them.
-        "TEXT" => plain(T::VarChar(MAX)),
-        "NTEXT" => plain(T::NVarChar(MAX)),
-        "IMAGE" => plain(T::VarBinary(MAX)),
+        "TEXT" => plain(T::Text),
+        "NTEXT" => plain(T::NText),
+        "IMAGE" => plain(T::Image),
+        "SQL_VARIANT" => plain(T::Variant),
         "UNIQUEIDENTIFIER" => plain(T::UniqueIdentifier),
         "DATE" => plain(T::Date),
         "TIME" => scale().map(T::Time),
@@ -132,7 +132,6 @@ fn build(name: &str, facets: &[Option<i64>], default_length: u16) -> SqlResult<S
 fn unknown(name: &str) -> SqlError {
     const REFUSED: &[&str] = &[
         "XML",
-        "SQL_VARIANT",
         "ROWVERSION",
         "TIMESTAMP",
         "HIERARCHYID",

@@ -6,7 +6,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::types::{MAX, SqlType, Storage};
 use super::calls::Args;
 use super::query::order_term;
-use super::{Planner, Scope, Typed};
+use super::{Planner, Scope, Typed, refuse};
 
 use SqlType as T;
 
@@ -92,6 +92,9 @@ impl Planner<'_> {
         within: &str,
     ) -> SqlResult<Typed> {
         let distinct = if args.distinct { "DISTINCT " } else { "" };
+        if let Some(value) = values.first() {
+            refuse::aggregated(name, value.ty)?;
+        }
         match (name, values) {
             ("COUNT" | "COUNT_BIG", []) if args.star => {
                 let ty = if name == "COUNT" { T::Int } else { T::BigInt };
@@ -240,7 +243,9 @@ impl Planner<'_> {
         if !spec.partition_by.is_empty() {
             let mut terms = Vec::new();
             for expr in &spec.partition_by {
-                terms.push(self.expr(expr, scope)?.collated());
+                let term = self.expr(expr, scope)?;
+                refuse::sort(term.ty)?;
+                terms.push(term.collated());
             }
             sql.push_str(&format!("PARTITION BY {}", terms.join(",")));
         }

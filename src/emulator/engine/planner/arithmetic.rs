@@ -4,7 +4,7 @@ use sqlparser::ast::BinaryOperator as Op;
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{MAX, SqlType, Storage, Value, common, decimal::MAX_PRECISION};
-use super::{Planner, Typed};
+use super::{Planner, Typed, refuse};
 
 use SqlType as T;
 
@@ -18,6 +18,7 @@ impl Planner<'_> {
             }
             other => return Err(SqlError::unsupported(format!("operator {other}"))),
         }
+        refuse::operand(&a, operator_name(op), &b)?;
         let nullable = a.nullable || b.nullable;
         let result = self.arithmetic(a, op, b)?;
         Ok(Typed { nullable, ..result })
@@ -211,6 +212,7 @@ impl Planner<'_> {
     }
 
     fn bitwise(&mut self, a: Typed, op: &Op, b: Typed) -> SqlResult<Typed> {
+        refuse::operand(&a, operator_name(op), &b)?;
         let nullable = a.nullable || b.nullable;
         let ints = |t: &Typed| t.is_null() || t.ty.is_integer();
         if !ints(&a) || !ints(&b) {

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{MAX, SqlType, Storage, Value, limit_text};
 use super::aggregates::AGGREGATES;
-use super::{Planner, Scope, Typed, unknown};
+use super::{Planner, Scope, Typed, refuse, unknown};
 
 use SqlType as T;
 
@@ -57,6 +57,10 @@ impl Planner<'_> {
         let mut values = Vec::new();
         for arg in args {
             values.push(self.expr(arg, scope)?);
+        }
+        refuse::arguments(name, &values)?;
+        if let Some(found) = self.variant_call(name, &values)? {
+            return Ok(found);
         }
         if let Some(found) = self.text_call(name, &values)? {
             return Ok(found);

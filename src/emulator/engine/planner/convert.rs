@@ -2,7 +2,7 @@
 
 use super::super::catalogue::tables::Table;
 use super::super::error::{SqlError, SqlResult};
-use super::super::types::{self, MAX, SqlType, Storage, Value, convert};
+use super::super::types::{self, MAX, SqlType, Storage, Value, allow, convert};
 use super::{Planner, Typed, literal};
 
 impl Planner<'_> {
@@ -23,7 +23,7 @@ impl Planner<'_> {
         if value.is_null() {
             return Ok(Typed::constant(Value::Null, to));
         }
-        convert::allowed(value.ty, to, explicit)?;
+        allow::allowed(value.ty, to, explicit)?;
         if style.is_none() && is_same(value.ty, to) {
             return Ok(Typed {
                 ty: to,
@@ -89,7 +89,7 @@ impl Planner<'_> {
         if value.is_null() {
             return Ok("NULL".into());
         }
-        convert::allowed(value.ty, to, false)?;
+        allow::allowed(value.ty, to, false)?;
         if fits(value.ty, to) {
             return Ok(value.sql);
         }
@@ -157,14 +157,19 @@ fn fits(from: SqlType, to: SqlType) -> bool {
             _ => false,
         },
         Storage::Time | Storage::DateTimeOffset => from.time_scale() <= to.time_scale(),
-        Storage::Guid | Storage::Date => true,
+        Storage::Guid | Storage::Date | Storage::Variant => true,
     }
 }
 
 fn variable(ty: SqlType) -> bool {
     matches!(
         ty,
-        SqlType::VarChar(_) | SqlType::NVarChar(_) | SqlType::VarBinary(_)
+        SqlType::VarChar(_)
+            | SqlType::NVarChar(_)
+            | SqlType::VarBinary(_)
+            | SqlType::Text
+            | SqlType::NText
+            | SqlType::Image
     )
 }
 

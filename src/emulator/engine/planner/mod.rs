@@ -12,9 +12,11 @@ pub(crate) mod expr;
 pub(crate) mod from;
 pub(crate) mod predicate;
 pub(crate) mod query;
+mod refuse;
 pub(crate) mod scope;
 pub(crate) mod select;
 pub(crate) mod system;
+mod variants;
 mod unknown;
 
 use std::collections::HashMap;

@@ -5,7 +5,7 @@ use sqlparser::ast::{BinaryOperator as Op, Expr, UnaryOperator};
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{MAX, SqlType, Storage};
 use super::expr::summary;
-use super::{Planner, Scope, Typed};
+use super::{Planner, Scope, Typed, refuse};
 
 impl Planner<'_> {
     /// Plans a condition.
@@ -120,6 +120,7 @@ impl Planner<'_> {
 
     pub(crate) fn compare_typed(&mut self, a: Typed, op: &Op, b: Typed) -> SqlResult<String> {
         let symbol = comparison(op).ok_or_else(|| SqlError::syntax_near(op))?;
+        refuse::compare(&a, op, &b)?;
         let (a, b) = self.comparable(a, b)?;
         Ok(format!("({}{symbol}{})", a.collated(), b.sql))
     }
@@ -166,6 +167,7 @@ impl Planner<'_> {
 
     fn distinct(&mut self, a: &Expr, b: &Expr, op: &str, scope: &Scope<'_>) -> SqlResult<String> {
         let (a, b) = (self.expr(a, scope)?, self.expr(b, scope)?);
+        refuse::compare(&a, &Op::Eq, &b)?;
         let (a, b) = self.comparable(a, b)?;
         Ok(format!("({} {op} {})", a.collated(), b.sql))
     }
@@ -181,6 +183,9 @@ impl Planner<'_> {
         let mut items = Vec::new();
         for item in list {
             items.push(self.expr(item, scope)?);
+        }
+        for item in &items {
+            refuse::compare(&value, &Op::Eq, item)?;
         }
         let mut all = items.clone();
         all.push(value.clone());
@@ -233,6 +238,7 @@ impl Planner<'_> {
         };
         let alias = self.fresh("q");
         let found = Typed::new(format!("{alias}.c1"), column.ty);
+        refuse::compare(&value, &Op::Eq, &found)?;
         let (a, b) = self.comparable(value, found)?;
         let not = if negated { "NOT " } else { "" };
         Ok(format!(

@@ -9,7 +9,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::types::{self, SqlType, Value};
 use super::from::or_int;
 use super::scope::Cte;
-use super::{Output, Planner, Scope, Typed};
+use super::{refuse, Output, Planner, Scope, Typed};
 
 /// A planned query: its SQL has the columns c1, c2 and so on.
 #[derive(Clone, Debug)]
@@ -204,6 +204,9 @@ impl Planner<'_> {
                 all_null: a.all_null && b.all_null,
             })
             .collect();
+        if word != "UNION ALL" {
+            columns.iter().try_for_each(|c| refuse::set_operand(c.ty))?;
+        }
         let a = self.converted(left, &columns)?;
         let b = self.converted(right, &columns)?;
         Ok(Rel {
@@ -452,6 +455,7 @@ pub(super) fn order_term(sql: &str, ty: Option<SqlType>, term: &OrderByExpr) -> 
     if term.options.nulls_first.is_some() || term.with_fill.is_some() {
         return Err(SqlError::syntax_near("NULLS"));
     }
+    ty.map_or(Ok(()), refuse::sort)?;
     let collation = ty
         .and_then(SqlType::collation)
         .map_or_else(String::new, |c| format!(" COLLATE {c}"));

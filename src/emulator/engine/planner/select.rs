@@ -11,7 +11,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::types::SqlType;
 use super::query::{Around, Rel, limit_sql, order_term, output_index, row_count};
 use super::scope::Groups;
-use super::{Output, Planner, Scope, Typed};
+use super::{Output, Planner, Scope, Typed, refuse};
 
 /// An item of the select list.
 struct Item {
@@ -163,6 +163,7 @@ impl Planner<'_> {
                 }
             }
             let sql = if distinct {
+                refuse::distinct(value.ty)?;
                 value.collated()
             } else {
                 value.sql
@@ -262,6 +263,7 @@ impl Planner<'_> {
             if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
                 groups.columns.push(value.sql.clone());
             }
+            refuse::sort(value.ty)?;
             groups.exprs.push(expr.clone());
             terms.push(value.collated());
         }

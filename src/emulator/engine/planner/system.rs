@@ -5,7 +5,8 @@ use sqlparser::ast::Expr;
 use super::super::catalogue::security::{self, Securable};
 use super::super::catalogue::tables::{self, QualifiedName};
 use super::super::error::{SqlError, SqlResult};
-use super::super::types::{Decimal, MAX, SqlType, Value};
+use super::super::types::variant::Variant;
+use super::super::types::{Decimal, SqlType, Value};
 use super::{Planner, Scope, Typed};
 
 use SqlType as T;
@@ -107,7 +108,6 @@ impl Planner<'_> {
         scope: &Scope<'_>,
     ) -> SqlResult<Option<Typed>> {
         let state = self.state;
-        let text = |v: String| Typed::constant(Value::Text(v), T::NVarChar(128));
         let int = |v: i64| Typed::constant(Value::Int(v), T::Int);
         let found = match (name, args) {
             (
@@ -154,9 +154,9 @@ impl Planner<'_> {
             ("CONNECTIONPROPERTY", [arg]) => {
                 let key = self.constant_text(arg, scope, name)?.unwrap_or_default();
                 match key.to_lowercase().as_str() {
-                    "net_transport" | "physical_net_transport" => text("TCP".into()),
-                    "auth_scheme" => text("SQL".into()),
-                    _ => Typed::constant(Value::Null, T::NVarChar(128)),
+                    "net_transport" | "physical_net_transport" => variant_text("TCP"),
+                    "auth_scheme" => variant_text("SQL"),
+                    _ => variant(Value::Null, T::Variant),
                 }
             }
             _ => return Ok(None),
@@ -314,22 +314,22 @@ impl Planner<'_> {
 
     fn server_property(&self, key: &str) -> Typed {
         let name = self.state.shared.options.server_name.clone();
-        let text = |v: &str| Typed::constant(Value::Text(v.to_owned()), T::NVarChar(128));
+        let int = |v: i64| variant(Value::Int(v), T::Int);
         match key.to_lowercase().as_str() {
-            "edition" => text("SQL Azure"),
-            "engineedition" => Typed::constant(Value::Int(5), T::Int),
-            "productversion" => text("12.0.2000.8"),
-            "productlevel" => text("RTM"),
-            "productmajorversion" => text("12"),
-            "productminorversion" => text("0"),
-            "servername" => text(&name),
-            "collation" => text("SQL_Latin1_General_CP1_CI_AS"),
+            "edition" => variant_text("SQL Azure"),
+            "engineedition" => int(5),
+            "productversion" => variant_text("12.0.2000.8"),
+            "productlevel" => variant_text("RTM"),
+            "productmajorversion" => variant_text("12"),
+            "productminorversion" => variant_text("0"),
+            "servername" => variant_text(&name),
+            "collation" => variant_text("SQL_Latin1_General_CP1_CI_AS"),
             "isclustered"
             | "isintegratedsecurityonly"
             | "issingleuser"
             | "ishadrenabled"
-            | "isfulltextinstalled" => Typed::constant(Value::Int(0), T::Int),
-            _ => Typed::constant(Value::Null, T::NVarChar(128)),
+            | "isfulltextinstalled" => int(0),
+            _ => variant(Value::Null, T::Variant),
         }
     }
 
@@ -452,21 +452,26 @@ fn xact_state(state: &super::super::session::State) -> i64 {
 }
 
 fn database_property(key: &str) -> Typed {
-    let text = |v: &str| Typed::constant(Value::Text(v.to_owned()), T::NVarChar(128));
     match key.to_lowercase().as_str() {
-        "collation" => text("SQL_Latin1_General_CP1_CI_AS"),
-        "status" => text("ONLINE"),
-        "updateability" => text("READ_WRITE"),
-        "edition" => text("GeneralPurpose"),
-        "serviceobjective" => text("GP_S_Gen5_1"),
-        _ => Typed::constant(
-            Value::Null,
-            T::NVarChar(if key.is_empty() { MAX } else { 128 }),
-        ),
+        "collation" => variant_text("SQL_Latin1_General_CP1_CI_AS"),
+        "status" => variant_text("ONLINE"),
+        "updateability" => variant_text("READ_WRITE"),
+        "edition" => variant_text("GeneralPurpose"),
+        "serviceobjective" => variant_text("GP_S_Gen5_1"),
+        _ => variant(Value::Null, T::Variant),
     }
 }
 
 /// HOST_ID: the client's process id in ten characters.
 fn host_id(process_id: u32) -> String {
     format!("{process_id:<10}")
+}
+
+/// A value of a `sql_variant`.
+fn variant(value: Value, base: SqlType) -> Typed {
+    Typed::constant(Variant::wrap(value, base), T::Variant)
+}
+
+fn variant_text(text: &str) -> Typed {
+    variant(Value::Text(text.to_owned()), T::NVarChar(128))
 }

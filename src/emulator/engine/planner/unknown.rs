@@ -51,7 +51,6 @@ const MISSING: &[&str] = &[
     "RAND",
     "SESSION_CONTEXT",
     "SOUNDEX",
-    "SQL_VARIANT_PROPERTY",
     "STDEV",
     "STDEVP",
     "STRING_ESCAPE",

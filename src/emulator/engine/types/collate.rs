@@ -6,6 +6,8 @@ use std::cmp::Ordering;
 pub(crate) const TEXT: &str = "T_CI";
 /// Name of the collation of `datetimeoffset`: the instant counts, not the offset.
 pub(crate) const DATETIMEOFFSET: &str = "T_DTO";
+/// Name of the collation of `sql_variant`: first the family of the type, then the value.
+pub(crate) const VARIANT: &str = "T_VAR";
 
 /// Compares without case, with accents, ignoring trailing blanks.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {

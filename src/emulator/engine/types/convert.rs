@@ -4,6 +4,8 @@ use super::super::error::{SqlError, SqlResult};
 use super::datetime::{DAY, DAY_1900};
 use super::style::Moment;
 use super::temporal::to_temporal;
+use super::variant::Variant;
+use super::allow::{self, Way};
 use super::{Decimal, MAX, SqlType, Storage, Value, codepage, decimal, float};
 
 use SqlType as T;
@@ -18,11 +20,23 @@ pub(crate) fn cast(
     if value.is_null() {
         return Ok(Value::Null);
     }
+    if let Value::Variant(inner) = value {
+        return cast_variant(*inner, to, style);
+    }
     match to.storage() {
+        Storage::Variant => Ok(Variant::wrap(value, from)),
         Storage::Text => to_text(value, from, to, style).map(|t| Value::Text(cut_text(t, to))),
         Storage::Bytes => to_bytes(value, from, to, style).map(|b| Value::Bytes(cut_bytes(b, to))),
         _ => to_scalar(value, from, to),
     }
+}
+
+fn cast_variant(variant: Variant, to: SqlType, style: Option<i64>) -> SqlResult<Value> {
+    if to == T::Variant {
+        return Ok(Value::Variant(Box::new(variant)));
+    }
+    allow::allowed(variant.base, to, true)?;
+    cast(variant.value, variant.base, to, style)
 }
 
 /// Conversion into a column, variable or parameter. `Err(None)` means that text or bytes would be cut.
@@ -31,6 +45,7 @@ pub(crate) fn assign(value: Value, from: SqlType, to: SqlType) -> Result<Value, 
         return Ok(Value::Null);
     }
     match to.storage() {
+        Storage::Variant => Ok(Variant::wrap(value, from)),
         Storage::Text => {
             let text = to_text(value, from, to, None).map_err(Some)?;
             let limit = usize::from(to.length().unwrap_or(MAX));
@@ -52,37 +67,6 @@ pub(crate) fn assign(value: Value, from: SqlType, to: SqlType) -> Result<Value, 
     }
 }
 
-/// Whether the conversion exists at all; implicit ones are fewer than explicit ones.
-pub(crate) fn allowed(from: SqlType, to: SqlType, explicit: bool) -> SqlResult<()> {
-    let refuse = || {
-        Err(if explicit {
-            SqlError::no_conversion(from.base_name(), to.base_name())
-        } else {
-            SqlError::no_implicit_conversion(from.base_name(), to.base_name())
-        })
-    };
-    let (a, b) = (from.storage(), to.storage());
-    let numeric = |t: SqlType| t.is_numeric();
-    match (a, b) {
-        _ if a == b => Ok(()),
-        (Storage::Text, Storage::Bytes) if !explicit => refuse(),
-        (Storage::Text, _) => Ok(()),
-        (Storage::Bytes, Storage::Text) => Ok(()),
-        (Storage::Bytes, Storage::Int | Storage::Guid)
-        | (Storage::Int | Storage::Guid, Storage::Bytes) => Ok(()),
-        (_, Storage::Text) if from.is_money() && !explicit => refuse(),
-        (_, Storage::Text) => Ok(()),
-        _ if numeric(from) && numeric(to) => Ok(()),
-        (Storage::Date | Storage::Time, Storage::DateTime | Storage::DateTimeOffset)
-        | (Storage::DateTime | Storage::DateTimeOffset, Storage::Date | Storage::Time)
-        | (Storage::DateTime, Storage::DateTimeOffset)
-        | (Storage::DateTimeOffset, Storage::DateTime) => Ok(()),
-        _ if numeric(from) && matches!(to, T::DateTime | T::SmallDateTime) => Ok(()),
-        _ if matches!(from, T::DateTime | T::SmallDateTime) && numeric(to) && explicit => Ok(()),
-        _ => refuse(),
-    }
-}
-
 fn to_scalar(value: Value, from: SqlType, to: SqlType) -> SqlResult<Value> {
     match to.storage() {
         Storage::Int => to_int(value, from, to).map(Value::Int),
@@ -93,7 +77,11 @@ fn to_scalar(value: Value, from: SqlType, to: SqlType) -> SqlResult<Value> {
     }
 }
 
+/// A conversion that there is not, or that is a gap of this engine.
 pub(super) fn impossible(from: SqlType, to: SqlType) -> SqlError {
+    if allow::way(from, to) != Way::Never {
+        return SqlError::unsupported(format!("conversion of {from} to {to}"));
+    }
     SqlError::no_conversion(from.base_name(), to.base_name())
 }
 
@@ -456,6 +444,7 @@ fn plain_text(value: Value, from: SqlType, style: Option<i64>) -> SqlResult<Stri
             moment(Moment::from_ticks(ticks, scale), default)?
         }
         Value::DateTimeOffset(v) => moment(Moment::from_offset(v, from.time_scale()), 121)?,
+        Value::Variant(v) => return plain_text(v.value, v.base, style),
     })
 }
 

@@ -1,5 +1,6 @@
 //! T-SQL types: what the catalogue keeps, the planner infers and the wire shows.
 
+pub(crate) mod allow;
 pub(crate) mod codepage;
 pub(crate) mod collate;
 pub(crate) mod convert;
@@ -9,6 +10,7 @@ pub(crate) mod float;
 pub(crate) mod style;
 mod temporal;
 pub(crate) mod value;
+pub(crate) mod variant;
 
 use std::fmt;
 
@@ -45,6 +47,13 @@ pub(crate) enum SqlType {
     DateTime,
     DateTime2(u8),
     DateTimeOffset(u8),
+    Text,
+    NText,
+    Image,
+    /// A value of any of the other types but the large ones, with its type.
+    Variant,
+    /// Eight bytes that the database counts up.
+    RowVersion,
 }
 
 /// How values of a type are kept in SQLite. Values of equal class compare and sort natively.
@@ -70,6 +79,8 @@ pub(crate) enum Storage {
     DateTime,
     /// TEXT: 19 digits of UTC ticks, then the offset in minutes
     DateTimeOffset,
+    /// TEXT: the type's code and the value (see [`variant`])
+    Variant,
 }
 
 use SqlType as T;
@@ -83,8 +94,11 @@ impl SqlType {
             T::Bit | T::TinyInt | T::SmallInt | T::Int | T::BigInt => Storage::Int,
             T::Real | T::Float => Storage::Float,
             T::Decimal { .. } | T::SmallMoney | T::Money => Storage::Decimal,
-            T::Char(_) | T::VarChar(_) | T::NChar(_) | T::NVarChar(_) => Storage::Text,
-            T::Binary(_) | T::VarBinary(_) => Storage::Bytes,
+            T::Char(_) | T::VarChar(_) | T::NChar(_) | T::NVarChar(_) | T::Text | T::NText => {
+                Storage::Text
+            }
+            T::Binary(_) | T::VarBinary(_) | T::Image | T::RowVersion => Storage::Bytes,
+            T::Variant => Storage::Variant,
             T::UniqueIdentifier => Storage::Guid,
             T::Date => Storage::Date,
             T::Time(_) => Storage::Time,
@@ -98,6 +112,7 @@ impl SqlType {
         match self.storage() {
             Storage::Text => Some(collate::TEXT),
             Storage::DateTimeOffset => Some(collate::DATETIMEOFFSET),
+            Storage::Variant => Some(collate::VARIANT),
             _ => None,
         }
     }
@@ -107,7 +122,12 @@ impl SqlType {
     }
 
     pub(crate) fn is_unicode(self) -> bool {
-        matches!(self, T::NChar(_) | T::NVarChar(_))
+        matches!(self, T::NChar(_) | T::NVarChar(_) | T::NText)
+    }
+
+    /// text, ntext and image, which nearly nothing can be done with.
+    pub(crate) fn is_old_lob(self) -> bool {
+        matches!(self, T::Text | T::NText | T::Image)
     }
 
     pub(crate) fn is_binary(self) -> bool {
@@ -150,6 +170,8 @@ impl SqlType {
             | T::NVarChar(n)
             | T::Binary(n)
             | T::VarBinary(n) => Some(n),
+            T::Text | T::NText | T::Image => Some(MAX),
+            T::RowVersion => Some(8),
             _ => None,
         }
     }
@@ -200,22 +222,27 @@ impl SqlType {
             T::NChar(_) => 5,
             T::NVarChar(_) => 6,
             T::UniqueIdentifier => 7,
-            T::Bit => 9,
-            T::TinyInt => 10,
-            T::SmallInt => 11,
-            T::Int => 12,
-            T::BigInt => 13,
-            T::SmallMoney => 14,
-            T::Money => 15,
-            T::Decimal { .. } => 16,
-            T::Real => 17,
-            T::Float => 18,
-            T::Time(_) => 20,
-            T::Date => 21,
-            T::SmallDateTime => 22,
-            T::DateTime => 23,
-            T::DateTime2(_) => 24,
-            T::DateTimeOffset(_) => 25,
+            T::RowVersion => 8,
+            T::Image => 9,
+            T::Text => 10,
+            T::NText => 11,
+            T::Bit => 12,
+            T::TinyInt => 13,
+            T::SmallInt => 14,
+            T::Int => 15,
+            T::BigInt => 16,
+            T::SmallMoney => 17,
+            T::Money => 18,
+            T::Decimal { .. } => 19,
+            T::Real => 20,
+            T::Float => 21,
+            T::Time(_) => 22,
+            T::Date => 23,
+            T::SmallDateTime => 24,
+            T::DateTime => 25,
+            T::DateTime2(_) => 26,
+            T::DateTimeOffset(_) => 27,
+            T::Variant => 28,
         }
     }
 
@@ -245,6 +272,11 @@ impl SqlType {
             T::DateTime => "datetime",
             T::DateTime2(_) => "datetime2",
             T::DateTimeOffset(_) => "datetimeoffset",
+            T::Text => "text",
+            T::NText => "ntext",
+            T::Image => "image",
+            T::Variant => "sql_variant",
+            T::RowVersion => "timestamp",
         }
     }
 
@@ -274,6 +306,11 @@ impl SqlType {
             T::DateTime => (21, 0, 0),
             T::DateTime2(s) => (22, 0, i64::from(s)),
             T::DateTimeOffset(s) => (23, 0, i64::from(s)),
+            T::Text => (24, 0, 0),
+            T::NText => (25, 0, 0),
+            T::Image => (26, 0, 0),
+            T::Variant => (27, 0, 0),
+            T::RowVersion => (28, 0, 0),
         };
         kind | (a << 8) | (b << 24)
     }
@@ -309,6 +346,11 @@ impl SqlType {
             21 => T::DateTime,
             22 => T::DateTime2(s),
             23 => T::DateTimeOffset(s),
+            24 => T::Text,
+            25 => T::NText,
+            26 => T::Image,
+            27 => T::Variant,
+            28 => T::RowVersion,
             _ => return None,
         })
     }
@@ -320,6 +362,7 @@ impl fmt::Display for SqlType {
         match *self {
             T::Decimal { precision, scale } => write!(f, "({precision},{scale})"),
             T::Time(s) | T::DateTime2(s) | T::DateTimeOffset(s) => write!(f, "({s})"),
+            T::Text | T::NText | T::Image | T::RowVersion => Ok(()),
             other => match other.length() {
                 Some(MAX) => f.write_str("(max)"),
                 Some(n) => write!(f, "({n})"),

@@ -3,6 +3,7 @@
 use rusqlite::types::{Value as Stored, ValueRef};
 
 use super::datetime::Offset;
+use super::variant::Variant;
 use super::{Decimal, SqlType, Storage};
 
 /// A value of some [`SqlType`].
@@ -23,6 +24,7 @@ pub(crate) enum Value {
     /// 100 ns since 0001-01-01.
     DateTime(i64),
     DateTimeOffset(Offset),
+    Variant(Box<Variant>),
 }
 
 /// The order in which SQL Server compares the bytes of a GUID.
@@ -44,6 +46,7 @@ impl Value {
             Self::Bytes(v) => Stored::Blob(v),
             Self::Guid(v) => Stored::Blob(guid_to_stored(&v).to_vec()),
             Self::DateTimeOffset(v) => Stored::Text(v.to_text()),
+            Self::Variant(v) => Stored::Text(v.to_text()),
         }
     }
 
@@ -62,6 +65,9 @@ impl Value {
             (Storage::DateTime, ValueRef::Integer(v)) => Self::DateTime(v),
             (Storage::DateTimeOffset, ValueRef::Text(v)) => {
                 Self::DateTimeOffset(Offset::from_text(std::str::from_utf8(v).ok()?)?)
+            }
+            (Storage::Variant, ValueRef::Text(v)) => {
+                Self::Variant(Box::new(Variant::from_text(std::str::from_utf8(v).ok()?)?))
             }
             _ => return None,
         })

@@ -4,6 +4,7 @@ pub(crate) mod out;
 pub(crate) mod rpc;
 pub(crate) mod types;
 pub(crate) mod values;
+mod variant;
 
 /// `SQL_Latin1_General_CP1_CI_AS`.
 pub(crate) const COLLATION: [u8; 5] = crate::tds::Collation::SQL_LATIN1_GENERAL_CP1_CI_AS.0;

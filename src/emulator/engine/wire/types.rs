@@ -58,6 +58,22 @@ pub(crate) fn to_wire(ty: SqlType) -> TypeInfo {
             id: TypeId::DATETIMEOFFSETN,
             scale,
         },
+        T::Text => long(TypeId::TEXT, LONGEST, true),
+        T::NText => long(TypeId::NTEXT, LONGEST - 1, true),
+        T::Image => long(TypeId::IMAGE, LONGEST, false),
+        T::Variant => TypeInfo::Variant { max: 8009 },
+        T::RowVersion => bytes(TypeId::BIGBINARY, 8),
+    }
+}
+
+/// Most bytes of text and image.
+const LONGEST: u32 = 0x7FFF_FFFF;
+
+fn long(id: TypeId, max: u32, text: bool) -> TypeInfo {
+    TypeInfo::LongLen {
+        id,
+        max,
+        collation: text.then_some(Collation(super::COLLATION)),
     }
 }
 
@@ -107,10 +123,11 @@ pub(crate) fn from_wire(info: &TypeInfo) -> SqlResult<SqlType> {
             short(*id, *max, *collation).ok_or_else(refuse)?
         }
         TypeInfo::LongLen { id, .. } => match *id {
-            TypeId::NTEXT => T::NVarChar(MAX),
-            TypeId::TEXT => T::VarChar(MAX),
-            _ => T::VarBinary(MAX),
+            TypeId::NTEXT => T::NText,
+            TypeId::TEXT => T::Text,
+            _ => T::Image,
         },
+        TypeInfo::Variant { .. } => T::Variant,
         _ => return Err(refuse()),
     })
 }

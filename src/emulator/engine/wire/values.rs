@@ -8,6 +8,7 @@ use super::super::types::decimal::pow10;
 use super::super::types::value::guid_from_stored;
 use super::super::types::{Decimal, SqlType, Storage, Value, codepage};
 use super::types::decimal_length;
+use super::variant;
 use crate::tds::Reader;
 
 use SqlType as T;
@@ -32,6 +33,7 @@ pub(crate) fn put(stored: ValueRef<'_>, ty: SqlType, out: &mut Vec<u8>) -> SqlRe
             put_low(value.utc.div_euclid(DAY), 3, out);
             out.extend(value.minutes.to_le_bytes());
         }
+        (Storage::Variant, ValueRef::Text(v)) => variant::put(v, out)?,
         _ => return Err(wrong(ty)),
     }
     Ok(true)
@@ -153,7 +155,7 @@ pub(crate) fn read(bytes: &[u8], ty: SqlType) -> SqlResult<Value> {
     read_inner(bytes, ty).ok_or_else(bad)
 }
 
-fn read_inner(bytes: &[u8], ty: SqlType) -> Option<Value> {
+pub(super) fn read_inner(bytes: &[u8], ty: SqlType) -> Option<Value> {
     Some(match ty.storage() {
         Storage::Int => Value::Int(read_int(bytes, ty)?),
         Storage::Float => Value::Float(read_float(bytes)?),
@@ -165,6 +167,7 @@ fn read_inner(bytes: &[u8], ty: SqlType) -> Option<Value> {
         Storage::Date => Value::Date(day(low(bytes)?)?),
         Storage::Time => Value::Time(read_time(bytes, ty.time_scale())?),
         Storage::DateTime => Value::DateTime(read_datetime(bytes, ty)?),
+        Storage::Variant => Value::Variant(Box::new(variant::read(bytes)?)),
         Storage::DateTimeOffset => {
             let at = time_length(ty.time_scale());
             let time = read_time(bytes.get(..at)?, ty.time_scale())?;
