@@ -8,6 +8,8 @@ mod cli_parse;
 mod cli_query;
 #[cfg(feature = "cli")]
 mod cli_token;
+#[cfg(feature = "emulator")]
+mod clients_python;
 mod conn_string;
 mod dial;
 #[cfg(feature = "emulator")]

@@ -137,7 +137,7 @@ fn install_pysqlbridge() -> Option<PathBuf> {
 
 /// Runs a tool to its end. A missing tool is a skip, but never under CI; a
 /// failing one is a failure everywhere.
-fn run(command: &mut Blocking, need: &str) -> Option<Output> {
+pub(super) fn run(command: &mut Blocking, need: &str) -> Option<Output> {
     match command.output() {
         Ok(output) if output.status.success() => Some(output),
         Ok(output) => panic!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)),
@@ -157,10 +157,11 @@ fn skipped(need: &str, error: &std::io::Error) {
     eprintln!("SKIPPED: {need}: {error}");
 }
 
-fn judges() -> PathBuf {
+pub(super) fn judges() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges")
 }
 
-fn target() -> PathBuf {
+/// Where judges are built and installed.
+pub(super) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("judges")
 }

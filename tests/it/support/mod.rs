@@ -1,5 +1,7 @@
 //! What several tests share.
 
 pub(crate) mod certificates;
+#[cfg(feature = "emulator")]
+pub(crate) mod clients;
 pub(crate) mod fake_server;
 pub(crate) mod judges;
