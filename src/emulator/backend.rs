@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::{
-    ClientInfo, Engine, EngineSession, Principal, SessionInfo, SinkClosed, TokenSink,
+    ClientInfo, Engine, EngineSession, Principal, RequestBody, SessionInfo, SinkClosed, TokenSink,
 };
 use crate::Secret;
 use crate::tds::{EnvChange, Message, ServerMessage};
@@ -37,6 +37,15 @@ pub(super) trait BackendSession: Send {
 
     /// Runs a request and sends the token stream of its whole response, the final DONE included.
     fn execute(&mut self, request: &Message, sink: &mut dyn TokenSink) -> Result<(), SinkClosed>;
+
+    /// Runs a bulk load, whose bytes are still coming, and sends its whole response.
+    ///
+    /// A body that is cancelled ends the response with a DONE that has the error bit, and no ERROR.
+    fn load(
+        &mut self,
+        body: &mut dyn RequestBody,
+        sink: &mut dyn TokenSink,
+    ) -> Result<(), SinkClosed>;
 
     /// Puts the session back to what it was after the login, and says what else changed for the
     /// client by that. With `keep_transaction` an open transaction goes on.
@@ -77,6 +86,14 @@ impl BackendSession for EngineSession {
 
     fn execute(&mut self, request: &Message, sink: &mut dyn TokenSink) -> Result<(), SinkClosed> {
         Self::execute(self, request, sink)
+    }
+
+    fn load(
+        &mut self,
+        body: &mut dyn RequestBody,
+        sink: &mut dyn TokenSink,
+    ) -> Result<(), SinkClosed> {
+        Self::load(self, body, sink)
     }
 
     fn reset(&mut self, keep_transaction: bool) -> Vec<EnvChange> {

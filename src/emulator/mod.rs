@@ -21,8 +21,8 @@ pub use clock::Clock;
 pub use counters::{Counters, CountersSnapshot};
 pub use directory::{Directory, EntraKind, EntraPrincipal, InMemoryDirectory};
 pub use engine::{
-    ClientInfo, Engine, EngineError, EngineOptions, EngineSession, Interrupter, Principal,
-    SessionInfo, SinkClosed, TokenSink,
+    BodyCancelled, ClientInfo, Engine, EngineError, EngineOptions, EngineSession, Interrupter,
+    Principal, RequestBody, SessionInfo, SinkClosed, TokenSink,
 };
 pub use error::EmulatorError;
 pub use fault_spec::{FaultSpec, FaultSpecError};

@@ -29,7 +29,10 @@ use super::directory::{Directory, EntraPrincipal, InMemoryDirectory};
 use crate::secret::Secret;
 use crate::tds::ServerMessage;
 
-pub use session::{ClientInfo, EngineSession, Interrupter, SessionInfo, SinkClosed, TokenSink};
+pub use session::{
+    BodyCancelled, ClientInfo, EngineSession, Interrupter, RequestBody, SessionInfo, SinkClosed,
+    TokenSink,
+};
 
 /// Several logical databases behind one server name. Clones share them.
 #[derive(Clone)]

@@ -52,6 +52,12 @@ pub(super) fn old_protocol(version: impl std::fmt::Display) -> ServerMessage {
     ServerMessage::new(17895, 1, 20, text)
 }
 
+/// The session cannot go on, through no fault of the client's. The connection is closed after it.
+pub(super) fn killed() -> ServerMessage {
+    let text = "Cannot continue the execution because the session is in the kill state.";
+    ServerMessage::new(596, 1, 21, text)
+}
+
 /// The error of that number, as a login's answer would carry it.
 pub(super) fn injected(number: i32, database: &str, server: &str) -> ServerMessage {
     let id = Uuid::new_v4();

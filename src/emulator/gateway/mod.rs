@@ -4,6 +4,8 @@ mod authenticate;
 mod certificates;
 mod error;
 mod fed_auth;
+mod incoming;
+mod load;
 mod login;
 mod login_response;
 mod messages;

@@ -7,10 +7,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::time::timeout;
 
 use super::error::ConnectionError;
+use super::incoming::{Assembler, Incoming};
 use super::stream::Stream;
 use crate::emulator::GatewayStep;
 use crate::tds::{
-    DEFAULT_PACKET_SIZE, HEADER_LEN, Message, MessageReader, PacketHeader, PacketStatus, PacketType,
+    DEFAULT_PACKET_SIZE, HEADER_LEN, Message, PacketHeader, PacketStatus, PacketType,
 };
 
 /// LOGIN7 holds less than 128 KiB, and so do PRELOGIN and the token message.
@@ -25,7 +26,7 @@ pub(super) struct PacketIo<S> {
 /// Messages from the client.
 pub(super) struct PacketReader<R> {
     inner: R,
-    messages: MessageReader,
+    messages: Assembler,
 }
 
 /// Messages to the client, all of them of the type that servers send.
@@ -53,7 +54,7 @@ impl<S: Stream> PacketIo<S> {
         Self {
             reader: PacketReader {
                 inner: read,
-                messages: MessageReader::new(DEFAULT_PACKET_SIZE, MAX_LOGIN_MESSAGE),
+                messages: Assembler::new(DEFAULT_PACKET_SIZE, MAX_LOGIN_MESSAGE),
             },
             writer: PacketWriter {
                 inner: write,
@@ -69,38 +70,36 @@ impl<S: Stream> PacketIo<S> {
 
     /// The stream, and whether the client had sent more than what was read.
     pub(super) fn into_stream(self) -> (S, bool) {
-        let more = self.reader.messages.buffered() > 0 || self.reader.messages.is_mid_message();
+        let more = self.reader.messages.is_mid_message();
         (self.reader.inner.unsplit(self.writer.inner), more)
     }
 
     /// The login is done: other bounds hold from the next message on.
     pub(super) fn after_login(&mut self, packet_size: usize, max_message: usize) {
-        self.reader.messages.set_max_packet(packet_size);
-        self.reader.messages.set_max_message(max_message);
+        self.reader.messages.after_login(packet_size, max_message);
         self.writer.packet_size = packet_size;
     }
 
     /// The next message, which must be there.
     pub(super) async fn expect(&mut self, wanted: PacketType) -> Result<Message, ConnectionError> {
-        let message = self.reader.next().await?.ok_or(ConnectionError::Eof)?;
-        if message.packet_type == wanted {
-            Ok(message)
-        } else {
-            Err(ConnectionError::Unexpected(message.packet_type))
+        match self.reader.next().await?.ok_or(ConnectionError::Eof)? {
+            Incoming::Message(message) if message.packet_type == wanted => Ok(message),
+            Incoming::Message(message) => Err(ConnectionError::Unexpected(message.packet_type)),
+            Incoming::Load(_) => Err(ConnectionError::Unexpected(PacketType::BULK_LOAD)),
         }
     }
 }
 
 impl<R: AsyncRead + Unpin> PacketReader<R> {
-    /// The next message; `None` if the client closed the connection between messages.
+    /// The next message, or part of a bulk load; `None` if the client closed the connection between messages.
     ///
     /// # Cancel safety
     /// Safe: bytes that were read are kept for the next call.
-    pub(super) async fn next(&mut self) -> Result<Option<Message>, ConnectionError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Incoming>, ConnectionError> {
         let mut chunk = [0; 4096];
         loop {
-            if let Some(message) = self.messages.next()? {
-                return Ok(Some(message));
+            if let Some(incoming) = self.messages.next()? {
+                return Ok(Some(incoming));
             }
             // Nothing is between the read and the push that could lose its bytes.
             let got = match self.inner.read(&mut chunk).await {
@@ -110,11 +109,10 @@ impl<R: AsyncRead + Unpin> PacketReader<R> {
                 Err(error) => return Err(error.into()),
             };
             if got == 0 {
-                let between = self.messages.buffered() == 0 && !self.messages.is_mid_message();
-                return if between {
-                    Ok(None)
-                } else {
+                return if self.messages.is_mid_message() {
                     Err(ConnectionError::Eof)
+                } else {
+                    Ok(None)
                 };
             }
             self.messages.push(chunk.get(..got).unwrap_or_default());

@@ -9,7 +9,11 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::error::ConnectionError;
+use super::incoming::{Incoming, LoadPart};
+use super::load::{Feed, LoadBody, load};
 use super::login::{BoxedStream, Established};
+use super::login_response::refused;
+use super::messages;
 use super::packet_io::{PacketReader, PacketWriter};
 use super::trouble::trouble;
 use crate::emulator::GatewayStep;
@@ -31,45 +35,49 @@ pub(super) async fn serve(
 ) -> Result<(), ConnectionError> {
     let mut next = None;
     loop {
-        let message = match next.take() {
-            Some(message) => message,
+        let incoming = match next.take() {
+            Some(incoming) => incoming,
             None => {
                 let idle = shared.settings.idle_timeout;
                 let read = timeout(idle, established.io.reader.next()).await;
                 match read.map_err(|_| ConnectionError::Idle)?? {
-                    Some(message) => message,
+                    Some(incoming) => incoming,
                     None => return Ok(()),
                 }
             }
         };
-        (established, next) = answer(established, shared, message).await?;
+        (established, next) = answer(established, shared, incoming).await?;
     }
 }
 
-/// Answers one message. Also gives back the one that came meanwhile, if the client did not wait.
+/// Answers what came. Also gives back what came meanwhile, if the client did not wait.
 async fn answer(
     mut established: Established,
     shared: &Shared,
-    message: Message,
-) -> Result<(Established, Option<Message>), ConnectionError> {
+    incoming: Incoming,
+) -> Result<(Established, Option<Incoming>), ConnectionError> {
     let version = established.version;
     let writer = &mut established.io.writer;
-    match message.packet_type {
-        PacketType::ATTENTION => {
+    let request = match incoming {
+        Incoming::Message(message) if message.packet_type == PacketType::ATTENTION => {
             shared.counters.counts().attentions.add_one();
             writer.message(&done(version, DoneStatus::ATTN)?).await?;
             return Ok((established, None));
         }
-        _ if message.status.contains(PacketStatus::IGNORE) => {
+        Incoming::Message(message) if message.status.contains(PacketStatus::IGNORE) => {
             writer.message(&done(version, DoneStatus::ERROR)?).await?;
             return Ok((established, None));
         }
-        PacketType::SQL_BATCH
-        | PacketType::RPC
-        | PacketType::BULK_LOAD
-        | PacketType::TRANSACTION_MANAGER => {}
-        other => return Err(ConnectionError::Unexpected(other)),
-    }
+        Incoming::Message(message) => match message.packet_type {
+            PacketType::SQL_BATCH | PacketType::RPC | PacketType::TRANSACTION_MANAGER => {
+                Request::Whole(message)
+            }
+            other => return Err(ConnectionError::Unexpected(other)),
+        },
+        Incoming::Load(part) if part.first => Request::Load(part),
+        // The rest of a load whose answer is out already.
+        Incoming::Load(_) => return Ok((established, None)),
+    };
     trouble(
         &mut established.io,
         shared,
@@ -78,18 +86,41 @@ async fn answer(
     )
     .await?;
     shared.counters.counts().requests.add_one();
-    if reset_of(&message).is_some() {
+    if request.reset().is_some() {
         shared.counters.counts().resets.add_one();
     }
-    run(established, shared, message).await
+    run(established, shared, request).await
+}
+
+/// What a client wants done.
+enum Request {
+    Whole(Message),
+    /// The beginning of a bulk load.
+    Load(LoadPart),
+}
+
+impl Request {
+    /// Some if the session is to be reset first; true if its transaction shall go on.
+    fn reset(&self) -> Option<bool> {
+        let Self::Whole(message) = self else {
+            return None;
+        };
+        if message.status.contains(PacketStatus::RESET_CONNECTION) {
+            return Some(false);
+        }
+        message
+            .status
+            .contains(PacketStatus::RESET_CONNECTION_SKIP_TRAN)
+            .then_some(true)
+    }
 }
 
 /// Runs a request on a thread that may block, and sends the response as it comes.
 async fn run(
     established: Established,
     shared: &Shared,
-    message: Message,
-) -> Result<(Established, Option<Message>), ConnectionError> {
+    request: Request,
+) -> Result<(Established, Option<Incoming>), ConnectionError> {
     let Established {
         mut io,
         session,
@@ -97,15 +128,24 @@ async fn run(
         packet_size,
         reset,
     } = established;
-    let interrupter = session.interrupter();
+    let mut meanwhile = Meanwhile::new(session.interrupter(), shared.settings.idle_timeout);
     let (sender, chunks) = mpsc::channel(CHUNKS);
     let sink = ChannelSink {
         sender,
         chunk: Vec::new(),
         size: packet_size,
     };
-    let work = tokio::task::spawn_blocking(move || execute(session, &message, sink, version));
-    let mut meanwhile = Meanwhile::new(interrupter);
+    let reset_first = request.reset();
+    let work = match request {
+        Request::Whole(message) => Work::Message(message),
+        Request::Load(first) => {
+            let (feed, body) = load(first);
+            meanwhile.feed = Some(feed);
+            Work::Load(body)
+        }
+    };
+    let work =
+        tokio::task::spawn_blocking(move || execute(session, work, reset_first, sink, version));
     {
         let mut respond = pin!(respond(&mut io.writer, chunks));
         loop {
@@ -116,7 +156,16 @@ async fn run(
             }
         }
     }
-    let session = work.await.map_err(ConnectionError::Backend)?;
+    let session = match work.await {
+        Ok(session) => session,
+        Err(panic) => {
+            // Responses are sent in whole tokens, so that one more fits behind whatever came.
+            let payload = refused(messages::killed(), &shared.settings.server_name, version)?;
+            io.writer.message(&payload).await?;
+            io.writer.close().await;
+            return Err(ConnectionError::Backend(panic));
+        }
+    };
     for _ in 0..meanwhile.attentions {
         shared.counters.counts().attentions.add_one();
         io.writer.write(&done(version, DoneStatus::ATTN)?).await?;
@@ -134,18 +183,28 @@ async fn run(
     ))
 }
 
+/// What the blocking thread does.
+enum Work {
+    Message(Message),
+    Load(LoadBody),
+}
+
 /// The part that blocks: the reset that the client asked for, then the request itself.
 fn execute(
     mut session: Box<dyn BackendSession>,
-    message: &Message,
+    work: Work,
+    reset_first: Option<bool>,
     mut sink: ChannelSink,
     version: TdsVersion,
 ) -> Box<dyn BackendSession> {
-    let outcome = match reset_of(message) {
+    let outcome = match reset_first {
         Some(keep_transaction) => reset(&mut *session, keep_transaction, &mut sink, version),
         None => Ok(()),
     };
-    let outcome = outcome.and_then(|()| session.execute(message, &mut sink));
+    let outcome = outcome.and_then(|()| match work {
+        Work::Message(message) => session.execute(&message, &mut sink),
+        Work::Load(mut body) => session.load(&mut body, &mut sink),
+    });
     // A client that has gone is noticed by the reading side.
     let _ = outcome.and_then(|()| sink.flush());
     session
@@ -169,20 +228,6 @@ fn reset(
     Ok(())
 }
 
-/// Some if the session is to be reset first; true if its transaction shall go on.
-fn reset_of(message: &Message) -> Option<bool> {
-    if message.packet_type == PacketType::BULK_LOAD {
-        return None;
-    }
-    if message.status.contains(PacketStatus::RESET_CONNECTION) {
-        return Some(false);
-    }
-    message
-        .status
-        .contains(PacketStatus::RESET_CONNECTION_SKIP_TRAN)
-        .then_some(true)
-}
-
 async fn respond(
     writer: &mut PacketWriter<WriteHalf<BoxedStream>>,
     mut chunks: mpsc::Receiver<Vec<u8>>,
@@ -202,15 +247,21 @@ fn done(version: TdsVersion, status: DoneStatus) -> Result<Vec<u8>, EncodeError>
 /// What the client does while its request runs.
 struct Meanwhile {
     interrupter: Interrupter,
+    /// How long a load may stand still.
+    patience: Duration,
     attentions: u32,
-    next: Option<Message>,
+    /// Where the parts of a load go.
+    feed: Option<Feed>,
+    next: Option<Incoming>,
 }
 
 impl Meanwhile {
-    fn new(interrupter: Interrupter) -> Self {
+    fn new(interrupter: Interrupter, patience: Duration) -> Self {
         Self {
             interrupter,
+            patience,
             attentions: 0,
+            feed: None,
             next: None,
         }
     }
@@ -219,33 +270,46 @@ impl Meanwhile {
     /// with it the request.
     ///
     /// # Cancel safety
-    /// Safe, since reading a message is.
+    /// Safe, since reading a message is, and passing one on.
     async fn watch(
         &mut self,
         reader: &mut PacketReader<ReadHalf<BoxedStream>>,
     ) -> Result<(), ConnectionError> {
-        let message = tokio::select! {
+        if let Some(feed) = self.feed.as_mut().filter(|feed| feed.is_full()) {
+            feed.pass_on().await;
+            return Ok(());
+        }
+        let loading = self.feed.as_ref().is_some_and(Feed::is_open);
+        let incoming = tokio::select! {
             // One early request is kept; whatever follows it stays in the socket.
-            message = reader.next(), if self.next.is_none() => message,
+            incoming = reader.next(), if self.next.is_none() => incoming,
             // An interrupt that comes before the request has begun to run is lost, so it is said
             // again until the response ends.
             () = tokio::time::sleep(INSIST), if self.attentions > 0 => {
                 (self.interrupter)();
                 return Ok(());
             }
+            () = tokio::time::sleep(self.patience), if loading => Err(ConnectionError::Idle),
             else => std::future::pending().await,
         };
-        match message {
-            Ok(Some(message)) if message.packet_type == PacketType::ATTENTION => {
+        match (incoming, &mut self.feed) {
+            (Ok(Some(Incoming::Message(message))), feed)
+                if message.packet_type == PacketType::ATTENTION =>
+            {
                 self.attentions += 1;
                 (self.interrupter)();
+                feed.iter_mut().for_each(Feed::cancel);
                 Ok(())
             }
-            Ok(Some(message)) => {
-                self.next = Some(message);
+            (Ok(Some(Incoming::Load(part))), Some(feed)) if !part.first => {
+                feed.put(part);
                 Ok(())
             }
-            gone => {
+            (Ok(Some(incoming)), _) => {
+                self.next = Some(incoming);
+                Ok(())
+            }
+            (gone, _) => {
                 (self.interrupter)();
                 Err(gone.err().unwrap_or(ConnectionError::Eof))
             }

@@ -15,7 +15,9 @@ use super::{Certificates, Settings, Shared, requests};
 use crate::Secret;
 use crate::emulator::backend::{Backend, BackendSession, Interrupter};
 use crate::emulator::counters::Counters;
-use crate::emulator::engine::{ClientInfo, Principal, SessionInfo, SinkClosed, TokenSink};
+use crate::emulator::engine::{
+    BodyCancelled, ClientInfo, Principal, RequestBody, SessionInfo, SinkClosed, TokenSink,
+};
 use crate::emulator::identity::{Identity, Issuer, SigningKey};
 use crate::emulator::{Clock, Faults, InMemoryDirectory};
 use crate::tds::{
@@ -44,6 +46,7 @@ struct Observed {
     interrupted: Mutex<bool>,
     woken: Condvar,
     executed: AtomicUsize,
+    loaded: AtomicUsize,
     resets: Mutex<Vec<bool>>,
     sink_closed: AtomicBool,
 }
@@ -90,6 +93,27 @@ impl BackendSession for Canned {
             Behaviour::Panic => panic!("a bug in the backend"),
         }
         sink.send(&done(DoneStatus::FINAL))
+    }
+
+    /// Answers with a DONE that counts the bytes, or an error bit if they did not all come.
+    fn load(
+        &mut self,
+        body: &mut dyn RequestBody,
+        sink: &mut dyn TokenSink,
+    ) -> Result<(), SinkClosed> {
+        let mut total = 0;
+        let outcome = loop {
+            match body.next() {
+                Ok(Some(bytes)) => total += bytes.len(),
+                Ok(None) => break Ok(total),
+                Err(BodyCancelled) => break Err(BodyCancelled),
+            }
+            self.observed.loaded.store(total, Ordering::SeqCst);
+        };
+        match outcome {
+            Ok(total) => sink.send(&counted(total)),
+            Err(BodyCancelled) => sink.send(&done(DoneStatus::ERROR)),
+        }
     }
 
     fn reset(&mut self, keep_transaction: bool) -> Vec<EnvChange> {
@@ -245,6 +269,16 @@ fn done(status: DoneStatus) -> Vec<u8> {
     bytes
 }
 
+fn counted(rows: usize) -> Vec<u8> {
+    let mut done = Done::new(DoneStatus::COUNT);
+    done.row_count = rows as u64;
+    let mut bytes = Vec::new();
+    Token::Done(done)
+        .encode(TdsVersion::V7_4, &mut bytes)
+        .unwrap();
+    bytes
+}
+
 fn statuses(tokens: &[Token]) -> Vec<DoneStatus> {
     let status = |token: &Token| match token {
         Token::Done(done) => Some(done.status),
@@ -367,11 +401,68 @@ async fn a_client_that_does_not_read_is_given_up() {
 async fn a_panic_ends_its_connection_only() {
     let mut pair = Pair::new(Behaviour::Panic, PATIENCE);
     pair.batch(PacketStatus::NORMAL, 10).await;
+    let answer = pair.receive().await.unwrap();
+    assert!(matches!(&answer[0], Token::Error(error) if error.number == 596 && error.class == 21));
+    assert_eq!(statuses(&answer), [DoneStatus::ERROR]);
     assert_eq!(pair.receive().await, None);
     assert!(matches!(
         pair.outcome().await,
         Err(ConnectionError::Backend(_))
     ));
+}
+
+#[tokio::test]
+async fn a_load_is_handed_on_while_it_comes() {
+    let mut pair = Pair::new(Behaviour::Answer, PATIENCE);
+    let mut packets = Vec::new();
+    let load = vec![7; 3 * (1 << 20)];
+    write_message(
+        PacketType::BULK_LOAD,
+        PacketStatus::NORMAL,
+        &load,
+        PACKET,
+        &mut packets,
+    );
+    // Longer than any message may be; and the backend has half of it before the rest is sent.
+    let (half, rest) = packets.split_at(packets.len() / PACKET / 2 * PACKET);
+    pair.client.write_all(half).await.unwrap();
+    let observed = pair.observed.clone();
+    let wanted = half.len() / PACKET * (PACKET - HEADER_LEN);
+    until(|| observed.loaded.load(Ordering::SeqCst) == wanted).await;
+    pair.client.write_all(rest).await.unwrap();
+    let answer = pair.receive().await.unwrap();
+    assert!(matches!(&answer[..], [Token::Done(done)] if done.row_count == load.len() as u64));
+    assert!(pair.outcome().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_load_is_cancelled_by_an_attention_the_ignore_bit_or_silence() {
+    let mut pair = Pair::new(Behaviour::Answer, PATIENCE);
+    let mut packets = Vec::new();
+    let status = PacketStatus::NORMAL;
+    write_message(
+        PacketType::BULK_LOAD,
+        status,
+        &[7; 2000],
+        PACKET,
+        &mut packets,
+    );
+    pair.client.write_all(&packets[..2 * PACKET]).await.unwrap();
+    pair.send(PacketType::ATTENTION, status, &[]).await;
+    let answer = statuses(&pair.receive().await.unwrap());
+    assert_eq!(answer, [DoneStatus::ERROR, DoneStatus::ATTN]);
+
+    let ignored = PacketStatus(PacketStatus::EOM.0 | PacketStatus::IGNORE.0);
+    pair.send(PacketType::BULK_LOAD, ignored, &[7; 2000]).await;
+    let answer = statuses(&pair.receive().await.unwrap());
+    assert_eq!(answer, [DoneStatus::ERROR]);
+
+    // The session is as good as new; a client that goes in the middle ends it.
+    pair.batch(PacketStatus::NORMAL, 1).await;
+    let answer = statuses(&pair.receive().await.unwrap());
+    assert_eq!(answer, [DoneStatus::FINAL]);
+    pair.client.write_all(&packets[..PACKET]).await.unwrap();
+    assert!(matches!(pair.outcome().await, Err(ConnectionError::Eof)));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod constraint;
 mod define;
 mod flow;
 mod grant;
+mod load;
 mod prepared;
 mod rows;
 mod secure;
@@ -16,7 +17,7 @@ mod tran;
 use super::error::{SqlError, SqlResult};
 use super::parser;
 use super::planner::{Planner, Variables};
-use super::session::{SinkClosed, State, TokenSink};
+use super::session::{RequestBody, SinkClosed, State, TokenSink};
 use super::wire::out::{Out, command};
 use super::wire::rpc;
 use crate::tds::{Message, PacketType, parse_all_headers};
@@ -39,6 +40,21 @@ pub(crate) fn run(
     out.finish()
 }
 
+/// Answers a bulk load.
+pub(crate) fn run_load(
+    state: &mut State,
+    body: &mut dyn RequestBody,
+    sink: &mut dyn TokenSink,
+) -> Result<(), SinkClosed> {
+    state.clear_interrupt();
+    let server = state.shared.options.server_name.clone();
+    let mut out = Out::new(Some(sink), server);
+    if let Err(error) = load::load(state, &mut out, body) {
+        report(&mut out, &error);
+    }
+    out.finish()
+}
+
 /// Runs a batch, throwing its results away.
 pub(crate) fn run_quiet(state: &mut State, sql: &str) -> SqlResult<()> {
     state.clear_interrupt();
@@ -52,7 +68,7 @@ pub(crate) fn run_quiet(state: &mut State, sql: &str) -> SqlResult<()> {
 
 fn dispatch(state: &mut State, message: &Message, out: &mut Out<'_>) -> SqlResult<()> {
     if message.packet_type == PacketType::BULK_LOAD {
-        return Err(SqlError::unsupported("bulk load"));
+        return load::load(state, out, &mut Some(message.payload.clone()));
     }
     let (_, rest) = parse_all_headers(&message.payload).map_err(|error| {
         SqlError::new(

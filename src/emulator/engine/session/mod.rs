@@ -53,6 +53,29 @@ impl TokenSink for Vec<u8> {
     }
 }
 
+/// The bytes of a request that is still coming in: a bulk load's.
+///
+/// A slow reader slows the client down.
+pub trait RequestBody {
+    /// The next bytes, which may be cut anywhere; `None` once the request is complete.
+    ///
+    /// # Errors
+    /// [`BodyCancelled`] if the client will not send the rest; so will all later calls.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, BodyCancelled>;
+}
+
+/// A body that is here already.
+impl RequestBody for Option<Vec<u8>> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, BodyCancelled> {
+        Ok(self.take())
+    }
+}
+
+/// The client gave a request up before it was complete, or has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the client has cancelled its request in the middle")]
+pub struct BodyCancelled;
+
 /// The client is gone, so that nobody wants the rest of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the client has gone away in the middle of a response")]
@@ -106,7 +129,7 @@ impl EngineSession {
         }
     }
 
-    /// Answers a request (SQL batch, RPC or transaction manager) with a whole token stream, final
+    /// Answers a request (SQL batch, RPC, transaction manager or bulk load) with a whole token stream, final
     /// DONE included. A message that cannot be read is answered with an error, too.
     ///
     /// # Errors
@@ -117,6 +140,18 @@ impl EngineSession {
         sink: &mut dyn TokenSink,
     ) -> Result<(), SinkClosed> {
         super::exec::run(&mut self.state, message, sink)
+    }
+
+    /// Answers a bulk load, whose bytes are taken as they come, with a whole token stream.
+    ///
+    /// # Errors
+    /// [`SinkClosed`] if the sink took no more.
+    pub fn load(
+        &mut self,
+        body: &mut dyn RequestBody,
+        sink: &mut dyn TokenSink,
+    ) -> Result<(), SinkClosed> {
+        super::exec::run_load(&mut self.state, body, sink)
     }
 
     /// What RESETCONNECTION clears: open transactions, temporary tables, prepared handles, SET
