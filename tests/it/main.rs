@@ -33,3 +33,5 @@ mod token_cache;
 #[cfg(feature = "emulator")]
 mod token_emulator;
 mod token_endpoints;
+#[cfg(feature = "emulator")]
+mod tsql_cases;

@@ -45,10 +45,15 @@ pub(crate) fn engine() -> (Engine, InMemoryDirectory) {
 }
 
 pub(crate) fn admin(engine: &Engine) -> EngineSession {
+    admin_of(engine, "app")
+}
+
+/// A session of the administrator in this database.
+pub(crate) fn admin_of(engine: &Engine, database: &str) -> EngineSession {
     let admin = Principal::ServerAdmin {
         name: "admin".into(),
     };
-    engine.connect(&admin, Some("app")).unwrap()
+    engine.connect(&admin, Some(database)).unwrap()
 }
 
 /// A session of the administrator in an engine of its own.
@@ -94,6 +99,11 @@ pub(crate) fn one(session: &mut EngineSession, sql: &str) -> String {
 }
 
 pub(crate) fn read(bytes: &[u8]) -> Answer {
+    read_with(bytes, show)
+}
+
+/// Reads an answer, with values as `show` writes them.
+pub(crate) fn read_with(bytes: &[u8], show: fn(&TypeInfo, Option<&[u8]>) -> String) -> Answer {
     let mut answer = Answer::default();
     let mut reader = Reader::new(bytes);
     while let Some(id) = reader.peek() {

@@ -1,6 +1,6 @@
 //! The emulator's engine, driven by messages as the gateway drives it.
 
-mod answer;
+pub(crate) mod answer;
 mod language;
 mod requests;
 mod security;

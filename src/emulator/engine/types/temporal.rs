@@ -26,7 +26,12 @@ pub(super) fn to_temporal(value: Value, from: SqlType, to: SqlType) -> SqlResult
                 Storage::Time => 0,
                 _ => parsed.days.unwrap_or(DAY_1900),
             };
-            (days * DAY + parsed.time, parsed.offset)
+            let ticks = days * DAY + parsed.time;
+            match to {
+                // A text is a datetime first, so that 29.999 seconds are half a minute.
+                T::SmallDateTime => (datetime::round_datetime(ticks), None),
+                _ => (ticks, parsed.offset),
+            }
         }
         Value::Int(_) | Value::Float(_) | Value::Decimal(_)
             if matches!(to, T::DateTime | T::SmallDateTime) =>

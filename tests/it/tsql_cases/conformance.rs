@@ -1,0 +1,78 @@
+//! The conformance list in `docs/emulator.md`, which is made from the cases.
+
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
+use super::{Area, areas, directory};
+
+/// Numbers by which Azure SQL, and the emulator, refuse what they do not support.
+const UNSUPPORTED: RangeInclusive<i32> = 40_500..=40_599;
+
+/// The list is the tests' own; `ENTRADA_BLESS=1` writes it anew.
+#[test]
+fn the_documentation_has_the_conformance_list() {
+    const BEGIN: &str = "<!-- conformance:begin -->\n";
+    const END: &str = "<!-- conformance:end -->";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/emulator.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (head, rest) = page.split_once(BEGIN).unwrap();
+    let (found, tail) = rest.split_once(END).unwrap();
+    let list = language();
+    if std::env::var_os("ENTRADA_BLESS").is_some() {
+        std::fs::write(path, format!("{head}{BEGIN}{list}{END}{tail}")).unwrap();
+        return;
+    }
+    assert_eq!(found, list, "run the test with ENTRADA_BLESS=1");
+}
+
+/// T-SQL by area: what works, and what is refused with which error.
+fn language() -> String {
+    let mut areas: Vec<Area> = areas(&directory()).into_iter().map(|(_, a)| a).collect();
+    areas.sort_by(|a, b| a.area.cmp(&b.area));
+    let mut list = String::from("\n### T-SQL\n\n| Area | Works | Refused |\n| --- | --- | --- |\n");
+    for area in areas {
+        let (mut works, mut refused) = (Vec::new(), Vec::new());
+        for feature in features(&area) {
+            match feature {
+                Feature::Works(name) => works.push(name),
+                Feature::Refused(name, number) => refused.push(format!("{name} ({number})")),
+            }
+        }
+        let row = [area.area, works.join("; "), refused.join("; ")];
+        writeln!(list, "| {} |", row.map(cell).join(" | ")).unwrap();
+    }
+    list
+}
+
+enum Feature {
+    Works(String),
+    Refused(String, i32),
+}
+
+/// The features of an area in their order. One counts as refused if all of its cases are.
+fn features(area: &Area) -> Vec<Feature> {
+    let mut names: Vec<&str> = Vec::new();
+    for case in &area.case {
+        if !names.contains(&case.feature.as_str()) {
+            names.push(&case.feature);
+        }
+    }
+    let feature = |name: &str| {
+        let mut refusals = area
+            .case
+            .iter()
+            .filter(|case| case.feature == name)
+            .map(|case| case.error.filter(|number| UNSUPPORTED.contains(number)));
+        let first = refusals.next().flatten();
+        match first.filter(|_| refusals.all(|refusal| refusal.is_some())) {
+            Some(number) => Feature::Refused(name.to_owned(), number),
+            None => Feature::Works(name.to_owned()),
+        }
+    };
+    names.into_iter().map(feature).collect()
+}
+
+/// A text inside of a table.
+fn cell(text: String) -> String {
+    text.replace('|', "\\|")
+}
