@@ -2,5 +2,6 @@
 
 pub(crate) mod answer;
 mod language;
+mod load;
 mod requests;
 mod security;

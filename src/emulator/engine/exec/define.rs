@@ -168,7 +168,7 @@ impl Run<'_, '_> {
     }
 
     /// A table that the user may alter.
-    fn alterable(&mut self, name: &ObjectName) -> SqlResult<Table> {
+    pub(super) fn alterable(&mut self, name: &ObjectName) -> SqlResult<Table> {
         let name = QualifiedName::of(name)?;
         let missing = || {
             SqlError::new(

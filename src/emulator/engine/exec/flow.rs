@@ -87,6 +87,7 @@ impl Run<'_, '_> {
 
     fn kind(&mut self, kind: &Kind) -> SqlResult<Flow> {
         match kind {
+            kind if self.state.settings.fmtonly => self.columns_only(kind),
             Kind::Block(body) => self.statements(body),
             Kind::If(condition, then, otherwise) => {
                 if self.condition(condition)? {

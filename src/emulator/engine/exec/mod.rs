@@ -5,6 +5,7 @@ pub(crate) mod connection;
 mod constraint;
 mod define;
 mod flow;
+mod fmtonly;
 mod grant;
 mod load;
 mod prepared;
@@ -70,6 +71,7 @@ fn dispatch(state: &mut State, message: &Message, out: &mut Out<'_>) -> SqlResul
     if message.packet_type == PacketType::BULK_LOAD {
         return load::load(state, out, &mut Some(message.payload.clone()));
     }
+    state.load = None;
     let (_, rest) = parse_all_headers(&message.payload).map_err(|error| {
         SqlError::new(
             4002,

@@ -94,7 +94,7 @@ impl Run<'_, '_> {
     }
 
     /// The end of a statement that counts rows.
-    fn ended(&mut self, command: u16, count: i64) {
+    pub(super) fn ended(&mut self, command: u16, count: i64) {
         self.state.rowcount = count;
         let shown = (!self.state.settings.nocount).then_some(count);
         self.out.done(command, shown, false);
@@ -192,7 +192,7 @@ impl Run<'_, '_> {
         Ok(count)
     }
 
-    fn next_identity(&self, table: &Table) -> SqlResult<Option<i64>> {
+    pub(super) fn next_identity(&self, table: &Table) -> SqlResult<Option<i64>> {
         Ok(self
             .state
             .conn
@@ -203,7 +203,7 @@ impl Run<'_, '_> {
             .query_row([table.id], |row| row.get(0))?)
     }
 
-    fn note_identity(&mut self, change: &Change) -> SqlResult<()> {
+    pub(super) fn note_identity(&mut self, change: &Change) -> SqlResult<()> {
         let table = &change.table;
         let conn = &self.state.conn;
         let set = format!(

@@ -29,6 +29,7 @@ impl Run<'_, '_> {
             Kind::Begin(_) | Kind::Commit | Kind::Rollback(_) | Kind::Save(_) => {
                 self.transaction(kind)
             }
+            Kind::InsertBulk(bulk) => self.insert_bulk(bulk),
             Kind::Query(..)
             | Kind::Insert(_)
             | Kind::Update(_)
@@ -119,6 +120,7 @@ impl Run<'_, '_> {
             SetOption::XactAbort(on) => settings.xact_abort = *on,
             SetOption::ImplicitTransactions(on) => settings.implicit_transactions = *on,
             SetOption::NoExec(on) => settings.noexec = *on,
+            SetOption::FmtOnly(on) => settings.fmtonly = *on,
             SetOption::TextSize(size) => settings.textsize = *size,
             SetOption::RowCount(value) => {
                 let count = self.integer(value)?;

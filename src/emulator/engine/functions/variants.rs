@@ -49,7 +49,9 @@ fn property(ctx: &Context<'_>) -> SqlResult<Stored> {
             return Err(gap("the BaseType of a decimal"));
         }
         "basetype" => sysname(base.base_name()),
-        "precision" | "scale" if base.is_temporal() && !matches!(base, T::DateTime | T::SmallDateTime) => {
+        "precision" | "scale"
+            if base.is_temporal() && !matches!(base, T::DateTime | T::SmallDateTime) =>
+        {
             return Err(gap("the digits of a date or time"));
         }
         "precision" => int(precision(base)),

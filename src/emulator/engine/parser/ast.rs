@@ -35,6 +35,7 @@ pub(crate) enum Kind {
     Save(TranName),
     Query(Box<Query>, QueryOptions),
     Insert(Box<Insert>),
+    InsertBulk(Box<InsertBulk>),
     Update(Box<Update>),
     Delete(Box<Delete>),
     Truncate(ObjectName),
@@ -77,6 +78,16 @@ pub(crate) enum Kind {
     UserOptions,
 }
 
+/// `INSERT BULK`, which announces the rows of a bulk load.
+#[derive(Clone, Debug)]
+pub(crate) struct InsertBulk {
+    pub(crate) table: ObjectName,
+    /// The columns that get values and the types of these; none stands for all.
+    pub(crate) columns: Vec<(Ident, SqlType)>,
+    pub(crate) check_constraints: bool,
+    pub(crate) keep_nulls: bool,
+}
+
 /// `OPTION (…)` of a query.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct QueryOptions {
@@ -107,6 +118,7 @@ pub(crate) enum SetOption {
     XactAbort(bool),
     ImplicitTransactions(bool),
     NoExec(bool),
+    FmtOnly(bool),
     RowCount(Box<Expr>),
     LockTimeout(Box<Expr>),
     TextSize(i64),

@@ -20,7 +20,6 @@ const REFUSED: &[&[&str]] = &[
     &["CREATE", "SYNONYM"],
     &["CREATE", "STATISTICS"],
     &["BULK", "INSERT"],
-    &["INSERT", "BULK"],
     &["OPEN"],
     &["FETCH"],
     &["CLOSE"],
@@ -53,6 +52,7 @@ impl Reader {
         match word.as_str() {
             "SELECT" => self.select(),
             "WITH" => self.with(),
+            "INSERT" if self.peek(&["INSERT", "BULK"]) => self.insert_bulk(),
             "INSERT" => self.insert(Vec::new()),
             "UPDATE" => self.update(Vec::new()),
             "DELETE" => self.delete(Vec::new()),
@@ -532,6 +532,7 @@ fn switch(name: &str, on: bool) -> SqlResult<SetOption> {
         "NOCOUNT" => return Ok(SetOption::NoCount(on)),
         "XACT_ABORT" => return Ok(SetOption::XactAbort(on)),
         "IMPLICIT_TRANSACTIONS" => return Ok(SetOption::ImplicitTransactions(on)),
+        "FMTONLY" => return Ok(SetOption::FmtOnly(on)),
         "NOEXEC" | "PARSEONLY" => return Ok(SetOption::NoExec(on)),
         _ => {}
     }
@@ -567,7 +568,6 @@ const ALWAYS_OFF: &[&str] = &[
     "NUMERIC_ROUNDABORT",
     "CURSOR_CLOSE_ON_COMMIT",
     "ANSI_NULL_DFLT_OFF",
-    "FMTONLY",
     "NO_BROWSETABLE",
     "FORCEPLAN",
     "ARITHIGNORE",

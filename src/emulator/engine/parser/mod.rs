@@ -4,6 +4,7 @@
 //! semicolons and knows much that sqlparser does not.
 
 pub(crate) mod ast;
+mod bulk;
 mod control;
 mod ddl;
 mod dialect;

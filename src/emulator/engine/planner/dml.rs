@@ -94,7 +94,7 @@ impl Planner<'_> {
     }
 
     /// What a column gets that INSERT does not name.
-    fn missing(&mut self, table: &Table, column: &Column) -> SqlResult<String> {
+    pub(super) fn missing(&mut self, table: &Table, column: &Column) -> SqlResult<String> {
         if column.identity.is_some() {
             return self.store(
                 Typed::new("t_next()", super::SqlType::BigInt),
@@ -204,7 +204,11 @@ impl Planner<'_> {
     }
 
     /// The table that a statement changes. Views cannot be changed here.
-    fn target(&mut self, name: &sqlparser::ast::ObjectName, permission: &str) -> SqlResult<Table> {
+    pub(super) fn target(
+        &mut self,
+        name: &sqlparser::ast::ObjectName,
+        permission: &str,
+    ) -> SqlResult<Table> {
         let table = self.table(&QualifiedName::of(name)?, permission)?;
         if table.is_view {
             return Err(SqlError::unsupported(format!("{permission} of a view")));
@@ -309,7 +313,7 @@ impl Place {
 }
 
 impl Change {
-    fn new(table: Table, sql: String, output: Vec<Output>) -> Self {
+    pub(super) fn new(table: Table, sql: String, output: Vec<Output>) -> Self {
         Self {
             table,
             sql,
@@ -371,7 +375,7 @@ fn insert_columns(table: &Table, names: &[Ident], identity_on: bool) -> SqlResul
     Ok(columns)
 }
 
-fn twice(column: &str) -> SqlError {
+pub(super) fn twice(column: &str) -> SqlError {
     SqlError::new(
         264,
         format!(

@@ -10,14 +10,15 @@ pub(crate) mod dates;
 pub(crate) mod dml;
 pub(crate) mod expr;
 pub(crate) mod from;
+pub(crate) mod load;
 pub(crate) mod predicate;
 pub(crate) mod query;
 mod refuse;
 pub(crate) mod scope;
 pub(crate) mod select;
 pub(crate) mod system;
-mod variants;
 mod unknown;
+mod variants;
 
 use std::collections::HashMap;
 

@@ -9,7 +9,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::types::{self, SqlType, Value};
 use super::from::or_int;
 use super::scope::Cte;
-use super::{refuse, Output, Planner, Scope, Typed};
+use super::{Output, Planner, Scope, Typed, refuse};
 
 /// A planned query: its SQL has the columns c1, c2 and so on.
 #[derive(Clone, Debug)]

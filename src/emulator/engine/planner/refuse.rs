@@ -99,7 +99,8 @@ pub(super) fn operand(a: &Typed, name: &str, b: &Typed) -> SqlResult<()> {
 
 /// An aggregate function's operand.
 pub(super) fn aggregated(name: &str, ty: SqlType) -> SqlResult<()> {
-    let bad = ty.is_old_lob() || ty == T::Variant && !matches!(name, "MIN" | "MAX" | "COUNT" | "COUNT_BIG");
+    let bad = ty.is_old_lob()
+        || ty == T::Variant && !matches!(name, "MIN" | "MAX" | "COUNT" | "COUNT_BIG");
     if bad {
         return Err(SqlError::new(
             8117,
@@ -117,7 +118,10 @@ pub(super) fn aggregated(name: &str, ty: SqlType) -> SqlResult<()> {
 pub(super) fn arguments(name: &str, args: &[Typed]) -> SqlResult<()> {
     for (index, arg) in args.iter().enumerate() {
         let fine = match arg.ty {
-            T::Variant => matches!(name, "DATALENGTH" | "SQL_VARIANT_PROPERTY" | "ISNUMERIC" | "ISDATE"),
+            T::Variant => matches!(
+                name,
+                "DATALENGTH" | "SQL_VARIANT_PROPERTY" | "ISNUMERIC" | "ISDATE"
+            ),
             T::Text | T::NText => matches!(name, "DATALENGTH" | "SUBSTRING" | "PATINDEX"),
             T::Image => matches!(name, "DATALENGTH" | "SUBSTRING"),
             _ => true,

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use super::super::catalogue::security::User;
 use super::super::error::{SqlError, SqlResult};
 use super::super::functions::Identity;
+use super::super::parser::ast::InsertBulk;
 use super::super::store::Database;
 use super::super::types::SqlType;
 use super::super::{Principal, Shared};
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub(crate) tran: Transaction,
     pub(crate) prepared: HashMap<i32, Prepared>,
     pub(crate) last_handle: i32,
+    /// The bulk load that the last statement announced.
+    pub(crate) load: Option<InsertBulk>,
     pub(crate) rowcount: i64,
     pub(crate) error: i64,
     /// The last identity value of the session.
@@ -82,8 +85,10 @@ pub(crate) struct Settings {
     pub(crate) identity_insert: Option<String>,
     /// First day of the week, 7 is Sunday.
     pub(crate) datefirst: i64,
-    /// SET FMTONLY and PARSEONLY and NOEXEC, which run nothing.
+    /// SET PARSEONLY and NOEXEC, which run nothing.
     pub(crate) noexec: bool,
+    /// SET FMTONLY, under which queries show their columns only.
+    pub(crate) fmtonly: bool,
     pub(crate) textsize: i64,
 }
 
@@ -98,6 +103,7 @@ impl Default for Settings {
             identity_insert: None,
             datefirst: 7,
             noexec: false,
+            fmtonly: false,
             textsize: 2_147_483_647,
         }
     }
@@ -158,6 +164,7 @@ impl State {
             tran: Transaction::default(),
             prepared: HashMap::new(),
             last_handle: 0,
+            load: None,
             rowcount: 0,
             error: 0,
             identity: None,
@@ -236,6 +243,7 @@ impl State {
         }
         self.drop_temp();
         self.prepared.clear();
+        self.load = None;
         self.impersonated.clear();
         self.settings = Settings::default();
         self.identity = None;

@@ -1,11 +1,11 @@
 //! Conversion between types, as CAST does it and as an assignment does it.
 
 use super::super::error::{SqlError, SqlResult};
+use super::allow::{self, Way};
 use super::datetime::{DAY, DAY_1900};
 use super::style::Moment;
 use super::temporal::to_temporal;
 use super::variant::Variant;
-use super::allow::{self, Way};
 use super::{Decimal, MAX, SqlType, Storage, Value, codepage, decimal, float};
 
 use SqlType as T;

@@ -31,7 +31,10 @@ pub(crate) enum SqlType {
     BigInt,
     Real,
     Float,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     SmallMoney,
     Money,
     Char(u16),

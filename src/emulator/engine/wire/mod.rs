@@ -1,5 +1,6 @@
 //! Parameters from the wire, rows and results onto it.
 
+pub(crate) mod bulk;
 pub(crate) mod out;
 pub(crate) mod rpc;
 pub(crate) mod types;

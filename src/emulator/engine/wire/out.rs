@@ -125,12 +125,14 @@ impl<'s> Out<'s> {
             .iter()
             .zip(&self.columns)
             .map(|(output, (_, info))| {
-                let mut flags = column_flags::UPDATABLE_UNKNOWN;
+                // An identity column is read-only, by which drivers leave it out of bulk loads.
+                let mut flags = if output.identity {
+                    column_flags::IDENTITY
+                } else {
+                    column_flags::UPDATABLE_UNKNOWN
+                };
                 if output.nullable {
                     flags |= column_flags::NULLABLE;
-                }
-                if output.identity {
-                    flags |= column_flags::IDENTITY;
                 }
                 Column {
                     flags,

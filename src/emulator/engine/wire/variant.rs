@@ -1,8 +1,8 @@
 //! `sql_variant` on the wire (MS-TDS 2.2.5.5.4): the type, its properties, the value.
 
 use super::super::error::{SqlError, SqlResult};
-use super::super::types::variant::Variant;
 use super::super::types::SqlType;
+use super::super::types::variant::Variant;
 use super::values;
 use crate::tds::{Put, Reader, TypeId};
 
