@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::Secret;
 use crate::emulator::{
     Assignment, ConnectionStrings, Emulator, EmulatorBuilder, EmulatorError, FaultSpec,
 };
 
+use super::conn_arg::ConnArg;
 use super::exit::{Exit, Failure};
 use super::output::{TextOrJson, print_line};
 
@@ -47,6 +49,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
+    /// A real SQL Server in place of the embedded engine: a connection string with user and
+    /// password, or - (stdin), env:NAME or file:PATH to read it from there
+    #[arg(long, value_name = "CONN", conflicts_with = "data")]
+    backend: Option<ConnArg>,
+
     /// Let this go wrong; may be given several times
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<FaultSpec>,
@@ -61,7 +68,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    let (builder, database) = builder(args).map_err(failure)?;
+    let backend = args.backend.as_ref().map(ConnArg::read).transpose()?;
+    let (builder, database) = builder(args, backend).map_err(failure)?;
     let emulator = builder.start().await.map_err(failure)?;
     match args.format {
         TextOrJson::Text => print_line(&text(&emulator, &database))?,
@@ -73,10 +81,14 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// The emulator to start, and the database for the strings that are printed.
-fn builder(args: &Args) -> Result<(EmulatorBuilder, String), EmulatorError> {
+fn builder(
+    args: &Args,
+    backend: Option<Secret>,
+) -> Result<(EmulatorBuilder, String), EmulatorError> {
     let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let mut builder = match &args.config {
         Some(path) => EmulatorBuilder::from_config_file(path)?,
+        None if backend.is_some() => Emulator::builder(),
         None => Emulator::builder().user("demo", "demo-app", &DEMO_ROLES),
     }
     .default_ports(loopback(SQL_PORT), loopback(IDENTITY_PORT))
@@ -93,10 +105,13 @@ fn builder(args: &Args) -> Result<(EmulatorBuilder, String), EmulatorError> {
     if let Some(path) = &args.data {
         builder = builder.data_file(path);
     }
+    if let Some(backend) = backend {
+        builder = builder.backend(backend);
+    }
     for fault in &args.faults {
         builder = builder.fault(fault.clone());
     }
-    let database = builder.first_database().to_owned();
+    let database = builder.first_database();
     Ok((builder, database))
 }
 
@@ -148,10 +163,13 @@ fn text(emulator: &Emulator, database: &str) -> String {
             "server certificate  {}",
             emulator.server_certificate_file().display()
         ),
-        format!(
-            "databases           {}",
-            emulator.engine().databases().join(", ")
-        ),
+        match emulator.backend_server() {
+            Some(server) => format!("backend             {server}"),
+            None => format!(
+                "databases           {}",
+                emulator.engine().databases().join(", ")
+            ),
+        },
         String::new(),
         "Managed identities".to_owned(),
     ];
@@ -202,7 +220,11 @@ fn record(emulator: &Emulator, database: &str) -> Value {
         "tenant": emulator.tenant_id(),
         "ca_certificate": emulator.ca_certificate_file(),
         "server_certificate": emulator.server_certificate_file(),
-        "databases": emulator.engine().databases(),
+        "databases": match emulator.backend_server() {
+            Some(_) => Value::Null,
+            None => json!(emulator.engine().databases()),
+        },
+        "backend": emulator.backend_server(),
         "identities": identities,
         "environment": environment,
         "connection_strings": {

@@ -5,8 +5,18 @@ use std::sync::Arc;
 use super::engine::{
     ClientInfo, Engine, EngineSession, Principal, RequestBody, SessionInfo, SinkClosed, TokenSink,
 };
+use super::forward::Forwarding;
 use crate::Secret;
 use crate::tds::{EnvChange, Message, ServerMessage};
+
+/// What stands behind the gateway.
+#[derive(Clone)]
+pub(super) enum Backing {
+    /// Sessions in this process, which answer request after request.
+    Embedded(Arc<dyn Backend>),
+    /// Sessions on a real server, to which packets are relayed.
+    Forwarding(Arc<Forwarding>),
+}
 
 /// A database server without the network: authenticates SQL logins and opens sessions.
 ///
@@ -107,5 +117,14 @@ impl BackendSession for EngineSession {
     fn interrupter(&self) -> Interrupter {
         let interrupter = Self::interrupter(self);
         Arc::new(move || interrupter.interrupt())
+    }
+}
+
+impl std::fmt::Debug for Backing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Embedded(_) => "Embedded",
+            Self::Forwarding(_) => "Forwarding",
+        })
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::forward::Forwarding;
 use super::gateway::Settings;
 use super::identity::{DEFAULT_LIFETIME, stable_id};
 use super::{
@@ -35,6 +36,7 @@ pub struct EmulatorBuilder {
     pub(super) beyond_loopback: bool,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) data_file: Option<PathBuf>,
+    pub(super) backend: Option<Secret>,
     pub(super) certificate_names: Vec<String>,
     pub(super) settings: Settings,
     pub(super) clock: Clock,
@@ -65,6 +67,7 @@ impl EmulatorBuilder {
             beyond_loopback: false,
             state_dir: None,
             data_file: None,
+            backend: None,
             certificate_names: Vec::new(),
             settings: Settings::default(),
             clock: Clock::new(),
@@ -160,12 +163,15 @@ impl EmulatorBuilder {
         self
     }
 
-    /// The database that was added first, or the one that is there by default.
+    /// The database that was added first, or the one that is there by default: the one that a
+    /// [backend](Self::backend)'s connection string names, and `demo` without a backend.
     #[must_use]
-    pub fn first_database(&self) -> &str {
-        self.databases
-            .first()
-            .map_or(DEFAULT_DATABASE, String::as_str)
+    pub fn first_database(&self) -> String {
+        let default = || match &self.backend {
+            Some(backend) => Forwarding::database_of(backend),
+            None => DEFAULT_DATABASE.to_owned(),
+        };
+        self.databases.first().cloned().unwrap_or_else(default)
     }
 
     /// Allows addresses that other machines can reach. Whoever reaches the identity endpoints gets
@@ -185,6 +191,16 @@ impl EmulatorBuilder {
     /// Keeps the databases in this file and others beside it. Defaults to memory.
     pub fn data_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_file = Some(path.into());
+        self
+    }
+
+    /// Puts a real SQL Server behind the gateway in place of the embedded engine: a connection
+    /// string of any dialect that names a SQL login. Sessions act as the database user of whoever
+    /// logs in by a token; whoever logs in by user and password is judged by that server, apart
+    /// from the [administrator](Self::sql_admin) given here, who acts as the string's own login.
+    /// Excludes databases, users and scripts of the builder, and a data file.
+    pub fn backend(mut self, connection_string: impl Into<Secret>) -> Self {
+        self.backend = Some(connection_string.into());
         self
     }
 
@@ -248,6 +264,7 @@ impl EmulatorBuilder {
     /// Dropping the future stops what was started.
     pub async fn start(mut self) -> Result<Emulator, EmulatorError> {
         self.check_addresses()?;
+        self.check_backend()?;
         self.fill_in_defaults();
         self.check_names()?;
         Emulator::start(self).await
@@ -279,6 +296,15 @@ impl EmulatorBuilder {
         }
     }
 
+    fn check_backend(&self) -> Result<(), EmulatorError> {
+        let seeds =
+            !self.databases.is_empty() || !self.scripts.is_empty() || self.data_file.is_some();
+        match self.backend {
+            Some(_) if seeds => Err(EmulatorError::BackendSeeds),
+            _ => Ok(()),
+        }
+    }
+
     fn fill_in_defaults(&mut self) {
         if self.identities.is_empty() {
             self.identities
@@ -286,7 +312,7 @@ impl EmulatorBuilder {
             self.identities
                 .push(ManagedIdentity::user_assigned("demo-worker"));
         }
-        if self.databases.is_empty() {
+        if self.databases.is_empty() && self.backend.is_none() {
             self.databases.push(DEFAULT_DATABASE.to_owned());
         }
     }

@@ -46,6 +46,8 @@ struct Server {
     admin: Option<Admin>,
     state: Option<PathBuf>,
     data: Option<PathBuf>,
+    #[serde(deserialize_with = "maybe_secret")]
+    backend: Option<Secret>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -177,6 +179,7 @@ impl EmulatorBuilder {
         self.admin = server.admin.map(|admin| (admin.name, admin.password));
         self.state_dir = server.state.map(|path| folder.join(path));
         self.data_file = server.data.map(|path| folder.join(path));
+        self.backend = server.backend;
         match server.encryption {
             Some(Encryption::Required) => self.encryption(EncryptionPolicy::Required),
             Some(Encryption::OnRequest) => self.encryption(EncryptionPolicy::OnRequest),
@@ -270,9 +273,16 @@ fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret, D
     match toml::Value::deserialize(deserializer)? {
         toml::Value::String(text) => Ok(Secret::new(text)),
         _ => Err(serde::de::Error::custom(
-            "the password must be a text between quotes",
+            "a password or connection string must be a text between quotes",
         )),
     }
+}
+
+/// Likewise; a key that is absent is none.
+fn maybe_secret<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret>, D::Error> {
+    secret(deserializer).map(Some)
 }
 
 #[cfg(test)]
@@ -351,6 +361,15 @@ mod tests {
     #[test]
     fn nothing_at_all_is_a_configuration_too() {
         assert!(parse("").is_ok());
+    }
+
+    #[test]
+    fn a_backend_is_a_secret() {
+        let text = "[server]\nbackend = \"Server=sql;User ID=sa;Password=Pa55;Database=shop\"";
+        let builder = parse(text).unwrap();
+        assert!(builder.backend.is_some());
+        assert_eq!(builder.first_database(), "shop");
+        assert!(!format!("{builder:?}").contains("Pa55"), "{builder:?}");
     }
 
     #[test]

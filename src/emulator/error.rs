@@ -7,6 +7,27 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmulatorError {
+    /// The backend's connection string cannot be used.
+    #[error("the backend's connection string cannot be used")]
+    Backend {
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The backend's connection string does not log in by user and password.
+    #[error(
+        "the backend's connection string asks for {method}; the gateway logs in to a backend by user \
+         and password of a SQL login"
+    )]
+    BackendAuth {
+        /// The method that it names.
+        method: &'static str,
+    },
+    /// Databases, users or scripts are given for a backend that has its own.
+    #[error(
+        "databases, users and scripts belong to the embedded engine, and a backend is configured in \
+         its place; make them on the backend, or leave the backend out"
+    )]
+    BackendSeeds,
     /// A listener could not be opened.
     #[error("cannot listen on {address} for {what}; choose another address or port")]
     Bind {

@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::backend::Backing;
 use super::builder::EmulatorBuilder;
 use super::counters::Counters;
+use super::forward::Forwarding;
 use super::gateway::{Certificates, Gateway, Parts, Settings};
 use super::identity::{Identity, IdentityServer, Issuer, SigningKey};
 use super::published::Published;
@@ -46,6 +48,7 @@ pub struct Emulator {
     identity: Arc<Identity>,
     directory: InMemoryDirectory,
     engine: Engine,
+    backing: Backing,
     certificates: Certificates,
     published: Published,
     faults: Faults,
@@ -70,6 +73,7 @@ impl Emulator {
             published,
             key,
             engine,
+            backing,
         } = {
             let (builder, directory) = (builder.clone(), directory.clone());
             blocking(move || Prepared::new(&builder, directory)).await?
@@ -89,6 +93,7 @@ impl Emulator {
             identity: Arc::new(identity),
             directory,
             engine,
+            backing,
             certificates,
             published,
             faults: Faults::new(),
@@ -116,7 +121,7 @@ impl Emulator {
             settings,
             identity: self.identity.clone(),
             directory: self.directory.clone(),
-            backend: Arc::new(self.engine.clone()),
+            backend: self.backing.clone(),
             faults: self.faults.clone(),
             counters: self.counters.clone(),
         };
@@ -183,10 +188,20 @@ impl Emulator {
         &self.directory
     }
 
-    /// The databases behind the gateway.
+    /// The embedded engine with its databases; it serves nobody if there is a
+    /// [backend](EmulatorBuilder::backend) in its place.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The name of the real server behind the gateway, if the embedded engine is not in use.
+    #[must_use]
+    pub fn backend_server(&self) -> Option<String> {
+        match &self.backing {
+            Backing::Embedded(_) => None,
+            Backing::Forwarding(server) => Some(server.server()),
+        }
     }
 
     /// Switches for trouble.
@@ -302,6 +317,7 @@ struct Prepared {
     published: Published,
     key: SigningKey,
     engine: Engine,
+    backing: Backing,
 }
 
 impl Prepared {
@@ -313,11 +329,13 @@ impl Prepared {
             .transpose()?;
         let names = builder.all_certificate_names();
         let certificates = Certificates::load_or_make(state.as_ref(), &names, &builder.clock)?;
+        let engine = engine_of(builder, directory.clone())?;
         Ok(Self {
             published: Published::new(state.as_ref(), &certificates)?,
             certificates,
             key: SigningKey::load_or_generate(state.as_ref())?,
-            engine: engine_of(builder, directory)?,
+            backing: backing_of(builder, &engine, directory)?,
+            engine,
         })
     }
 }
@@ -381,6 +399,21 @@ fn engine_of(
         }
     }
     Ok(engine)
+}
+
+/// What the gateway serves: the engine, or a real server in its place.
+fn backing_of(
+    builder: &EmulatorBuilder,
+    engine: &Engine,
+    directory: InMemoryDirectory,
+) -> Result<Backing, EmulatorError> {
+    let Some(backend) = &builder.backend else {
+        return Ok(Backing::Embedded(Arc::new(engine.clone())));
+    };
+    let patience = builder.settings.login_timeout;
+    let admin = builder.admin.clone();
+    let server = Forwarding::new(backend, admin, directory, patience)?;
+    Ok(Backing::Forwarding(Arc::new(server)))
 }
 
 fn run_script(engine: &Engine, database: &str, sql: &str) -> Result<(), EmulatorError> {

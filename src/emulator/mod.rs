@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod fault_spec;
 mod faults;
+mod forward;
 mod gateway;
 mod handle;
 mod identity;

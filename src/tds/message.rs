@@ -104,6 +104,20 @@ impl MessageReader {
         Ok(None)
     }
 
+    /// The next whole packet as it stands, its header and its data, or `None`
+    /// if more bytes are needed: for whoever passes messages on without joining
+    /// them. Not to be mixed with [`next`](Self::next) inside of a message.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLong`] for a packet beyond the bound,
+    /// [`DecodeError::Invalid`] for a bad header.
+    pub fn next_packet(&mut self) -> Result<Option<(PacketHeader, &[u8])>, DecodeError> {
+        let Some((header, data)) = self.packet()? else {
+            return Ok(None);
+        };
+        Ok(Some((header, self.buffer.get(data).unwrap_or_default())))
+    }
+
     /// Bytes pushed that belong to no packet yet returned or joined.
     #[must_use]
     pub fn buffered(&self) -> usize {

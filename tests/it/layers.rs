@@ -35,6 +35,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// A part of a module that may name more than the rest of it: the emulator's leg to a real server.
+/// Nothing else of the emulator may, so that no test compares our logic with itself.
+const EXCEPTION: (&str, &[&str]) = ("emulator/forward", &["dial", "session", "target"]);
+
 /// Files longer than this hold more than one idea.
 const MAX_LINES: usize = 600;
 
@@ -50,7 +54,12 @@ fn modules_use_only_what_the_design_allows() {
             );
             continue;
         };
+        let (place, more) = EXCEPTION;
+        let more = if is_below(&path, place) { more } else { &[] };
         for used in used_modules(&text) {
+            if more.contains(&used.as_str()) {
+                continue;
+            }
             if used != module && !allowed.contains(&used.as_str()) {
                 faults.push(format!("{} uses crate::{used}", path.display()));
             }
@@ -117,6 +126,12 @@ fn sources() -> Vec<(PathBuf, String)> {
     walk(&root, &mut found);
     assert!(found.len() > 10, "the tree was not found");
     found
+}
+
+/// Whether a file is of the submodule at that place.
+fn is_below(path: &Path, place: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    path.starts_with(root.join(place))
 }
 
 /// The top-level module that a file belongs to.

@@ -8,6 +8,7 @@ use super::fed_auth::{self, TokenRefused};
 use super::login::{Prepared, blocking};
 use super::messages;
 use crate::Secret;
+use crate::emulator::backend::Backing;
 use crate::emulator::engine::Principal;
 use crate::tds::{
     FeatureId, FedAuth, FedAuthInfo, FedAuthToken, Login7, PacketType, ServerMessage, TdsVersion,
@@ -103,7 +104,10 @@ async fn sql_login(shared: &Shared, login: Arc<Login7>) -> Result<Judged, Connec
         let reason = "integrated security".to_owned();
         return Ok(Err((messages::no_integrated_security(), reason)));
     }
-    let backend = shared.backend.clone();
+    let backend = match &shared.backend {
+        Backing::Embedded(backend) => backend.clone(),
+        Backing::Forwarding(server) => return Ok(Ok(server.password_principal(&login))),
+    };
     let judged = blocking(move || {
         backend
             .authenticate_sql(&login.user_name, &login.password, login_database(&login))

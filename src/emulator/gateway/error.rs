@@ -15,6 +15,8 @@ pub(super) enum ConnectionError {
     Eof,
     #[error("an answer has no form on the wire")]
     Encode(#[from] EncodeError),
+    #[error("the session on the real server ended")]
+    Forward(#[from] crate::emulator::forward::ForwardError),
     #[error("a fault was injected at the step {0:?}")]
     Injected(crate::emulator::GatewayStep),
     #[error("the connection failed")]

@@ -86,6 +86,15 @@ impl Assembler {
         Ok(None)
     }
 
+    /// The next packet as it stands, for whoever passes messages on without joining them.
+    pub(super) fn next_packet(&mut self) -> Result<Option<(PacketHeader, Vec<u8>)>, DecodeError> {
+        let Some((header, data)) = self.packet()? else {
+            return Ok(None);
+        };
+        let data = self.buffer.get(data).unwrap_or_default().to_vec();
+        Ok(Some((header, data)))
+    }
+
     /// Consumes one whole packet if there is one, and says where its data is.
     fn packet(&mut self) -> Result<Option<(PacketHeader, Range<usize>)>, DecodeError> {
         let unread = self.buffer.get(self.consumed..).unwrap_or_default();

@@ -11,8 +11,9 @@ use super::packet_io::PacketIo;
 use super::prelogin::{self, Negotiated, Next, Transport};
 use super::stream::{ClientStream, ResetSwitch, Stream};
 use super::trouble::{on_stream, trouble};
-use crate::emulator::backend::BackendSession;
+use crate::emulator::backend::{BackendSession, Backing};
 use crate::emulator::engine::{ClientInfo, Principal, SessionInfo};
+use crate::emulator::forward::ForwardSession;
 use crate::emulator::{GatewayStep, Redirect};
 use crate::tds::{
     EncodeError, Login7, MAX_PACKET_SIZE, MIN_PACKET_SIZE, PacketType, Routing, ServerMessage,
@@ -34,6 +35,20 @@ pub(super) struct Established {
     pub(super) version: TdsVersion,
     pub(super) packet_size: usize,
     pub(super) reset: ResetSwitch,
+}
+
+/// A connection that is logged in to a real server.
+pub(super) struct Forwarded {
+    pub(super) io: PacketIo<BoxedStream>,
+    pub(super) session: ForwardSession,
+    pub(super) version: TdsVersion,
+    pub(super) reset: ResetSwitch,
+}
+
+/// A connection that is logged in, wherever to.
+pub(super) enum LoggedIn {
+    Embedded(Established),
+    Forwarded(Forwarded),
 }
 
 /// Which of the gateway's listeners a connection came to.
@@ -58,7 +73,7 @@ pub(super) async fn log_in(
     stream: ClientStream,
     shared: &Shared,
     role: Role,
-) -> Result<Established, ConnectionError> {
+) -> Result<LoggedIn, ConnectionError> {
     let reset = stream.reset_switch();
     let stream = on_stream(stream, shared, &reset, GatewayStep::Accept).await?;
     let mut prepared = match stream.peek().await? {
@@ -154,7 +169,7 @@ impl Prepared {
         shared: &Shared,
         error: ServerMessage,
         reason: &str,
-    ) -> Result<Established, ConnectionError> {
+    ) -> Result<LoggedIn, ConnectionError> {
         shared.counters.counts().logins_refused.add_one();
         let number = error.number;
         let payload = refused(error, &shared.settings.server_name, TdsVersion::V7_4)?;
@@ -170,7 +185,7 @@ impl Prepared {
         shared: &Shared,
         login: &Login7,
         to: Redirect,
-    ) -> Result<Established, ConnectionError> {
+    ) -> Result<LoggedIn, ConnectionError> {
         let (server, port) = match to {
             Redirect::Node => (shared.node.ip().to_string(), shared.node.port()),
             Redirect::To { server, port } => (server, port),
@@ -205,36 +220,63 @@ impl Prepared {
         shared: &Shared,
         login: Arc<Login7>,
         principal: Principal,
-    ) -> Result<Established, ConnectionError> {
-        let connected = {
-            let (backend, login) = (shared.backend.clone(), login.clone());
-            let client = client_info(&login, self.encrypted);
-            blocking(move || {
-                let database = login_database(&login);
-                backend.connect(&principal, database, client)
-            })
-            .await?
-        };
-        let session = match connected {
-            Ok(session) => session,
-            Err(error) => return self.refuse(shared, error, "the backend refused").await,
-        };
-        let info = session.info();
-        let packet_size = self.granted_packet_size(&login);
-        let payload = accepted(shared, &login, &info, packet_size, None)?;
+    ) -> Result<LoggedIn, ConnectionError> {
+        match &shared.backend {
+            Backing::Embedded(backend) => {
+                let connected = {
+                    let (backend, login) = (backend.clone(), login.clone());
+                    let client = client_info(&login, self.encrypted);
+                    blocking(move || backend.connect(&principal, login_database(&login), client))
+                        .await?
+                };
+                let session = match connected {
+                    Ok(session) => session,
+                    Err(error) => return self.refuse(shared, error, "the backend refused").await,
+                };
+                let (version, packet_size) = self.accept(shared, &login, &session.info()).await?;
+                Ok(LoggedIn::Embedded(Established {
+                    io: self.io,
+                    session,
+                    version,
+                    packet_size,
+                    reset: self.reset,
+                }))
+            }
+            Backing::Forwarding(server) => {
+                let session = match server.open(&principal, &login).await {
+                    Ok(session) => session,
+                    Err(error) => {
+                        let said = error.message(&login.database);
+                        let said = said.unwrap_or_else(|| messages::token_refused(None));
+                        return self.refuse(shared, said, &error.to_string()).await;
+                    }
+                };
+                let (version, _) = self.accept(shared, &login, session.info()).await?;
+                Ok(LoggedIn::Forwarded(Forwarded {
+                    io: self.io,
+                    session,
+                    version,
+                    reset: self.reset,
+                }))
+            }
+        }
+    }
+
+    /// Tells the client that it is in. Returns the version and the packet size from here on.
+    async fn accept(
+        &mut self,
+        shared: &Shared,
+        login: &Login7,
+        info: &SessionInfo,
+    ) -> Result<(TdsVersion, usize), ConnectionError> {
+        let packet_size = self.granted_packet_size(login);
+        let payload = accepted(shared, login, info, packet_size, None)?;
         // Clients learn the session's id from the header of this very answer.
         self.io.writer.set_spid(info.spid);
         self.io.writer.message(&payload).await?;
         self.io.after_login(packet_size, shared.max_message);
         shared.counters.counts().logins_accepted.add_one();
-        let version = answer_version(&login);
-        Ok(Established {
-            io: self.io,
-            session,
-            version,
-            packet_size,
-            reset: self.reset,
-        })
+        Ok((answer_version(login), packet_size))
     }
 
     fn granted_packet_size(&self, login: &Login7) -> usize {

@@ -11,6 +11,7 @@ mod login_response;
 mod messages;
 mod packet_io;
 mod prelogin;
+mod relay;
 mod requests;
 mod settings;
 mod stream;
@@ -34,12 +35,12 @@ pub(super) use certificates::Certificates;
 pub use settings::EncryptionPolicy;
 pub(super) use settings::Settings;
 
-use super::backend::Backend;
+use super::backend::Backing;
 use super::counters::Counters;
 use super::identity::Identity;
 use super::{EmulatorError, Faults, InMemoryDirectory};
 use error::ConnectionError;
-use login::Role;
+use login::{LoggedIn, Role};
 use stream::ClientStream;
 use tls::Acceptors;
 
@@ -52,7 +53,7 @@ pub(super) struct Shared {
     acceptors: Acceptors,
     identity: Arc<Identity>,
     directory: InMemoryDirectory,
-    backend: Arc<dyn Backend>,
+    backend: Backing,
     faults: Faults,
     counters: Counters,
     /// Where redirected logins go.
@@ -74,7 +75,7 @@ pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) identity: Arc<Identity>,
     pub(super) directory: InMemoryDirectory,
-    pub(super) backend: Arc<dyn Backend>,
+    pub(super) backend: Backing,
     pub(super) faults: Faults,
     pub(super) counters: Counters,
 }
@@ -194,9 +195,12 @@ async fn connection(tcp: TcpStream, peer: SocketAddr, shared: Arc<Shared>, role:
 async fn serve(tcp: TcpStream, shared: &Shared, role: Role) -> Result<(), ConnectionError> {
     let stream = ClientStream::new(tcp, shared.faults.slow_bytes_now());
     let login = login::log_in(stream, shared, role);
-    let established = tokio::time::timeout(shared.settings.login_timeout, login)
+    let logged_in = tokio::time::timeout(shared.settings.login_timeout, login)
         .await
         .map_err(|_| ConnectionError::LoginDeadline)??;
     let _open = shared.counters.open_session();
-    requests::serve(established, shared).await
+    match logged_in {
+        LoggedIn::Embedded(established) => requests::serve(established, shared).await,
+        LoggedIn::Forwarded(forwarded) => relay::serve(forwarded, shared).await,
+    }
 }

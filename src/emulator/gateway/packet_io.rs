@@ -121,6 +121,31 @@ impl<R: AsyncRead + Unpin> PacketReader<R> {
 }
 
 impl<R: AsyncRead + Unpin> PacketReader<R> {
+    /// The next packet as it stands; `None` if the client closed the connection between packets.
+    ///
+    /// # Cancel safety
+    /// Safe: bytes that were read are kept for the next call.
+    pub(super) async fn packet(
+        &mut self,
+    ) -> Result<Option<(PacketHeader, Vec<u8>)>, ConnectionError> {
+        let mut chunk = [0; 4096];
+        loop {
+            if let Some(packet) = self.messages.next_packet()? {
+                return Ok(Some(packet));
+            }
+            let got = match self.inner.read(&mut chunk).await {
+                Ok(got) => got,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+                Err(error) => return Err(error.into()),
+            };
+            match got {
+                0 if !self.messages.is_mid_message() => return Ok(None),
+                0 => return Err(ConnectionError::Eof),
+                got => self.messages.push(chunk.get(..got).unwrap_or_default()),
+            }
+        }
+    }
+
     /// Throws away what the client sends until it goes.
     pub(super) async fn until_gone(&mut self) {
         let mut chunk = [0; 4096];
@@ -153,6 +178,15 @@ impl<W: AsyncWrite + Unpin> PacketWriter<W> {
     pub(super) async fn finish(&mut self) -> Result<(), ConnectionError> {
         self.packet(PacketStatus::EOM).await?;
         self.packet_id = 1;
+        self.flush().await
+    }
+
+    /// Sends what there is of the message as a packet of its own.
+    pub(super) async fn flush_packet(&mut self) -> Result<(), ConnectionError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.packet(PacketStatus::NORMAL).await?;
         self.flush().await
     }
 

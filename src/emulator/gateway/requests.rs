@@ -238,7 +238,8 @@ async fn respond(
     Ok(())
 }
 
-fn done(version: TdsVersion, status: DoneStatus) -> Result<Vec<u8>, EncodeError> {
+/// A DONE with that status, as bytes.
+pub(super) fn done(version: TdsVersion, status: DoneStatus) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
     Token::Done(Done::new(status)).encode(version, &mut bytes)?;
     Ok(bytes)

@@ -13,7 +13,7 @@ use super::stream::ResetSwitch;
 use super::tls::Acceptors;
 use super::{Certificates, Settings, Shared, requests};
 use crate::Secret;
-use crate::emulator::backend::{Backend, BackendSession, Interrupter};
+use crate::emulator::backend::{Backend, BackendSession, Backing, Interrupter};
 use crate::emulator::counters::Counters;
 use crate::emulator::engine::{
     BodyCancelled, ClientInfo, Principal, RequestBody, SessionInfo, SinkClosed, TokenSink,
@@ -252,7 +252,7 @@ fn shared() -> Shared {
             "".into(),
         )),
         directory: InMemoryDirectory::new(),
-        backend: Arc::new(NoLogins),
+        backend: Backing::Embedded(Arc::new(NoLogins)),
         faults: Faults::new(),
         counters,
         node: "127.0.0.1:1".parse().unwrap(),

@@ -154,3 +154,19 @@ fn unknown_types_print_their_number() {
     assert_eq!(PacketType(0x2A).to_string(), "0x2a");
     assert_eq!(PacketType::LOGIN7.to_string(), "LOGIN7");
 }
+
+#[test]
+fn packets_come_one_by_one_to_those_who_do_not_join_them() {
+    let mut packets = Vec::new();
+    let status = PacketStatus::RESET_CONNECTION;
+    write_message(PacketType::RPC, status, &[7; 600], 512, &mut packets);
+    let mut reader = MessageReader::new(512, 1 << 20);
+    reader.push(&packets[..520]);
+    let (header, data) = reader.next_packet().unwrap().unwrap();
+    assert_eq!((header.status, data.len()), (status, 504));
+    assert!(reader.next_packet().unwrap().is_none());
+    reader.push(&packets[520..]);
+    let (header, data) = reader.next_packet().unwrap().unwrap();
+    assert_eq!((header.status, data.len()), (PacketStatus::EOM, 96));
+    assert_eq!(reader.buffered(), 0);
+}
