@@ -6,8 +6,9 @@ use super::super::parser::ast::{Arg, Exec, Security};
 use super::super::planner::{Variable, Variables};
 use super::super::session::state::Declared;
 use super::super::types::{MAX, SqlType, Value, convert};
+use super::super::wire::out::Captured;
 use super::prepared::declarations;
-use super::{MAX_NESTING, Run, flow};
+use super::{MAX_NESTING, Run, flow, table_variables};
 
 impl Run<'_, '_> {
     pub(super) fn exec(&mut self, exec: &Exec) -> SqlResult<()> {
@@ -35,6 +36,22 @@ impl Run<'_, '_> {
                 Ok(())
             }
         }
+    }
+
+    /// Runs EXEC for the rows of its results.
+    pub(super) fn captured(&mut self, exec: &Exec) -> SqlResult<Vec<Captured>> {
+        if self.out.captured.is_some() {
+            return Err(SqlError::new(
+                8164,
+                "An INSERT EXEC statement cannot be nested.",
+            ));
+        }
+        self.out.captured = Some(Vec::new());
+        self.out.in_procedure += 1;
+        let result = self.exec(exec);
+        self.out.in_procedure -= 1;
+        let rows = self.out.captured.take().unwrap_or_default();
+        result.map(|()| rows)
     }
 
     /// Only the outermost call ends with DONEPROC.
@@ -135,6 +152,9 @@ impl Run<'_, '_> {
             ));
         }
         let statements = parser::batch(sql)?;
+        let outer = table_variables::enter(self.state, true);
+        let (settings, isolation) = (self.state.settings.clone(), self.state.isolation);
+        let identity = self.state.scope_identity.take();
         let mut inner = Run {
             state: self.state,
             out: self.out,
@@ -147,6 +167,11 @@ impl Run<'_, '_> {
         let result = stacker::maybe_grow(256 << 10, 4 << 20, || inner.statements(&statements));
         inner.out.in_procedure -= 1;
         let variables = std::mem::take(&mut inner.variables);
+        table_variables::leave(self.state, outer);
+        // What SET changed, and the last identity value, end with the procedure.
+        self.state.settings = settings;
+        self.state.isolation = isolation;
+        self.state.scope_identity = identity;
         match result? {
             flow::Flow::Return(status) => Ok((variables, status)),
             _ => Ok((variables, 0)),

@@ -11,7 +11,7 @@ pub(super) const SEPARATOR: char = '\u{1f}';
 
 impl Run<'_, '_> {
     /// What SQLite's complaint about a statement on the table means.
-    pub(super) fn constraint(&self, error: rusqlite::Error, table: &Table, sql: &str) -> SqlError {
+    pub(super) fn constraint(&self, error: rusqlite::Error, table: &Table, verb: &str) -> SqlError {
         let text = match &error {
             rusqlite::Error::SqliteFailure(failure, Some(text))
                 if failure.code == ErrorCode::ConstraintViolation =>
@@ -20,11 +20,6 @@ impl Run<'_, '_> {
             }
             _ => return error.into(),
         };
-        let verb = ["INSERT", "UPDATE", "DELETE"]
-            .into_iter()
-            .filter_map(|verb| sql.find(&format!("{verb} ")).map(|at| (at, verb)))
-            .min()
-            .map_or("INSERT", |(_, verb)| verb);
         let (what, detail) = text.split_once(": ").unwrap_or((&text, ""));
         match what {
             "NOT NULL constraint failed" => self.not_null(table, detail, verb),
@@ -47,7 +42,9 @@ impl Run<'_, '_> {
     fn not_null(&self, table: &Table, detail: &str, verb: &str) -> SqlError {
         let prefix = format!("{}.{}.", table.schema, table.name);
         let column = detail.strip_prefix(&prefix).unwrap_or(detail);
-        let place = if table.is_temp() {
+        let place = if table.name.starts_with('@') {
+            table.name.clone()
+        } else if table.is_temp() {
             format!("tempdb.dbo.{}", table.name)
         } else {
             format!("{}.{}", self.state.database.name, table.shown())
@@ -100,7 +97,12 @@ impl Run<'_, '_> {
 }
 
 fn duplicate_key(kind: &str, name: &str, table: &Table) -> SqlError {
-    let object = table.shown();
+    let object = format!("dbo.{}", table.name);
+    let object = if table.is_temp() {
+        object
+    } else {
+        table.shown()
+    };
     match kind {
         "PK" | "UQ" => {
             let word = if kind == "PK" {

@@ -7,6 +7,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::InsertBulk;
 use super::super::planner::Variables;
 use super::super::planner::load::Load;
+use super::super::session::state::SpentIdentity;
 use super::super::session::{RequestBody, State};
 use super::super::types::SqlType;
 use super::super::wire::bulk::{Rows, drain};
@@ -78,7 +79,12 @@ impl Run<'_, '_> {
         let load = planner.load(bulk, table, &columns, &types)?;
         let binds = std::mem::take(&mut planner.binds);
         let temp = load.change.table.is_temp();
-        self.write(temp, |run| run.insert_rows(bulk, &load, &binds, &mut rows))
+        let mut spent = Vec::new();
+        let result = self.write(temp, |run| {
+            run.insert_rows(bulk, &load, &binds, &mut rows, &mut spent)
+        });
+        self.keep_identities(spent, result.is_err());
+        result
     }
 
     fn insert_rows(
@@ -87,12 +93,10 @@ impl Run<'_, '_> {
         load: &Load,
         binds: &[Stored],
         rows: &mut Rows<'_>,
+        spent: &mut Vec<SpentIdentity>,
     ) -> SqlResult<i64> {
         let change = &load.change;
-        if let Some((seed, increment)) = change.identity {
-            let next = self.next_identity(&change.table)?.unwrap_or(seed);
-            self.state.counter.begin(next, increment);
-        }
+        let counted = self.begin_identity(change)?;
         let mut count = 0;
         {
             let mut statement = self.state.conn.prepare(&change.sql)?;
@@ -110,13 +114,14 @@ impl Run<'_, '_> {
                     }
                 }
                 statement.raw_execute().map_err(|error| {
-                    unchecked(self.constraint(error, &change.table, &change.sql), bulk)
+                    unchecked(self.constraint(error, &change.table, change.verb), bulk)
                 })?;
                 count += 1;
             }
         }
+        self.spend(change, counted, spent);
         if count > 0 {
-            self.note_identity(change)?;
+            self.note_identity(change, spent)?;
         }
         Ok(count)
     }

@@ -1,17 +1,20 @@
 //! Runs requests: batches, procedure calls, transaction requests.
 
 mod call;
+mod change;
 pub(crate) mod connection;
 mod constraint;
 mod define;
 mod flow;
 mod fmtonly;
 mod grant;
+mod identity;
 mod load;
 mod prepared;
 mod rows;
 mod secure;
 mod simple;
+mod table_variables;
 mod tables;
 mod tran;
 
@@ -143,6 +146,7 @@ pub(crate) fn batch(
             };
         }
     };
+    let outer = table_variables::enter(state, out.in_procedure > 0);
     let mut run = Run {
         state,
         out,
@@ -152,6 +156,7 @@ pub(crate) fn batch(
         depth: 0,
     };
     let result = run.statements(&statements);
+    table_variables::leave(run.state, outer);
     run.end_of_batch();
     let (status, error) = match result {
         Ok(flow::Flow::Return(status)) => (status, None),

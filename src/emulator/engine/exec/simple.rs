@@ -18,6 +18,7 @@ impl Run<'_, '_> {
         }
         match kind {
             Kind::Declare(items) => items.iter().try_for_each(|item| self.declare(item)),
+            Kind::DeclareTable(create) => self.declare_table(create),
             Kind::SetVariable(name, value) => self.set_variable(name, value),
             Kind::Set(option) => self.set(option),
             Kind::Print(value) => self.print(value),
@@ -231,6 +232,12 @@ impl Run<'_, '_> {
 
     pub(super) fn use_database(&mut self, name: &str) -> SqlResult<()> {
         let old = self.state.database.name.clone();
+        if !name.eq_ignore_ascii_case(&old) {
+            return Err(SqlError::new(
+                40508,
+                "USE statement is not supported to switch between databases. Use a new connection to connect to a different database.",
+            ));
+        }
         self.state.use_database(name)?;
         let new = self.state.database.name.clone();
         self.out.env_change(EnvChange::Database {

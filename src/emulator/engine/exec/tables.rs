@@ -21,10 +21,16 @@ const FIRST_TEMP_ID: i64 = -1_400_000_000;
 impl Run<'_, '_> {
     pub(super) fn create_table(&mut self, create: &CreateTable) -> SqlResult<()> {
         let name = QualifiedName::of(&create.name)?;
-        self.write(name.is_temp(), |run| {
-            let table = run.new_table(&name, &create.columns)?;
-            run.fill_table(&table, create)
-        })
+        self.write(name.is_temp(), |run| run.make_table(&name, create))
+    }
+
+    pub(super) fn make_table(
+        &mut self,
+        name: &QualifiedName,
+        create: &CreateTable,
+    ) -> SqlResult<()> {
+        let table = self.new_table(name, &create.columns)?;
+        self.fill_table(&table, create)
     }
 
     /// The table of SELECT … INTO.
@@ -85,6 +91,11 @@ impl Run<'_, '_> {
         name: &QualifiedName,
         permission: &str,
     ) -> SqlResult<(String, String, i64)> {
+        if let (true, Some(scope)) = (name.name.starts_with('@'), &name.schema) {
+            let id = tables::schema_id(&self.state.conn, "temp", scope)?.unwrap_or(1);
+            self.check_free("temp", scope, &name.name)?;
+            return Ok(("temp".into(), scope.clone(), id));
+        }
         if name.is_temp() {
             if !self.state.has_temp {
                 schema::create_temp(&self.state.conn)?;

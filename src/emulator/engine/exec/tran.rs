@@ -11,6 +11,7 @@ use super::super::session::state::{Isolation, Transaction};
 use super::super::wire::out::{Out, command};
 use super::Run;
 use super::connection::LOCK_STEP;
+use super::{identity, table_variables};
 use crate::tds::{EnvChange, Reader};
 
 /// How long to wait for a lock when the session wants to wait without end.
@@ -215,6 +216,12 @@ fn roll_back(state: &mut State, out: &mut Out<'_>, name: &str) -> SqlResult<()> 
             "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.",
         ));
     }
+    if out.captured.is_some() {
+        return Err(SqlError::new(
+            3915,
+            "Cannot use the ROLLBACK statement within an INSERT-EXEC statement.",
+        ));
+    }
     if !name.is_empty() && name != state.tran.name {
         if !state
             .tran
@@ -235,16 +242,30 @@ fn roll_back(state: &mut State, out: &mut Out<'_>, name: &str) -> SqlResult<()> 
                 "The current transaction cannot be committed and cannot be rolled back to a savepoint. Roll back the entire transaction.",
             ));
         }
-        state
-            .conn
-            .execute_batch(&format!("ROLLBACK TO {}", savepoint(name)))?;
-        return Ok(());
+        return undo(state, &format!("ROLLBACK TO {}", savepoint(name)));
     }
     if !state.conn.is_autocommit() {
-        state.conn.execute_batch("ROLLBACK")?;
+        undo(state, "ROLLBACK")?;
     }
     let descriptor = end(state);
     out.env_change(EnvChange::RollbackTransaction(descriptor));
+    Ok(())
+}
+
+/// Rolls back what a rollback rolls back: neither table variables nor identity values.
+fn undo(state: &State, sql: &str) -> SqlResult<()> {
+    let aside = table_variables::take_aside(state)?;
+    state.conn.execute_batch(sql)?;
+    if state.has_temp {
+        super::super::catalogue::schema::create_temp(&state.conn)?;
+    }
+    if let Some(aside) = aside {
+        table_variables::put_back(state, &aside)?;
+    }
+    for spent in &state.tran.identities {
+        // Where somebody else writes at this moment, the values may come again.
+        drop(identity::advance(state, spent));
+    }
     Ok(())
 }
 

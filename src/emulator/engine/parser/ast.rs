@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Continue,
     Return(Option<Box<Expr>>),
     Declare(Vec<Declaration>),
+    /// `DECLARE @t TABLE (…)`; the table's name is the variable's.
+    DeclareTable(Box<CreateTable>),
     SetVariable(String, Box<Expr>),
     Set(SetOption),
     Print(Box<Expr>),
@@ -162,14 +164,17 @@ pub(crate) struct Output {
 pub(crate) enum Source {
     Query(Box<Query>),
     Defaults,
+    /// Rows that dynamic SQL or a procedure returns.
+    Exec(Exec),
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Insert {
     pub(crate) with: Vec<Cte>,
+    pub(crate) top: Option<Expr>,
     pub(crate) table: ObjectName,
     pub(crate) columns: Vec<Ident>,
-    pub(crate) output: Option<Output>,
+    pub(crate) outputs: Vec<Output>,
     pub(crate) source: Source,
     pub(crate) options: QueryOptions,
 }
@@ -180,9 +185,10 @@ pub(crate) struct Update {
     pub(crate) top: Option<Expr>,
     pub(crate) table: ObjectName,
     pub(crate) sets: Vec<Assign>,
-    pub(crate) output: Option<Output>,
+    pub(crate) outputs: Vec<Output>,
     pub(crate) from: Vec<TableWithJoins>,
     pub(crate) filter: Option<Expr>,
+    pub(crate) options: QueryOptions,
 }
 
 /// `column = value`, `@variable = value` or `@variable = column = value`.
@@ -190,7 +196,8 @@ pub(crate) struct Update {
 pub(crate) struct Assign {
     pub(crate) variable: Option<String>,
     pub(crate) column: Option<Ident>,
-    pub(crate) value: Expr,
+    /// None is DEFAULT.
+    pub(crate) value: Option<Expr>,
 }
 
 #[derive(Clone, Debug)]
@@ -198,9 +205,10 @@ pub(crate) struct Delete {
     pub(crate) with: Vec<Cte>,
     pub(crate) top: Option<Expr>,
     pub(crate) table: ObjectName,
-    pub(crate) output: Option<Output>,
+    pub(crate) outputs: Vec<Output>,
     pub(crate) from: Vec<TableWithJoins>,
     pub(crate) filter: Option<Expr>,
+    pub(crate) options: QueryOptions,
 }
 
 #[derive(Clone, Debug)]

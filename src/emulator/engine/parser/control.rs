@@ -70,7 +70,7 @@ impl Reader {
                 self.small(&word)
             }
             _ if self.peek_token(&Token::LParen) => self.select(),
-            _ if first && self.is_call() => self.call(None),
+            _ if first && self.is_call() => self.call(None).map(Kind::Exec),
             _ => Err(self.unexpected()),
         }
     }
@@ -140,12 +140,20 @@ impl Reader {
         if self.peek_variable().is_none() {
             return Err(SqlError::unsupported("DECLARE CURSOR"));
         }
+        let after = if self.word_at(1).as_deref() == Some("AS") {
+            2
+        } else {
+            1
+        };
+        if self.word_at(after).as_deref() == Some("TABLE") {
+            return self.declare_table();
+        }
+        if self.word_at(after).as_deref() == Some("CURSOR") {
+            return Err(SqlError::unsupported("CURSOR"));
+        }
         let items = self.list(|r| {
             let name = r.variable()?;
             let _ = r.eat(&["AS"]);
-            if r.eat(&["TABLE"]) {
-                return Err(SqlError::unsupported("table variables"));
-            }
             let ty = r.data_type()?;
             let value = if r.eat_token(&Token::Eq) {
                 Some(r.expr()?)
@@ -410,9 +418,14 @@ impl Reader {
         if self.eat(&["AS"]) {
             return self.execute_as();
         }
+        self.executed().map(Kind::Exec)
+    }
+
+    /// What stands after EXEC.
+    pub(super) fn executed(&mut self) -> SqlResult<Exec> {
         if self.peek_token(&Token::LParen) {
             let text = self.in_parens(Self::expr)?;
-            return Ok(Kind::Exec(Exec::Text(Box::new(text))));
+            return Ok(Exec::Text(Box::new(text)));
         }
         let result = match self.peek_variable() {
             Some(name) => {
@@ -430,7 +443,7 @@ impl Reader {
             .is_some_and(|w| !super::KEYWORDS.contains(&w.as_str()) && !w.starts_with('@'))
     }
 
-    fn call(&mut self, result: Option<String>) -> SqlResult<Kind> {
+    fn call(&mut self, result: Option<String>) -> SqlResult<Exec> {
         let name = self.object_name()?;
         let begins = |r: &Self| match r.word_at(0) {
             Some(w) => w.starts_with('@') || w == "NULL" || w == "DEFAULT",
@@ -441,7 +454,7 @@ impl Reader {
         } else {
             Vec::new()
         };
-        Ok(Kind::Exec(Exec::Procedure { result, name, args }))
+        Ok(Exec::Procedure { result, name, args })
     }
 
     fn argument(&mut self) -> SqlResult<Arg> {

@@ -112,6 +112,37 @@ impl Reader {
 
     fn create_table(&mut self) -> SqlResult<Kind> {
         let name = self.object_name()?;
+        let create = self.table_body(name)?;
+        if self.eat(&["ON"]) {
+            // A filegroup: there is only one place here.
+            self.ident()?;
+        }
+        if self.peek(&["WITH"]) {
+            return Err(SqlError::unsupported("CREATE TABLE WITH …"));
+        }
+        Ok(Kind::CreateTable(Box::new(create)))
+    }
+
+    /// `DECLARE @t TABLE (…)`, from the variable on.
+    pub(super) fn declare_table(&mut self) -> SqlResult<Kind> {
+        let name = self.ident()?;
+        let _ = self.eat(&["AS"]);
+        self.expect(&["TABLE"])?;
+        let create = self.table_body(ObjectName::from(vec![name]))?;
+        let own = create.columns.iter().flat_map(|c| &c.constraints);
+        for constraint in own.chain(&create.constraints) {
+            if constraint.name.is_some() {
+                return Err(SqlError::keyword_near("CONSTRAINT"));
+            }
+            if matches!(constraint.kind, ConstraintKind::ForeignKey { .. }) {
+                return Err(SqlError::keyword_near("FOREIGN"));
+            }
+        }
+        Ok(Kind::DeclareTable(Box::new(create)))
+    }
+
+    /// Columns and constraints of a table, in parentheses.
+    fn table_body(&mut self, name: ObjectName) -> SqlResult<CreateTable> {
         let (mut columns, mut constraints) = (Vec::new(), Vec::new());
         self.expect_token(&Token::LParen)?;
         loop {
@@ -127,18 +158,11 @@ impl Reader {
                 break;
             }
         }
-        if self.eat(&["ON"]) {
-            // A filegroup: there is only one place here.
-            self.ident()?;
-        }
-        if self.peek(&["WITH"]) {
-            return Err(SqlError::unsupported("CREATE TABLE WITH …"));
-        }
-        Ok(Kind::CreateTable(Box::new(CreateTable {
+        Ok(CreateTable {
             name,
             columns,
             constraints,
-        })))
+        })
     }
 
     fn alter_table(&mut self) -> SqlResult<Kind> {

@@ -43,9 +43,7 @@ impl Reader {
 
     pub(super) fn insert(&mut self, with: Vec<Cte>) -> SqlResult<Kind> {
         self.expect(&["INSERT"])?;
-        if self.peek(&["TOP"]) {
-            return Err(SqlError::unsupported("INSERT TOP"));
-        }
+        let top = self.top()?;
         let _ = self.eat(&["INTO"]);
         let table = self.object_name()?;
         self.table_hints()?;
@@ -54,20 +52,21 @@ impl Reader {
         } else {
             Vec::new()
         };
-        let output = self.output()?;
+        let outputs = self.outputs()?;
         let source = if self.eat(&["DEFAULT", "VALUES"]) {
             Source::Defaults
-        } else if self.peek(&["EXEC"]) || self.peek(&["EXECUTE"]) {
-            return Err(SqlError::unsupported("INSERT … EXEC"));
+        } else if self.eat(&["EXEC"]) || self.eat(&["EXECUTE"]) {
+            Source::Exec(self.executed()?)
         } else {
             Source::Query(self.query()?)
         };
         let options = self.query_options()?;
         Ok(Kind::Insert(Box::new(Insert {
             with,
+            top,
             table,
             columns,
-            output,
+            outputs,
             source,
             options,
         })))
@@ -86,18 +85,19 @@ impl Reader {
         self.table_hints()?;
         self.expect(&["SET"])?;
         let sets = self.list(Self::assignment)?;
-        let output = self.output()?;
+        let outputs = self.outputs()?;
         let from = self.from()?;
         let filter = self.filter()?;
-        self.query_options()?;
+        let options = self.query_options()?;
         Ok(Kind::Update(Box::new(Update {
             with,
             top,
             table,
             sets,
-            output,
+            outputs,
             from,
             filter,
+            options,
         })))
     }
 
@@ -118,7 +118,7 @@ impl Reader {
             return Ok(Assign {
                 variable: Some(name.clone()),
                 column: None,
-                value: combined(Ident::new(name), op, value),
+                value: Some(combined(Ident::new(name), op, value)),
             });
         }
         let name = self.object_name()?;
@@ -129,13 +129,14 @@ impl Reader {
             .cloned()
             .ok_or_else(|| self.unexpected())?;
         let op = self.assignment_operator()?;
-        if self.peek(&["DEFAULT"]) {
-            return Err(SqlError::unsupported("UPDATE … SET column = DEFAULT"));
-        }
-        let value = self.expr()?;
+        let value = if op.is_none() && self.eat(&["DEFAULT"]) {
+            None
+        } else {
+            Some(combined(column.clone(), op, self.expr()?))
+        };
         Ok(Assign {
             variable: None,
-            value: combined(column.clone(), op, value),
+            value,
             column: Some(column),
         })
     }
@@ -146,17 +147,18 @@ impl Reader {
         let _ = self.eat(&["FROM"]);
         let table = self.object_name()?;
         self.table_hints()?;
-        let output = self.output()?;
+        let outputs = self.outputs()?;
         let from = self.from()?;
         let filter = self.filter()?;
-        self.query_options()?;
+        let options = self.query_options()?;
         Ok(Kind::Delete(Box::new(Delete {
             with,
             top,
             table,
-            output,
+            outputs,
             from,
             filter,
+            options,
         })))
     }
 
@@ -164,7 +166,12 @@ impl Reader {
         if !self.eat(&["TOP"]) {
             return Ok(None);
         }
-        let count = self.in_parens(Self::expr)?;
+        let count = if self.peek_token(&Token::LParen) {
+            self.in_parens(Self::expr)?
+        } else {
+            // Without parentheses only a number may stand here, as it did before 2005.
+            self.operand()?
+        };
         if self.peek(&["PERCENT"]) {
             return Err(SqlError::unsupported("TOP PERCENT"));
         }
@@ -188,10 +195,24 @@ impl Reader {
         self.expr().map(Some)
     }
 
-    fn output(&mut self) -> SqlResult<Option<Output>> {
-        if !self.eat(&["OUTPUT"]) {
-            return Ok(None);
+    /// One OUTPUT to the client, one INTO a table, or both.
+    fn outputs(&mut self) -> SqlResult<Vec<Output>> {
+        let mut outputs: Vec<Output> = Vec::new();
+        while self.peek(&["OUTPUT"]) {
+            let output = self.output()?;
+            if outputs
+                .iter()
+                .any(|o| o.into.is_none() || output.into.is_some())
+            {
+                return Err(SqlError::keyword_near("OUTPUT"));
+            }
+            outputs.push(output);
         }
+        Ok(outputs)
+    }
+
+    fn output(&mut self) -> SqlResult<Output> {
+        self.expect(&["OUTPUT"])?;
         let items: Vec<SelectItem> =
             self.list(|r| r.parser().parse_select_item().map_err(|e| r.mapped(&e)))?;
         let into = if self.eat(&["INTO"]) {
@@ -205,16 +226,35 @@ impl Reader {
         } else {
             None
         };
-        Ok(Some(Output { items, into }))
+        Ok(Output { items, into })
     }
 
-    /// `WITH (TABLOCK, …)`: locks are the engine's own affair.
+    /// `WITH (TABLOCK, …)`: locks are the engine's own affair, other hints are refused.
     fn table_hints(&mut self) -> SqlResult<()> {
+        const LOCKS: &[&str] = &[
+            "HOLDLOCK",
+            "PAGLOCK",
+            "READCOMMITTED",
+            "READCOMMITTEDLOCK",
+            "READPAST",
+            "REPEATABLEREAD",
+            "ROWLOCK",
+            "SERIALIZABLE",
+            "TABLOCK",
+            "TABLOCKX",
+            "UPDLOCK",
+            "XLOCK",
+        ];
         let hints = self.peek(&["WITH"])
             && matches!(self.parser().peek_nth_token_ref(1).token, Token::LParen);
         if hints {
             self.parser().advance_token();
-            self.in_parens(|r| r.list(Self::ident))?;
+            let hints = self.in_parens(|r| r.list(Self::ident))?;
+            for hint in hints {
+                if !LOCKS.contains(&hint.value.to_uppercase().as_str()) {
+                    return Err(SqlError::unsupported(format!("table hint {hint}")));
+                }
+            }
         }
         Ok(())
     }

@@ -21,13 +21,7 @@ pub(super) struct Args<'e> {
 impl Planner<'_> {
     pub(crate) fn function(&mut self, call: &Function, scope: &Scope<'_>) -> SqlResult<Typed> {
         let name = call.name.to_string().to_uppercase();
-        if call.uses_odbc_syntax
-            || call.filter.is_some()
-            || call.null_treatment.is_some()
-            || !matches!(call.parameters, FunctionArguments::None)
-        {
-            return Err(SqlError::unsupported(format!("this form of {name}")));
-        }
+        super::audit::check_function(call, &name)?;
         let args = arguments(call, &name)?;
         if AGGREGATES.contains(&name.as_str()) || call.over.is_some() {
             return self.aggregate(&name, call, &args, scope);

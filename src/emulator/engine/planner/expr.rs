@@ -1,7 +1,8 @@
 //! Scalar expressions.
 
 use sqlparser::ast::{
-    BinaryOperator as Op, CaseWhen, CastKind, DataType, Expr, Ident, UnaryOperator, Value as Lit,
+    BinaryOperator as Op, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident,
+    UnaryOperator, Value as Lit,
 };
 
 use super::super::error::{SqlError, SqlResult};
@@ -48,8 +49,8 @@ impl Planner<'_> {
                 data_type: Some(ty),
                 charset: None,
                 styles,
-                ..
-            } => self.cast_to(expr, ty, styles.first(), *is_try, scope),
+                target_before_value: _,
+            } if styles.len() < 2 => self.cast_to(expr, ty, styles.first(), *is_try, scope),
             Expr::Case {
                 operand,
                 conditions,
@@ -75,7 +76,8 @@ impl Planner<'_> {
                 expr,
                 substring_from: Some(from),
                 substring_for: Some(length),
-                ..
+                special: true,
+                shorthand: false,
             } => self.named_call("SUBSTRING", &[expr, from, length], scope),
             Expr::Trim {
                 trim_where: None,
@@ -83,8 +85,14 @@ impl Planner<'_> {
                 expr,
                 trim_characters: None,
             } => self.named_call("TRIM", &[expr], scope),
-            Expr::Ceil { expr, .. } => self.named_call("CEILING", &[expr], scope),
-            Expr::Floor { expr, .. } => self.named_call("FLOOR", &[expr], scope),
+            Expr::Ceil {
+                expr,
+                field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
+            } => self.named_call("CEILING", &[expr], scope),
+            Expr::Floor {
+                expr,
+                field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
+            } => self.named_call("FLOOR", &[expr], scope),
             Expr::Prefixed { prefix, value } if prefix.value == "$" => {
                 let amount = self.expr(value, scope)?;
                 self.coerce(amount, SqlType::Money)

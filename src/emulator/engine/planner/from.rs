@@ -12,7 +12,7 @@ use super::super::parser;
 use super::super::types::{SqlType, Value};
 use super::query::Rel;
 use super::scope::SourceColumn;
-use super::{Output, Planner, Scope, Source, unknown};
+use super::{Output, Planner, Scope, Source, audit, unknown};
 
 impl Planner<'_> {
     /// Plans a FROM list; its sources come into the scope.
@@ -37,6 +37,7 @@ impl Planner<'_> {
     fn joined(&mut self, item: &TableWithJoins, scope: &mut Scope<'_>) -> SqlResult<String> {
         let mut sql = self.factor(&item.relation, scope)?;
         for join in &item.joins {
+            audit::check_join(join)?;
             let (word, constraint) = match &join.join_operator {
                 JoinOperator::Join(c) | JoinOperator::Inner(c) => ("JOIN", c),
                 JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => ("LEFT JOIN", c),
@@ -88,8 +89,17 @@ impl Planner<'_> {
                 alias,
                 args: Some(args),
                 with_hints,
-                ..
-            } if with_hints.is_empty() => {
+                version: None,
+                with_ordinality: false,
+                partitions,
+                json_path: None,
+                sample: None,
+                index_hints,
+            } if with_hints.is_empty()
+                && partitions.is_empty()
+                && index_hints.is_empty()
+                && args.settings.is_none() =>
+            {
                 self.table_function(name, &args.args, alias.as_ref(), scope)
             }
             TableFactor::Derived {
@@ -132,12 +142,8 @@ impl Planner<'_> {
         scope: &mut Scope<'_>,
     ) -> SqlResult<String> {
         let name = QualifiedName::of(name)?;
-        if name.name.starts_with('@') {
-            return Err(SqlError::new(
-                1087,
-                format!("Must declare the table variable \"{}\".", name.name),
-            )
-            .class(15));
+        if let Some(alias) = alias {
+            audit::check_alias(alias)?;
         }
         let exposed = alias.map_or_else(|| name.name.clone(), |a| a.name.value.clone());
         if let Some(alias) = alias
@@ -358,6 +364,7 @@ fn named_columns(table: &Table, rel: &Rel) -> SqlResult<Vec<SourceColumn>> {
 }
 
 fn rename(columns: &mut [SourceColumn], alias: &TableAlias) -> SqlResult<()> {
+    audit::check_alias(alias)?;
     let exposed = &alias.name.value;
     if alias.columns.is_empty() {
         return match columns.iter().position(|c| c.name.is_empty()) {

@@ -4,7 +4,8 @@ use super::super::catalogue::tables::{Column, Table, quote};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::InsertBulk;
 use super::super::types::SqlType;
-use super::dml::{Change, twice};
+use super::change::Change;
+use super::dml::twice;
 use super::{Planner, Typed};
 
 /// A statement with parameters for one row.
@@ -87,7 +88,7 @@ impl Planner<'_> {
         let made = table.identity_column().filter(|_| explicit.is_none());
         let identity = made.and_then(|c| c.identity);
         let explicit_identity = explicit.map(|c| quote(&c.name));
-        let mut change = Change::new(table, sql, Vec::new());
+        let mut change = Change::new(table, "INSERT", sql);
         change.identity = identity;
         change.explicit_identity = explicit_identity;
         Ok(Load { change, offset })

@@ -4,13 +4,16 @@
 
 pub(crate) mod aggregates;
 pub(crate) mod arithmetic;
+pub(crate) mod audit;
 pub(crate) mod calls;
+pub(crate) mod change;
 pub(crate) mod convert;
 pub(crate) mod dates;
 pub(crate) mod dml;
 pub(crate) mod expr;
 pub(crate) mod from;
 pub(crate) mod load;
+mod place;
 pub(crate) mod predicate;
 pub(crate) mod query;
 mod refuse;
@@ -18,6 +21,7 @@ pub(crate) mod scope;
 pub(crate) mod select;
 pub(crate) mod system;
 mod unknown;
+mod update;
 mod variants;
 
 use std::collections::HashMap;
@@ -177,6 +181,9 @@ impl<'a> Planner<'a> {
     pub(crate) fn find_table(&self, name: &QualifiedName) -> SqlResult<Table> {
         let state = self.state;
         let missing = || SqlError::invalid_object(name.shown());
+        if name.name.starts_with('@') && name.schema.is_none() {
+            return self.table_variable(&name.name);
+        }
         if name.is_temp() {
             if !state.has_temp {
                 return Err(missing());
@@ -209,6 +216,18 @@ impl<'a> Planner<'a> {
             Some(table) => Ok(table),
             None => tables::find(&state.conn, &alias, "dbo", &name.name)?.ok_or_else(missing),
         }
+    }
+
+    fn table_variable(&self, name: &str) -> SqlResult<Table> {
+        let found = match self.state.table_scopes.last() {
+            Some(Some(scope)) => tables::find(&self.state.conn, "temp", scope, name)?,
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            SqlError::new(1087, format!("Must declare the table variable \"{name}\"."))
+                .class(15)
+                .state(2)
+        })
     }
 
     /// Checks a permission on a table. Somebody with no right at all on it gets the same 229.

@@ -42,11 +42,17 @@ pub(crate) struct Around<'q> {
 impl Planner<'_> {
     /// Plans the query of a statement. The SQL includes its common table expressions.
     pub(crate) fn top_query(&mut self, query: &Query) -> SqlResult<Rel> {
-        self.subquery(query, None)
+        self.outer_query(query, None)
     }
 
     /// Plans a query inside of another one.
     pub(crate) fn subquery(&mut self, query: &Query, parent: Option<&Scope<'_>>) -> SqlResult<Rel> {
+        self.check_order(query)?;
+        self.outer_query(query, parent)
+    }
+
+    /// Plans a query that may have an order.
+    fn outer_query(&mut self, query: &Query, parent: Option<&Scope<'_>>) -> SqlResult<Rel> {
         stacker::maybe_grow(256 << 10, 2 << 20, || {
             let outer = self.ctes.len();
             let prefix = match &query.with {
@@ -64,16 +70,7 @@ impl Planner<'_> {
     }
 
     fn body(&mut self, query: &Query, parent: Option<&Scope<'_>>) -> SqlResult<Rel> {
-        if query.for_clause.is_some() {
-            return Err(SqlError::unsupported("FOR XML and FOR JSON"));
-        }
-        if !query.locks.is_empty()
-            || query.settings.is_some()
-            || query.format_clause.is_some()
-            || !query.pipe_operators.is_empty()
-        {
-            return Err(SqlError::syntax_near("FOR"));
-        }
+        self.check_tail(query)?;
         let order: &[OrderByExpr] = match query.order_by.as_ref().map(|o| &o.kind) {
             None => &[],
             Some(OrderByKind::Expressions(list)) => list,
@@ -310,6 +307,7 @@ impl Planner<'_> {
     }
 
     fn cte(&mut self, cte: &CteAst, parent: Option<&Scope<'_>>) -> SqlResult<String> {
+        super::audit::check_cte(cte)?;
         let name = cte.alias.name.value.clone();
         let sql = self.fresh("w");
         if let SetExpr::SetOperation {
@@ -381,7 +379,7 @@ impl Planner<'_> {
     }
 
     /// LIMIT and OFFSET of OFFSET … FETCH.
-    fn limit(&mut self, query: &Query, ordered: bool) -> SqlResult<Option<(i64, i64)>> {
+    pub(super) fn limit(&mut self, query: &Query, ordered: bool) -> SqlResult<Option<(i64, i64)>> {
         let scope = Scope::inside(None);
         let offset = match &query.limit_clause {
             None => None,
@@ -480,7 +478,7 @@ pub(super) fn column_list(width: usize) -> String {
     names.join(",")
 }
 
-fn name_columns(columns: &mut [Output], cte: &CteAst) -> SqlResult<()> {
+pub(super) fn name_columns(columns: &mut [Output], cte: &CteAst) -> SqlResult<()> {
     let name = &cte.alias.name.value;
     if cte.alias.columns.is_empty() {
         if let Some(index) = columns.iter().position(|c| c.name.is_empty()) {

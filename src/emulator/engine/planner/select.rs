@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, Expr, Function, GroupByExpr, ObjectName, Query, Select, SelectFlavor, SelectItem,
+    Distinct, Expr, Function, GroupByExpr, ObjectName, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, Top, TopQuantity, Visit, Visitor,
 };
 
@@ -11,7 +11,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::types::SqlType;
 use super::query::{Around, Rel, limit_sql, order_term, output_index, row_count};
 use super::scope::Groups;
-use super::{Output, Planner, Scope, Typed, refuse};
+use super::{Output, Planner, Scope, Typed, audit, refuse};
 
 /// An item of the select list.
 struct Item {
@@ -29,7 +29,7 @@ impl Planner<'_> {
         parent: Option<&Scope<'_>>,
         around: Around<'_>,
     ) -> SqlResult<Rel> {
-        check(select)?;
+        audit::check_select(select)?;
         let mut scope = Scope::inside(parent);
         let from = if select.from.is_empty() {
             String::new()
@@ -48,7 +48,7 @@ impl Planner<'_> {
         cte: &str,
         extra: &str,
     ) -> SqlResult<Rel> {
-        check(select)?;
+        audit::check_select(select)?;
         if select.top.is_some() || select.distinct.is_some() || is_aggregated(select) {
             return Err(SqlError::new(
                 460,
@@ -77,7 +77,7 @@ impl Planner<'_> {
         self.select_over(select, scope, from, around)
     }
 
-    fn select_over(
+    pub(super) fn select_over(
         &mut self,
         select: &Select,
         mut scope: Scope<'_>,
@@ -189,11 +189,15 @@ impl Planner<'_> {
                     }
                     items.push(item);
                 }
-                SelectItem::Wildcard(_) => items.extend(stars(scope.all(&[])?)),
+                SelectItem::Wildcard(options) => {
+                    audit::check_star(options)?;
+                    items.extend(stars(scope.all(&[])?));
+                }
                 SelectItem::QualifiedWildcard(
                     SelectItemQualifiedWildcardKind::ObjectName(name),
-                    _,
+                    options,
                 ) => {
+                    audit::check_star(options)?;
                     let path: Vec<_> = name
                         .0
                         .iter()
@@ -369,29 +373,8 @@ fn assigned(items: &[Item]) -> SqlResult<Vec<String>> {
     Ok(names)
 }
 
-fn check(select: &Select) -> SqlResult<()> {
-    let foreign = select.exclude.is_some()
-        || !select.lateral_views.is_empty()
-        || select.prewhere.is_some()
-        || !select.connect_by.is_empty()
-        || !select.cluster_by.is_empty()
-        || !select.distribute_by.is_empty()
-        || !select.sort_by.is_empty()
-        || select.qualify.is_some()
-        || select.value_table_mode.is_some()
-        || select.select_modifiers.is_some()
-        || !matches!(select.flavor, SelectFlavor::Standard);
-    if foreign || matches!(select.distinct, Some(Distinct::On(_))) {
-        return Err(SqlError::unsupported("a clause that is not T-SQL"));
-    }
-    if !select.named_window.is_empty() {
-        return Err(SqlError::unsupported("WINDOW"));
-    }
-    Ok(())
-}
-
 /// Whether the SELECT makes one row of many although it has no GROUP BY.
-fn is_aggregated(select: &Select) -> bool {
+pub(super) fn is_aggregated(select: &Select) -> bool {
     select.having.is_some() || select.projection.iter().any(has_aggregate)
 }
 

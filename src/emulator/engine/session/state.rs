@@ -46,6 +46,9 @@ pub(crate) struct State {
     /// The last identity value of the running batch or procedure.
     pub(crate) scope_identity: Option<i64>,
     pub(crate) has_temp: bool,
+    /// Schemas of the running batches' table variables, innermost last.
+    pub(crate) table_scopes: Vec<Option<String>>,
+    pub(crate) last_table_scope: i64,
     pub(crate) counter: Identity,
     interrupted: Arc<AtomicBool>,
     handle: Arc<rusqlite::InterruptHandle>,
@@ -135,6 +138,18 @@ pub(crate) struct Transaction {
     pub(crate) savepoints: Vec<String>,
     /// Name given to the outermost BEGIN TRANSACTION.
     pub(crate) name: String,
+    /// Identity values that its statements took.
+    pub(crate) identities: Vec<SpentIdentity>,
+}
+
+/// How far the identity values of a table have gone.
+#[derive(Clone, Debug)]
+pub(crate) struct SpentIdentity {
+    /// SQLite's name of the database.
+    pub(crate) alias: String,
+    pub(crate) table: i64,
+    pub(crate) next: i64,
+    pub(crate) increment: i64,
 }
 
 impl State {
@@ -170,6 +185,8 @@ impl State {
             identity: None,
             scope_identity: None,
             has_temp: false,
+            table_scopes: Vec::new(),
+            last_table_scope: 0,
             counter,
             interrupted: Arc::new(AtomicBool::new(false)),
             handle,
@@ -288,5 +305,6 @@ impl State {
             );
         }
         self.has_temp = false;
+        self.table_scopes.clear();
     }
 }

@@ -1,6 +1,6 @@
 //! The response under way: tokens are gathered and handed to the sink in large pieces.
 
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Value as Stored, ValueRef};
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::planner::Output;
@@ -29,6 +29,9 @@ pub(crate) mod command {
     pub(crate) const OTHER: u16 = 0xFD;
 }
 
+/// A result that INSERT … EXEC takes.
+pub(crate) type Captured = (Vec<Output>, Vec<Vec<Stored>>);
+
 /// What goes to the client.
 pub(crate) struct Out<'s> {
     sink: Option<&'s mut dyn TokenSink>,
@@ -41,6 +44,8 @@ pub(crate) struct Out<'s> {
     /// Depth of procedures: their statements end with DONEINPROC.
     pub(crate) in_procedure: usize,
     pub(crate) closed: bool,
+    /// INSERT … EXEC takes the results, which do not go to the client then.
+    pub(crate) captured: Option<Vec<Captured>>,
     /// The first error sent, for scripts that want to know.
     pub(crate) first_error: Option<SqlError>,
 }
@@ -56,6 +61,7 @@ impl<'s> Out<'s> {
             server,
             in_procedure: 0,
             closed: false,
+            captured: None,
             first_error: None,
         }
     }
@@ -116,6 +122,10 @@ impl<'s> Out<'s> {
 
     /// Begins a result.
     pub(crate) fn columns(&mut self, outputs: &[Output]) -> SqlResult<()> {
+        if let Some(captured) = &mut self.captured {
+            captured.push((outputs.to_vec(), Vec::new()));
+            return Ok(());
+        }
         self.release(true);
         self.columns = outputs
             .iter()
@@ -153,6 +163,17 @@ impl<'s> Out<'s> {
         &mut self,
         value: impl Fn(usize) -> SqlResult<ValueRef<'v>>,
     ) -> SqlResult<()> {
+        if let Some((columns, rows)) = self.captured.as_mut().and_then(|c| c.last_mut()) {
+            let mut row = Vec::with_capacity(columns.len());
+            for index in 0..columns.len() {
+                row.push(
+                    Stored::try_from(value(index)?)
+                        .map_err(|_| SqlError::internal("a text is not UTF-8"))?,
+                );
+            }
+            rows.push(row);
+            return Ok(());
+        }
         let start = self.buffer.len();
         let result = self.row_inner(value);
         if result.is_err() {
@@ -176,6 +197,9 @@ impl<'s> Out<'s> {
 
     /// A statement has ended.
     pub(crate) fn done(&mut self, command: u16, count: Option<i64>, failed: bool) {
+        if self.captured.is_some() {
+            return;
+        }
         self.release(true);
         let mut status = DoneStatus::FINAL;
         if count.is_some() {
