@@ -1,33 +1,44 @@
-//! Faults as words, for configuration files and command lines.
+//! Faults as words, for configuration files, command lines and the admin endpoint.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Faults, GatewayFault, GatewayStep, IdentityFault, Redirect};
+use super::fault_kinds::Fault;
+use super::{DatabaseState, GatewayFault, GatewayStep, IdentityFault, Redirect};
 
-/// One fault, written as words between colons, with `*N` at the end for the number of times.
+/// One fault, written as words between colons, and how often or how long it happens.
 ///
 /// | Words | Meaning |
 /// | --- | --- |
 /// | `login-error:40613` | answer logins with this error number |
+/// | `request-error:40501` | answer requests with this error number |
+/// | `database:NAME:STATE` | STATE is `resuming`, `paused`, `offline` or `allowance-used-up`; its sessions end |
+/// | `failover` | end all SQL sessions, and answer logins with 40613 |
 /// | `redirect` | send logins on to the emulator's second listener |
 /// | `redirect:HOST:PORT` | send logins on to this server |
 /// | `slow-bytes:5ms` | send each byte by itself, with this pause |
-/// | `gateway:STEP:FAULT` | STEP is `accept`, `prelogin`, `tls`, `login` or `request`; FAULT is `close`, `close-after:BYTES`, `garbage`, `reset` or `stall` |
-/// | `identity:FAULT` | FAULT is `garbage`, `html`, `stall`, `slow:500ms` or `status:429` (`status:429:7` adds `Retry-After: 7`) |
+/// | `gateway:STEP:FAULT` | STEP is `accept`, `prelogin`, `tls`, `login` or `request`; FAULT is `close`, `close-after:BYTES`, `garbage`, `reset`, `slow:2s` or `stall` |
+/// | `identity:FAULT` | FAULT is `booting` (404, then 500; 4 times unless said otherwise), `upgrading` (410; 70 s unless said otherwise), `garbage`, `html`, `stall`, `slow:500ms` or `status:429` (`status:429:7` adds `Retry-After: 7`) |
+/// | `identity:down` | refuse connections to the identity endpoints |
+///
+/// `*N` at the end is the number of times, `@TIME` a time by the emulator's clock (`@70s`), and
+/// `/N` makes it happen every Nth time only; without `*` and `@` a fault holds until it is removed.
 ///
 /// ```
 /// use entrada::emulator::FaultSpec;
 ///
 /// let twice: FaultSpec = "login-error:40613*2".parse().unwrap();
+/// assert_eq!(twice, FaultSpec::login_error(40613).times(2));
+/// assert_eq!(twice.to_string(), "login-error:40613*2");
 /// assert!("login-error:many".parse::<FaultSpec>().is_err());
-/// # let _ = twice;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultSpec {
-    kind: Kind,
-    times: Option<u32>,
+    pub(super) kind: Fault,
+    pub(super) times: Option<u32>,
+    pub(super) lasting: Option<Duration>,
+    pub(super) every: Option<u32>,
 }
 
 /// Why words are no [`FaultSpec`].
@@ -42,16 +53,16 @@ pub enum FaultSpecError {
         /// What should stand there.
         wanted: &'static str,
     },
-    /// `*N` behind a fault that holds until it is cleared.
-    #[error("the fault {spec:?} cannot be counted; leave out the number of times")]
+    /// `*N`, `@TIME` or `/N` behind a fault that holds until it is removed.
+    #[error("the fault {spec:?} cannot be counted or timed; leave out what is behind the words")]
     NotCounted {
         /// The whole text.
         spec: String,
     },
     /// Words that name no fault.
     #[error(
-        "{spec:?} is no fault; write login-error:N, redirect, slow-bytes:TIME, \
-         gateway:STEP:FAULT or identity:FAULT"
+        "{spec:?} is no fault; write login-error:N, request-error:N, database:NAME:STATE, failover, \
+         redirect, slow-bytes:TIME, gateway:STEP:FAULT or identity:FAULT"
     )]
     Unknown {
         /// The whole text.
@@ -59,24 +70,99 @@ pub enum FaultSpecError {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
-    Gateway(GatewayStep, GatewayFault),
-    Identity(IdentityFault),
-    LoginError(i32),
-    Redirect(Redirect),
-    SlowBytes(Duration),
+impl FaultSpec {
+    /// Answer logins with this error number.
+    #[must_use]
+    pub fn login_error(number: i32) -> Self {
+        Fault::LoginError(number).into()
+    }
+
+    /// Answer requests with this error number in place of running them.
+    #[must_use]
+    pub fn request_error(number: i32) -> Self {
+        Fault::RequestError(number).into()
+    }
+
+    /// Put a database into this state.
+    #[must_use]
+    pub fn database(name: impl Into<String>, state: DatabaseState) -> Self {
+        Fault::Database(name.into(), state).into()
+    }
+
+    /// End all SQL sessions, and answer logins with 40613.
+    #[must_use]
+    pub fn failover() -> Self {
+        Fault::Failover.into()
+    }
+
+    /// Send logins elsewhere.
+    #[must_use]
+    pub fn redirect(to: Redirect) -> Self {
+        Fault::Redirect(to).into()
+    }
+
+    /// Send each byte of new SQL connections by itself, with this pause.
+    #[must_use]
+    pub fn slow_bytes(pause: Duration) -> Self {
+        Fault::SlowBytes(pause).into()
+    }
+
+    /// Let SQL connections fail at a step.
+    #[must_use]
+    pub fn gateway(step: GatewayStep, fault: GatewayFault) -> Self {
+        Fault::Gateway(step, fault).into()
+    }
+
+    /// Let token requests fail.
+    #[must_use]
+    pub fn identity(fault: IdentityFault) -> Self {
+        Fault::Identity(fault).into()
+    }
+
+    /// Refuse connections to the identity endpoints. It cannot be counted or timed.
+    #[must_use]
+    pub fn identity_down() -> Self {
+        Fault::IdentityDown.into()
+    }
+
+    /// Makes it happen so many times. Defaults to always.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        self.maybe_times(Some(times))
+    }
+
+    /// Makes it last so long by the emulator's clock. Defaults to for ever.
+    #[must_use]
+    pub fn lasting(mut self, time: Duration) -> Self {
+        self.lasting = Some(time);
+        self
+    }
+
+    /// Makes it happen every Nth time only: of the chances that it has, not of all that happens.
+    /// 0 and 1 are every time, the default.
+    #[must_use]
+    pub fn every(mut self, nth: u32) -> Self {
+        self.every = (nth > 1).then_some(nth);
+        self
+    }
+
+    pub(super) fn maybe_times(mut self, times: Option<u32>) -> Self {
+        self.times = times;
+        self
+    }
+
+    fn is_plain(&self) -> bool {
+        self.times.is_none() && self.lasting.is_none() && self.every.is_none()
+    }
 }
 
-impl Faults {
-    /// Adds a fault that was given as words.
-    pub fn add(&self, spec: &FaultSpec) {
-        match &spec.kind {
-            Kind::Gateway(step, fault) => self.gateway(*step, fault.clone(), spec.times),
-            Kind::Identity(fault) => self.identity(fault.clone(), spec.times),
-            Kind::LoginError(number) => self.login_error(*number, spec.times),
-            Kind::Redirect(to) => self.redirect(Some(to.clone())),
-            Kind::SlowBytes(pause) => self.slow_bytes(Some(*pause)),
+impl From<Fault> for FaultSpec {
+    fn from(kind: Fault) -> Self {
+        Self {
+            kind,
+            times: None,
+            lasting: None,
+            every: None,
         }
     }
 }
@@ -85,50 +171,108 @@ impl FromStr for FaultSpec {
     type Err = FaultSpecError;
 
     fn from_str(spec: &str) -> Result<Self, Self::Err> {
-        let (words, times) = match spec.rsplit_once('*') {
-            Some((words, times)) => (words, Some(number(times, "number of times")?)),
-            None => (spec, None),
-        };
-        let words: Vec<&str> = words.split(':').map(str::trim).collect();
-        let kind = kind(&words)?.ok_or_else(|| FaultSpecError::Unknown { spec: spec.into() })?;
-        if times.is_some() && matches!(kind, Kind::Redirect(_) | Kind::SlowBytes(_)) {
+        let (mut words, mut when) = (spec, Self::from(Fault::Failover));
+        while let Some(at) = words.rfind(['*', '@', '/']) {
+            let (before, value) = (&words[..at], &words[at + 1..]);
+            match &words[at..=at] {
+                "*" => when = when.times(number(value, "number of times")?),
+                "@" => when = when.lasting(time(value)?),
+                _ => when = when.every(number(value, "number after the stroke")?),
+            }
+            words = before;
+        }
+        let parts: Vec<&str> = words.split(':').map(str::trim).collect();
+        let kind = kind(&parts)?.ok_or_else(|| FaultSpecError::Unknown { spec: spec.into() })?;
+        if kind == Fault::IdentityDown && !when.is_plain() {
             return Err(FaultSpecError::NotCounted { spec: spec.into() });
         }
-        Ok(Self { kind, times })
+        let untimed = when.times.is_none() && when.lasting.is_none();
+        match parts[..] {
+            ["identity", "booting"] if untimed => when.times = Some(4),
+            // IMDS is gone for up to 70 seconds when it is upgraded.
+            ["identity", "upgrading"] if untimed => when.lasting = Some(Duration::from_secs(70)),
+            _ => {}
+        }
+        Ok(Self { kind, ..when })
     }
 }
 
-fn kind(words: &[&str]) -> Result<Option<Kind>, FaultSpecError> {
+fn kind(words: &[&str]) -> Result<Option<Fault>, FaultSpecError> {
     Ok(match words {
-        ["login-error", code] => Some(Kind::LoginError(number(code, "error number")?)),
-        ["redirect"] => Some(Kind::Redirect(Redirect::Node)),
+        ["login-error", code] => Some(Fault::LoginError(number(code, "error number")?)),
+        ["request-error", code] => Some(Fault::RequestError(number(code, "error number")?)),
+        ["failover"] | ["gateway", "failover"] => Some(Fault::Failover),
+        ["database", name @ .., state] if !name.is_empty() => {
+            DatabaseState::from_word(state).map(|state| Fault::Database(name.join(":"), state))
+        }
+        ["redirect"] => Some(Fault::Redirect(Redirect::Node)),
         // An IPv6 address has colons of its own.
         ["redirect", server @ .., port] if !server.is_empty() => {
             let port = number(port, "port")?;
-            Some(Kind::Redirect(Redirect::To {
+            Some(Fault::Redirect(Redirect::To {
                 server: server.join(":"),
                 port,
             }))
         }
-        ["slow-bytes", pause] => Some(Kind::SlowBytes(time(pause)?)),
+        ["slow-bytes", pause] => Some(Fault::SlowBytes(time(pause)?)),
         ["gateway", step, fault @ ..] => match (step_of(step), gateway_fault(fault)?) {
-            (Some(step), Some(fault)) => Some(Kind::Gateway(step, fault)),
+            (Some(step), Some(fault)) => Some(Fault::Gateway(step, fault)),
             _ => None,
         },
-        ["identity", fault @ ..] => identity_fault(fault)?.map(Kind::Identity),
+        ["identity", "down"] => Some(Fault::IdentityDown),
+        ["identity", fault @ ..] => identity_fault(fault)?.map(Fault::Identity),
         _ => None,
     })
 }
 
+/// The steps and their words.
+const STEPS: [(&str, GatewayStep); 5] = [
+    ("accept", GatewayStep::Accept),
+    ("prelogin", GatewayStep::Prelogin),
+    ("tls", GatewayStep::Tls),
+    ("login", GatewayStep::Login),
+    ("request", GatewayStep::Request),
+];
+
+/// The states and their words.
+const STATES: [(&str, DatabaseState); 5] = [
+    ("allowance-used-up", DatabaseState::AllowanceUsedUp),
+    ("offline", DatabaseState::Offline),
+    ("online", DatabaseState::Online),
+    ("paused", DatabaseState::Paused),
+    ("resuming", DatabaseState::Resuming),
+];
+
+impl DatabaseState {
+    fn from_word(word: &str) -> Option<Self> {
+        let found = STATES.iter().find(|(name, _)| *name == word);
+        found.map(|(_, state)| *state)
+    }
+}
+
+impl fmt::Display for DatabaseState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = STATES.iter().find(|(_, state)| state == self);
+        f.pad(found.map_or("online", |(word, _)| word))
+    }
+}
+
+impl FromStr for DatabaseState {
+    type Err = FaultSpecError;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::from_word(word).ok_or_else(|| {
+            bad(
+                word,
+                "state; write online, resuming, paused, offline or allowance-used-up",
+            )
+        })
+    }
+}
+
 fn step_of(word: &str) -> Option<GatewayStep> {
-    Some(match word {
-        "accept" => GatewayStep::Accept,
-        "prelogin" => GatewayStep::Prelogin,
-        "tls" => GatewayStep::Tls,
-        "login" => GatewayStep::Login,
-        "request" => GatewayStep::Request,
-        _ => return None,
-    })
+    let found = STEPS.iter().find(|(name, _)| *name == word);
+    found.map(|(_, step)| *step)
 }
 
 fn gateway_fault(words: &[&str]) -> Result<Option<GatewayFault>, FaultSpecError> {
@@ -137,6 +281,7 @@ fn gateway_fault(words: &[&str]) -> Result<Option<GatewayFault>, FaultSpecError>
         ["close-after", bytes] => Some(GatewayFault::CloseAfter(number(bytes, "number of bytes")?)),
         ["garbage"] => Some(GatewayFault::Garbage),
         ["reset"] => Some(GatewayFault::Reset),
+        ["slow", pause] => Some(GatewayFault::Slow(time(pause)?)),
         ["stall"] => Some(GatewayFault::Stall),
         _ => None,
     })
@@ -153,12 +298,14 @@ fn identity_fault(words: &[&str]) -> Result<Option<IdentityFault>, FaultSpecErro
         }))
     };
     match words {
+        ["booting"] => Ok(Some(IdentityFault::Booting)),
         ["garbage"] => Ok(Some(IdentityFault::Garbage)),
         ["html"] => Ok(Some(IdentityFault::Html)),
         ["slow", pause] => Ok(Some(IdentityFault::Slow(time(pause)?))),
         ["stall"] => Ok(Some(IdentityFault::Stall)),
         ["status", code] => status(code, None),
         ["status", code, seconds] => status(code, Some(seconds)),
+        ["upgrading"] => status("410", None),
         _ => Ok(None),
     }
 }
@@ -167,15 +314,17 @@ fn number<T: FromStr>(text: &str, wanted: &'static str) -> Result<T, FaultSpecEr
     text.trim().parse().map_err(|_| bad(text, wanted))
 }
 
-/// A time such as `5ms`, `2s` or `50us`.
-fn time(text: &str) -> Result<Duration, FaultSpecError> {
-    const WANTED: &str = "time; write 500ms, 2s or 50us";
+/// A time such as `5ms`, `2s`, `10m`, `11h` or `50us`.
+pub(super) fn time(text: &str) -> Result<Duration, FaultSpecError> {
+    const WANTED: &str = "time; write 500ms, 2s, 10m, 11h or 50us";
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let value: u32 = number(digits, WANTED)?;
+    let value: u64 = number::<u32>(digits, WANTED)?.into();
     match &text[digits.len()..] {
-        "us" => Ok(Duration::from_micros(value.into())),
-        "ms" => Ok(Duration::from_millis(value.into())),
-        "s" => Ok(Duration::from_secs(value.into())),
+        "us" => Ok(Duration::from_micros(value)),
+        "ms" => Ok(Duration::from_millis(value)),
+        "s" => Ok(Duration::from_secs(value)),
+        "m" => Ok(Duration::from_secs(value * 60)),
+        "h" => Ok(Duration::from_secs(value * 3600)),
         _ => Err(bad(text, WANTED)),
     }
 }
@@ -194,84 +343,86 @@ impl<'de> serde::Deserialize<'de> for FaultSpec {
     }
 }
 
+/// The words that [`FromStr`] reads.
 impl fmt::Display for FaultSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.kind)?;
+        match &self.kind {
+            Fault::Database(name, state) => write!(f, "database:{name}:{state}")?,
+            Fault::Failover => f.write_str("failover")?,
+            Fault::Gateway(step, fault) => write_gateway(f, *step, fault)?,
+            Fault::Identity(fault) => write_identity(f, fault)?,
+            Fault::IdentityDown => f.write_str("identity:down")?,
+            Fault::LoginError(number) => write!(f, "login-error:{number}")?,
+            Fault::Redirect(Redirect::Node) => f.write_str("redirect")?,
+            Fault::Redirect(Redirect::To { server, port }) => {
+                write!(f, "redirect:{server}:{port}")?;
+            }
+            Fault::RequestError(number) => write!(f, "request-error:{number}")?,
+            Fault::SlowBytes(pause) => write!(f, "slow-bytes:{}", Words(*pause))?,
+        }
+        if let Some(every) = self.every {
+            write!(f, "/{every}")?;
+        }
+        if let Some(lasting) = self.lasting {
+            write!(f, "@{}", Words(lasting))?;
+        }
         match self.times {
-            Some(times) => write!(f, ", {times} times"),
+            Some(times) => write!(f, "*{times}"),
             None => Ok(()),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> FaultSpec {
-        text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
-    }
-
-    #[test]
-    fn each_kind_has_its_words() {
-        let faults = Faults::new();
-        for spec in [
-            "login-error:40613*2",
-            "gateway:login:reset*1",
-            "gateway:request:close-after:100",
-            "identity:status:429:7*3",
-            "redirect:example.org:11000",
-            "slow-bytes:50us",
-        ] {
-            faults.add(&parse(spec));
-        }
-        assert_eq!(faults.take_login_error(), Some(40613));
-        assert_eq!(
-            faults.take_gateway(GatewayStep::Login),
-            Some(GatewayFault::Reset)
-        );
-        let after = faults.take_gateway(GatewayStep::Request);
-        assert_eq!(after, Some(GatewayFault::CloseAfter(100)));
-        let retry_after = Some(Duration::from_secs(7));
-        let status = IdentityFault::Status {
-            status: 429,
-            retry_after,
-        };
-        assert_eq!(faults.take_identity(), Some(status));
-        let to = Redirect::To {
-            server: "example.org".into(),
-            port: 11000,
-        };
-        assert_eq!(faults.redirect_now(), Some(to));
-        assert_eq!(faults.slow_bytes_now(), Some(Duration::from_micros(50)));
-        assert_eq!(parse("redirect").kind, Kind::Redirect(Redirect::Node));
-    }
-
-    #[test]
-    fn other_words_are_refused() {
-        let unknown = |text: &str| {
-            matches!(
-                text.parse::<FaultSpec>(),
-                Err(FaultSpecError::Unknown { .. })
-            )
-        };
-        assert!(unknown(""));
-        assert!(unknown("gateway:login"));
-        assert!(unknown("gateway:nowhere:reset"));
-        assert!(unknown("identity:tea"));
-        let bad = |text: &str| {
-            matches!(
-                text.parse::<FaultSpec>(),
-                Err(FaultSpecError::BadValue { .. })
-            )
-        };
-        assert!(bad("login-error:many"));
-        assert!(bad("login-error:1*x"));
-        assert!(bad("slow-bytes:5"));
-        assert!(bad("identity:slow:5h"));
-        assert!(matches!(
-            "redirect*2".parse::<FaultSpec>(),
-            Err(FaultSpecError::NotCounted { .. })
-        ));
+fn write_gateway(
+    f: &mut fmt::Formatter<'_>,
+    step: GatewayStep,
+    fault: &GatewayFault,
+) -> fmt::Result {
+    let step = STEPS.iter().find(|(_, known)| *known == step);
+    write!(f, "gateway:{}:", step.map_or("request", |(word, _)| word))?;
+    match fault {
+        GatewayFault::Close => f.write_str("close"),
+        GatewayFault::CloseAfter(bytes) => write!(f, "close-after:{bytes}"),
+        GatewayFault::Garbage => f.write_str("garbage"),
+        GatewayFault::Reset => f.write_str("reset"),
+        GatewayFault::Slow(pause) => write!(f, "slow:{}", Words(*pause)),
+        GatewayFault::Stall => f.write_str("stall"),
     }
 }
+
+fn write_identity(f: &mut fmt::Formatter<'_>, fault: &IdentityFault) -> fmt::Result {
+    f.write_str("identity:")?;
+    match fault {
+        IdentityFault::Booting => f.write_str("booting"),
+        IdentityFault::Garbage => f.write_str("garbage"),
+        IdentityFault::Html => f.write_str("html"),
+        IdentityFault::Slow(pause) => write!(f, "slow:{}", Words(*pause)),
+        IdentityFault::Stall => f.write_str("stall"),
+        IdentityFault::Status {
+            status,
+            retry_after,
+        } => {
+            write!(f, "status:{status}")?;
+            match retry_after {
+                Some(wait) => write!(f, ":{}", wait.as_secs()),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// A time in the largest unit that gives a whole number.
+struct Words(Duration);
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_micros() {
+            us if us % 1_000_000 == 0 => write!(f, "{}s", us / 1_000_000),
+            us if us % 1000 == 0 => write!(f, "{}ms", us / 1000),
+            us => write!(f, "{us}us"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -16,10 +16,12 @@ use super::forward::Forwarding;
 use super::gateway::{Certificates, Gateway, Parts, Settings};
 use super::identity::{Identity, IdentityServer, Issuer, SigningKey};
 use super::published::Published;
+use super::recorded::Requests;
+use super::sessions::Sessions;
 use super::state_dir::StateDir;
 use super::{
     Clock, CountersSnapshot, EmulatorError, Engine, EngineOptions, Faults, InMemoryDirectory,
-    IssuedToken, ManagedIdentity,
+    IssuedToken, ManagedIdentity, RecordedRequest, SessionRecord,
 };
 use crate::Secret;
 
@@ -52,6 +54,8 @@ pub struct Emulator {
     certificates: Certificates,
     published: Published,
     faults: Faults,
+    sessions: Sessions,
+    recorded: Requests,
     counters: Counters,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -81,10 +85,10 @@ impl Emulator {
         let issuer = Issuer {
             tenant_id: builder.tenant_id,
             key,
-            clock: builder.clock,
+            clock: builder.clock.clone(),
             lifetime: builder.token_lifetime,
         };
-        let counters = Counters::default();
+        let (counters, sessions) = (Counters::default(), Sessions::default());
         let base_url = format!("http://{}", server.address());
         let (host, resources) = (builder.identities, &builder.resources);
         let identity = Identity::new(issuer, host, resources, counters.clone(), base_url);
@@ -96,7 +100,9 @@ impl Emulator {
             backing,
             certificates,
             published,
-            faults: Faults::new(),
+            faults: Faults::new(builder.clock.clone(), sessions.clone()),
+            sessions,
+            recorded: Requests::new(builder.clock),
             counters,
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
@@ -124,6 +130,8 @@ impl Emulator {
             backend: self.backing.clone(),
             faults: self.faults.clone(),
             counters: self.counters.clone(),
+            sessions: self.sessions.clone(),
+            recorded: self.recorded.clone(),
         };
         gateway.start(parts, &self.certificates, &self.tasks, &self.shutdown)
     }
@@ -220,6 +228,29 @@ impl Emulator {
     #[must_use]
     pub fn counters(&self) -> CountersSnapshot {
         self.counters.snapshot()
+    }
+
+    /// The SQL sessions that are open, oldest first.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionRecord> {
+        self.sessions.list()
+    }
+
+    /// Ends the session of this number, whatever it is doing: its connection breaks off. False if
+    /// there is none.
+    pub fn kill(&self, spid: u16) -> bool {
+        self.sessions.kill(|session| session.spid == spid) > 0
+    }
+
+    /// Token requests and logins of late, oldest first, without secrets; the last 1000.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.recorded.list()
+    }
+
+    /// Forgets the requests of late.
+    pub fn forget_requests(&self) {
+        self.recorded.clear();
     }
 
     /// The certificate authority's certificate, PEM.

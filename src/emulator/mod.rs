@@ -8,6 +8,7 @@ mod counters;
 mod directory;
 mod engine;
 mod error;
+mod fault_kinds;
 mod fault_spec;
 mod faults;
 mod forward;
@@ -15,6 +16,8 @@ mod gateway;
 mod handle;
 mod identity;
 mod published;
+mod recorded;
+mod sessions;
 mod state_dir;
 
 pub use builder::EmulatorBuilder;
@@ -26,9 +29,12 @@ pub use engine::{
     Principal, RequestBody, SessionInfo, SinkClosed, TokenSink,
 };
 pub use error::EmulatorError;
+pub use fault_kinds::{DatabaseState, GatewayFault, GatewayStep, IdentityFault, Redirect};
 pub use fault_spec::{FaultSpec, FaultSpecError};
-pub use faults::{Faults, GatewayFault, GatewayStep, IdentityFault, Redirect};
+pub use faults::{ActiveFault, FaultId, Faults};
 pub use gateway::EncryptionPolicy;
 pub use handle::Emulator;
 pub use identity::{Assignment, IssuedToken, ManagedIdentity};
 pub use published::ConnectionStrings;
+pub use recorded::{IdentityRequest, LoginOutcome, LoginRequest, RecordedRequest, RequestKind};
+pub use sessions::SessionRecord;

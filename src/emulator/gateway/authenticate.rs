@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::error::ConnectionError;
-use super::fed_auth::{self, TokenRefused};
+use super::fed_auth::{self, Credential, TokenRefused};
 use super::login::{Prepared, blocking};
 use super::messages;
 use crate::Secret;
@@ -15,8 +15,8 @@ use crate::tds::{
     Token, option_flags2,
 };
 
-/// Who logs in; or what to tell the client, and what the log.
-pub(super) type Judged = Result<Principal, (ServerMessage, String)>;
+/// Who logs in, and by which token; or what to tell the client, and what the log.
+pub(super) type Judged = Result<(Principal, Option<Credential>), (ServerMessage, String)>;
 
 impl Prepared {
     /// Judges whoever sent this LOGIN7.
@@ -106,11 +106,12 @@ async fn sql_login(shared: &Shared, login: Arc<Login7>) -> Result<Judged, Connec
     }
     let backend = match &shared.backend {
         Backing::Embedded(backend) => backend.clone(),
-        Backing::Forwarding(server) => return Ok(Ok(server.password_principal(&login))),
+        Backing::Forwarding(server) => return Ok(Ok((server.password_principal(&login), None))),
     };
     let judged = blocking(move || {
         backend
             .authenticate_sql(&login.user_name, &login.password, login_database(&login))
+            .map(|principal| (principal, None))
             .map_err(|error| (error, format!("the SQL login {:?}", login.user_name)))
     });
     judged.await
@@ -123,7 +124,7 @@ fn judge(shared: &Shared, token: &Secret) -> Judged {
         &shared.settings.resource,
         &shared.directory,
     )
-    .map(Principal::Entra)
+    .map(|(principal, credential)| (Principal::Entra(principal), Some(credential)))
     .map_err(|refused: TokenRefused| {
         (
             messages::token_refused(refused.public_words()),

@@ -21,8 +21,12 @@ pub(super) enum ConnectionError {
     Injected(crate::emulator::GatewayStep),
     #[error("the connection failed")]
     Io(#[from] io::Error),
-    #[error("the login was refused: {reason}")]
-    Refused { reason: String },
+    #[error("the session was ended from outside")]
+    Killed,
+    #[error("the login was refused: {reason} ({number})")]
+    Refused { reason: String, number: i32 },
+    #[error("a request was refused for good ({0})")]
+    RequestRefused(i32),
     #[error("the client did not finish its login in time")]
     LoginDeadline,
     #[error("the client was silent, or did not read, for too long")]

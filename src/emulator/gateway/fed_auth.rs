@@ -63,14 +63,23 @@ impl TokenRefused {
     }
 }
 
+/// What is remembered of a token that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Credential {
+    /// Claim `exp`.
+    pub(super) expires_on: i64,
+    /// The key that signed it.
+    pub(super) key_id: String,
+}
+
 /// Checks the token fully and says who brings it.
 pub(super) fn validate(
     token: &Secret,
     identity: &Identity,
     resource: &str,
     directory: &dyn Directory,
-) -> Result<EntraPrincipal, TokenRefused> {
-    let claims = verified_claims(token, identity)?;
+) -> Result<(EntraPrincipal, Credential), TokenRefused> {
+    let (claims, key_id) = verified_claims(token, identity)?;
     if without_slash(&claims.aud) != without_slash(resource) {
         return Err(TokenRefused::Audience(claims.aud));
     }
@@ -91,11 +100,15 @@ pub(super) fn validate(
     {
         return Err(TokenRefused::NotYet(wait));
     }
-    Ok(principal(claims, directory))
+    let credential = Credential {
+        expires_on: claims.exp,
+        key_id,
+    };
+    Ok((principal(claims, directory), credential))
 }
 
-/// The claims, if a key of the tenant has signed them.
-fn verified_claims(token: &Secret, identity: &Identity) -> Result<Claims, TokenRefused> {
+/// The claims, if a key of the tenant has signed them, and which key.
+fn verified_claims(token: &Secret, identity: &Identity) -> Result<(Claims, String), TokenRefused> {
     use jsonwebtoken::errors::ErrorKind;
     let header =
         jsonwebtoken::decode_header(token.expose()).map_err(|error| match error.kind() {
@@ -106,18 +119,19 @@ fn verified_claims(token: &Secret, identity: &Identity) -> Result<Claims, TokenR
     if header.alg != Algorithm::RS256 {
         return Err(TokenRefused::Algorithm);
     }
-    let key = header
-        .kid
-        .as_deref()
-        .and_then(|kid| identity.signing_key().verifier(kid));
-    let key = key.ok_or(TokenRefused::Key(header.kid))?;
+    let Some(kid) = header.kid else {
+        return Err(TokenRefused::Key(None));
+    };
+    let Some(key) = identity.signing_key().verifier(&kid) else {
+        return Err(TokenRefused::Key(Some(kid)));
+    };
     // Times and audience are judged by the emulator's clock and rules, above.
     let mut validation = Validation::new(Algorithm::RS256);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_aud = false;
     match jsonwebtoken::decode::<Claims>(token.expose(), key, &validation) {
-        Ok(data) => Ok(data.claims),
+        Ok(data) => Ok((data.claims, kid)),
         Err(error) => Err(match error.kind() {
             ErrorKind::InvalidSignature => TokenRefused::Signature,
             ErrorKind::InvalidAlgorithm => TokenRefused::Algorithm,
@@ -201,7 +215,7 @@ mod tests {
             claims[name] = value.clone();
         }
         let token = identity.signing_key().sign(&claims).unwrap();
-        validate(&token, identity, RESOURCE, directory).unwrap()
+        validate(&token, identity, RESOURCE, directory).unwrap().0
     }
 
     #[test]

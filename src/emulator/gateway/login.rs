@@ -1,10 +1,15 @@
 //! One login, from the first byte to a session.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Shared;
 use super::authenticate::login_database;
+use super::azure_errors::{Scene, azure_error};
 use super::error::ConnectionError;
+use super::fed_auth::Credential;
+use super::judged::Admission;
+use super::login_record::Record;
 use super::login_response::{Accepted, refused};
 use super::messages;
 use super::packet_io::PacketIo;
@@ -14,7 +19,7 @@ use super::trouble::{on_stream, trouble};
 use crate::emulator::backend::{BackendSession, Backing};
 use crate::emulator::engine::{ClientInfo, Principal, SessionInfo};
 use crate::emulator::forward::ForwardSession;
-use crate::emulator::{GatewayStep, Redirect};
+use crate::emulator::{GatewayStep, Redirect, SessionRecord};
 use crate::tds::{
     EncodeError, Login7, MAX_PACKET_SIZE, MIN_PACKET_SIZE, PacketType, Routing, ServerMessage,
     TdsVersion,
@@ -35,6 +40,7 @@ pub(super) struct Established {
     pub(super) version: TdsVersion,
     pub(super) packet_size: usize,
     pub(super) reset: ResetSwitch,
+    pub(super) admission: Arc<Admission>,
 }
 
 /// A connection that is logged in to a real server.
@@ -43,6 +49,7 @@ pub(super) struct Forwarded {
     pub(super) session: ForwardSession,
     pub(super) version: TdsVersion,
     pub(super) reset: ResetSwitch,
+    pub(super) admission: Arc<Admission>,
 }
 
 /// A connection that is logged in, wherever to.
@@ -68,9 +75,17 @@ pub(super) struct Prepared {
     reset: ResetSwitch,
 }
 
+/// Where a connection came from, and to.
+#[derive(Clone, Copy)]
+struct Origin {
+    peer: SocketAddr,
+    role: Role,
+}
+
 /// Runs the login. Every refusal has been told to the client when this returns.
 pub(super) async fn log_in(
     stream: ClientStream,
+    peer: SocketAddr,
     shared: &Shared,
     role: Role,
 ) -> Result<LoggedIn, ConnectionError> {
@@ -88,20 +103,13 @@ pub(super) async fn log_in(
             .refuse(shared, messages::malformed_login(), "LOGIN7 is malformed")
             .await;
     };
-    let login = Arc::new(login);
-    let principal = match prepared.authenticate(shared, &login).await? {
-        Ok(principal) => principal,
-        Err((error, reason)) => return prepared.refuse(shared, error, &reason).await,
-    };
-    prepared.trouble(shared, GatewayStep::Login).await?;
-    if let Some(number) = shared.faults.take_login_error() {
-        let error = messages::injected(number, &login.database, &shared.settings.server_name);
-        return prepared.refuse(shared, error, "an injected error").await;
-    }
-    if let (Role::Gateway, Some(to)) = (role, shared.faults.redirect_now()) {
-        return prepared.redirect(shared, &login, to).await;
-    }
-    prepared.open_session(shared, login, principal).await
+    let origin = Origin { peer, role };
+    let record = Record::begin(shared, &login, role == Role::Node, prepared.encrypted);
+    let ended = prepared
+        .answer_login(shared, Arc::new(login), origin, &record)
+        .await;
+    record.end(&ended);
+    ended
 }
 
 /// PRELOGIN in clear, then TLS inside of PRELOGIN packets unless both sides do without.
@@ -164,6 +172,38 @@ async fn answer_prelogin<S: Stream>(
 }
 
 impl Prepared {
+    async fn answer_login(
+        mut self,
+        shared: &Shared,
+        login: Arc<Login7>,
+        origin: Origin,
+        record: &Record<'_>,
+    ) -> Result<LoggedIn, ConnectionError> {
+        let (principal, credential) = match self.authenticate(shared, &login).await? {
+            Ok(judged) => judged,
+            Err((error, reason)) => return self.refuse(shared, error, &reason).await,
+        };
+        record.principal(&principal);
+        self.trouble(shared, GatewayStep::Login).await?;
+        let database = login_database(&login).unwrap_or("master");
+        if let Some(number) = shared.faults.take_login_error(database) {
+            let scene = Scene {
+                database,
+                server: &shared.settings.server_name,
+                peer: origin.peer.ip(),
+            };
+            let error = azure_error(number, scene);
+            return self.refuse(shared, error, "an injected error").await;
+        }
+        if origin.role == Role::Gateway
+            && let Some(to) = shared.faults.take_redirect()
+        {
+            return self.redirect(shared, &login, to).await;
+        }
+        self.open_session(shared, login, principal, credential, origin)
+            .await
+    }
+
     async fn refuse(
         mut self,
         shared: &Shared,
@@ -176,7 +216,8 @@ impl Prepared {
         self.io.writer.message(&payload).await?;
         self.io.writer.close().await;
         Err(ConnectionError::Refused {
-            reason: format!("{reason} ({number})"),
+            reason: reason.to_owned(),
+            number,
         })
     }
 
@@ -220,7 +261,14 @@ impl Prepared {
         shared: &Shared,
         login: Arc<Login7>,
         principal: Principal,
+        credential: Option<Credential>,
+        origin: Origin,
     ) -> Result<LoggedIn, ConnectionError> {
+        let name = login_name(&principal);
+        let admit = |info: &SessionInfo| {
+            let admission = admit(shared, &login, info, name, credential, origin);
+            Arc::new(admission)
+        };
         match &shared.backend {
             Backing::Embedded(backend) => {
                 let connected = {
@@ -233,13 +281,16 @@ impl Prepared {
                     Ok(session) => session,
                     Err(error) => return self.refuse(shared, error, "the backend refused").await,
                 };
-                let (version, packet_size) = self.accept(shared, &login, &session.info()).await?;
+                let info = session.info();
+                let (version, packet_size) = self.accept(shared, &login, &info).await?;
+                let admission = admit(&info);
                 Ok(LoggedIn::Embedded(Established {
                     io: self.io,
                     session,
                     version,
                     packet_size,
                     reset: self.reset,
+                    admission,
                 }))
             }
             Backing::Forwarding(server) => {
@@ -252,11 +303,13 @@ impl Prepared {
                     }
                 };
                 let (version, _) = self.accept(shared, &login, session.info()).await?;
+                let admission = admit(session.info());
                 Ok(LoggedIn::Forwarded(Forwarded {
                     io: self.io,
                     session,
                     version,
                     reset: self.reset,
+                    admission,
                 }))
             }
         }
@@ -312,6 +365,40 @@ fn accepted(
         routing,
     }
     .encode()
+}
+
+/// Registers the session.
+fn admit(
+    shared: &Shared,
+    login: &Login7,
+    info: &SessionInfo,
+    name: String,
+    credential: Option<Credential>,
+    origin: Origin,
+) -> Admission {
+    let since = shared.identity.clock().now();
+    Admission {
+        place: shared.sessions.register(SessionRecord {
+            spid: info.spid,
+            login: name,
+            database: info.database.clone(),
+            application: login.app_name.clone(),
+            host: login.host_name.clone(),
+            since,
+            requests: 0,
+        }),
+        database: info.database.clone(),
+        peer: origin.peer.ip(),
+        credential,
+        since,
+    }
+}
+
+fn login_name(principal: &Principal) -> String {
+    match principal {
+        Principal::ServerAdmin { name } | Principal::SqlLogin { name } => name.clone(),
+        Principal::Entra(entra) => entra.display_name.clone(),
+    }
 }
 
 fn client_info(login: &Login7, encrypted: bool) -> ClientInfo {

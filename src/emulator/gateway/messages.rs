@@ -1,8 +1,6 @@
 //! Errors in the words of SQL Server and Azure SQL, which clients and people know.
 
-use uuid::Uuid;
-
-use crate::tds::{LOGIN_FAILED, ServerMessage, known};
+use crate::tds::{LOGIN_FAILED, ServerMessage};
 
 /// How the error names whoever came with a token.
 const TOKEN_USER: &str = "<token-identified principal>";
@@ -56,46 +54,6 @@ pub(super) fn old_protocol(version: impl std::fmt::Display) -> ServerMessage {
 pub(super) fn killed() -> ServerMessage {
     let text = "Cannot continue the execution because the session is in the kill state.";
     ServerMessage::new(596, 1, 21, text)
-}
-
-/// The error of that number, as a login's answer would carry it.
-pub(super) fn injected(number: i32, database: &str, server: &str) -> ServerMessage {
-    let id = Uuid::new_v4();
-    let (class, text) = match number {
-        4060 => (
-            11,
-            format!(
-                "Cannot open database \"{database}\" requested by the login. The login failed."
-            ),
-        ),
-        LOGIN_FAILED => return token_refused(None),
-        40197 => (
-            17,
-            "The service has encountered an error processing your request. Please try again. \
-             Error code 40166."
-                .to_owned(),
-        ),
-        40501 => (
-            20,
-            format!(
-                "The service is currently busy. Retry the request after 10 seconds. \
-                 Incident ID: {id}. Code: 65536."
-            ),
-        ),
-        40613 => (
-            17,
-            format!(
-                "Database '{database}' on server '{server}' is not currently available.  Please \
-                 retry the connection later.  If the problem persists, contact customer support, \
-                 and provide them the session tracing ID of '{{{id}}}'."
-            ),
-        ),
-        other => {
-            let meaning = known(other).map_or("an injected error", |known| known.meaning);
-            (16, format!("{meaning}."))
-        }
-    };
-    ServerMessage::new(number, 1, class, text)
 }
 
 fn login_failed(text: String) -> ServerMessage {

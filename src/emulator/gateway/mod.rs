@@ -1,12 +1,15 @@
 //! The SQL gateway: listeners, and one task per connection.
 
 mod authenticate;
+mod azure_errors;
 mod certificates;
 mod error;
 mod fed_auth;
 mod incoming;
+mod judged;
 mod load;
 mod login;
+mod login_record;
 mod login_response;
 mod messages;
 mod packet_io;
@@ -38,6 +41,8 @@ pub(super) use settings::Settings;
 use super::backend::Backing;
 use super::counters::Counters;
 use super::identity::Identity;
+use super::recorded::Requests;
+use super::sessions::Sessions;
 use super::{EmulatorError, Faults, InMemoryDirectory};
 use error::ConnectionError;
 use login::{LoggedIn, Role};
@@ -56,6 +61,8 @@ pub(super) struct Shared {
     backend: Backing,
     faults: Faults,
     counters: Counters,
+    sessions: Sessions,
+    recorded: Requests,
     /// Where redirected logins go.
     node: SocketAddr,
     max_message: usize,
@@ -78,6 +85,8 @@ pub(super) struct Parts {
     pub(super) backend: Backing,
     pub(super) faults: Faults,
     pub(super) counters: Counters,
+    pub(super) sessions: Sessions,
+    pub(super) recorded: Requests,
 }
 
 impl Gateway {
@@ -117,6 +126,8 @@ impl Gateway {
             backend: parts.backend,
             faults: parts.faults,
             counters: parts.counters,
+            sessions: parts.sessions,
+            recorded: parts.recorded,
         });
         for (listener, role) in [(self.public, Role::Gateway), (self.node, Role::Node)] {
             let accept = accept(
@@ -186,21 +197,26 @@ async fn connection(tcp: TcpStream, peer: SocketAddr, shared: Arc<Shared>, role:
         return;
     };
     let _ = tcp.set_nodelay(true);
-    if let Err(error) = serve(tcp, &shared, role).await {
+    if let Err(error) = serve(tcp, peer, &shared, role).await {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         tracing::debug!(%peer, ?role, %error, cause, "a connection ended");
     }
 }
 
-async fn serve(tcp: TcpStream, shared: &Shared, role: Role) -> Result<(), ConnectionError> {
-    let stream = ClientStream::new(tcp, shared.faults.slow_bytes_now());
-    let login = login::log_in(stream, shared, role);
+async fn serve(
+    tcp: TcpStream,
+    peer: SocketAddr,
+    shared: &Shared,
+    role: Role,
+) -> Result<(), ConnectionError> {
+    let stream = ClientStream::new(tcp, shared.faults.take_slow_bytes());
+    let login = login::log_in(stream, peer, shared, role);
     let logged_in = tokio::time::timeout(shared.settings.login_timeout, login)
         .await
         .map_err(|_| ConnectionError::LoginDeadline)??;
     let _open = shared.counters.open_session();
     match logged_in {
-        LoggedIn::Embedded(established) => requests::serve(established, shared).await,
-        LoggedIn::Forwarded(forwarded) => relay::serve(forwarded, shared).await,
+        LoggedIn::Embedded(established) => requests::serve_until_killed(established, shared).await,
+        LoggedIn::Forwarded(forwarded) => relay::serve_until_killed(forwarded, shared).await,
     }
 }

@@ -9,14 +9,16 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
 use super::Shared;
+use super::azure_errors::ends_connection;
 use super::error::ConnectionError;
 use super::login::{BoxedStream, Forwarded};
+use super::login_response::refused;
 use super::packet_io::{PacketReader, PacketWriter};
 use super::requests::done;
 use super::trouble::trouble;
 use crate::emulator::GatewayStep;
 use crate::emulator::forward::{Tracker, WireReader, WireWriter};
-use crate::tds::{DoneStatus, PacketHeader, PacketStatus, PacketType, TdsVersion};
+use crate::tds::{DoneStatus, PacketHeader, PacketStatus, PacketType, ServerMessage, TdsVersion};
 
 /// The bits that ask for a reset.
 const RESETS: u8 = PacketStatus::RESET_CONNECTION.0 | PacketStatus::RESET_CONNECTION_SKIP_TRAN.0;
@@ -24,11 +26,24 @@ const RESETS: u8 = PacketStatus::RESET_CONNECTION.0 | PacketStatus::RESET_CONNEC
 /// A packet of the client.
 type Packet = (PacketHeader, Vec<u8>);
 
-/// Relays requests and their answers until the client leaves.
-pub(super) async fn serve(
-    mut forwarded: Forwarded,
+/// Relays requests and their answers until the client leaves, or somebody ends the session.
+pub(super) async fn serve_until_killed(
+    forwarded: Forwarded,
     shared: &Shared,
 ) -> Result<(), ConnectionError> {
+    let (admission, reset) = (forwarded.admission.clone(), forwarded.reset.clone());
+    let killed = async {
+        admission.place.killed().await;
+        reset.turn_on();
+    };
+    tokio::select! {
+        served = serve(forwarded, shared) => served,
+        () = killed => Err(ConnectionError::Killed),
+    }
+}
+
+/// Relays requests and their answers until the client leaves.
+async fn serve(mut forwarded: Forwarded, shared: &Shared) -> Result<(), ConnectionError> {
     let idle = shared.settings.idle_timeout;
     let mut early = None;
     loop {
@@ -55,6 +70,7 @@ async fn request(
         session,
         reset,
         version,
+        admission,
     } = forwarded;
     match header.packet_type {
         PacketType::ATTENTION => {
@@ -78,6 +94,9 @@ async fn request(
     let wants_reset = bits != PacketStatus::NORMAL;
     if wants_reset {
         shared.counters.counts().resets.add_one();
+    }
+    if let Some(error) = admission.refusal(shared, wants_reset) {
+        return refuse(forwarded, shared, header, bits, error).await;
     }
     let may_reset = wants_reset && !session.has_context();
     if wants_reset && !may_reset {
@@ -114,6 +133,42 @@ async fn request(
         shared.counters.counts().attentions.add_one();
     }
     Ok(upward.early)
+}
+
+/// Answers a request with an error in place of passing it on.
+async fn refuse(
+    forwarded: &mut Forwarded,
+    shared: &Shared,
+    header: PacketHeader,
+    bits: PacketStatus,
+    error: ServerMessage,
+) -> Result<Option<Packet>, ConnectionError> {
+    let Forwarded {
+        io,
+        session,
+        version,
+        ..
+    } = forwarded;
+    let mut last = header;
+    while !last.status.contains(PacketStatus::EOM) {
+        let packet = next(&mut io.reader, shared.settings.idle_timeout).await?;
+        last = packet.ok_or(ConnectionError::Eof)?.0;
+    }
+    let wants_reset = bits != PacketStatus::NORMAL;
+    // Outside of a user's context a reset comes with a request, and this one does not go out.
+    let ends = ends_connection(&error) || (wants_reset && !session.has_context());
+    let number = error.number;
+    if wants_reset && !ends {
+        let told = session.reset(bits).await?;
+        io.writer.write(&told).await?;
+    }
+    let payload = refused(error, &shared.settings.server_name, *version)?;
+    io.writer.message(&payload).await?;
+    if ends {
+        io.writer.close().await;
+        return Err(ConnectionError::RequestRefused(number));
+    }
+    Ok(None)
 }
 
 /// Passes the rest of the request on and the answer back, and attentions between them.

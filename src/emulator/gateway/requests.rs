@@ -1,6 +1,7 @@
 //! The requests of a session: one after the other, each with an answer that streams.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{ReadHalf, WriteHalf};
@@ -10,6 +11,7 @@ use tokio::time::timeout;
 use super::Shared;
 use super::error::ConnectionError;
 use super::incoming::{Incoming, LoadPart};
+use super::judged::refuse_request;
 use super::load::{Feed, LoadBody, load};
 use super::login::{BoxedStream, Established};
 use super::login_response::refused;
@@ -27,6 +29,32 @@ use crate::tds::{
 const CHUNKS: usize = 4;
 /// How often a running request is told again to stop.
 const INSIST: Duration = Duration::from_millis(50);
+
+/// Answers requests until the client leaves, or somebody ends the session: then the connection breaks
+/// off, as in a failover.
+pub(super) async fn serve_until_killed(
+    established: Established,
+    shared: &Shared,
+) -> Result<(), ConnectionError> {
+    let (admission, reset) = (established.admission.clone(), established.reset.clone());
+    let interrupter = established.session.interrupter();
+    let killed = async {
+        admission.place.killed().await;
+        // Before the stream is dropped, which is when this counts.
+        reset.turn_on();
+    };
+    tokio::select! {
+        served = serve(established, shared) => served,
+        () = killed => {
+            // The thread that runs the request has the other one.
+            while Arc::strong_count(&admission) > 1 {
+                interrupter();
+                tokio::time::sleep(INSIST).await;
+            }
+            Err(ConnectionError::Killed)
+        }
+    }
+}
 
 /// Answers requests until the client leaves.
 pub(super) async fn serve(
@@ -89,6 +117,11 @@ async fn answer(
     if request.reset().is_some() {
         shared.counters.counts().resets.add_one();
     }
+    let resets = request.reset();
+    if let Some(error) = established.admission.refusal(shared, resets.is_some()) {
+        let established = refuse_request(established, shared, error, resets).await?;
+        return Ok((established, None));
+    }
     run(established, shared, request).await
 }
 
@@ -127,6 +160,7 @@ async fn run(
         version,
         packet_size,
         reset,
+        admission,
     } = established;
     let mut meanwhile = Meanwhile::new(session.interrupter(), shared.settings.idle_timeout);
     let (sender, chunks) = mpsc::channel(CHUNKS);
@@ -144,8 +178,11 @@ async fn run(
             Work::Load(body)
         }
     };
-    let work =
-        tokio::task::spawn_blocking(move || execute(session, work, reset_first, sink, version));
+    let running = admission.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let _running = running;
+        execute(session, work, reset_first, sink, version)
+    });
     {
         let mut respond = pin!(respond(&mut io.writer, chunks));
         loop {
@@ -178,6 +215,7 @@ async fn run(
             version,
             packet_size,
             reset,
+            admission,
         },
         meanwhile.next,
     ))

@@ -28,6 +28,8 @@ pub(in crate::emulator) struct Settings {
     /// How long a session may be silent, and a client may take to read.
     pub(in crate::emulator) idle_timeout: Duration,
     pub(in crate::emulator) max_connections: usize,
+    /// The age at which a session's reset looks at its token again.
+    pub(in crate::emulator) recheck_after: Duration,
 }
 
 impl Default for Settings {
@@ -41,6 +43,7 @@ impl Default for Settings {
             // Azure's gateway drops connections that were silent for half an hour.
             idle_timeout: Duration::from_secs(30 * 60),
             max_connections: 4096,
+            recheck_after: Duration::from_secs(10 * 60 * 60),
         }
     }
 }

@@ -178,6 +178,7 @@ impl Pair {
             version: TdsVersion::V7_4,
             packet_size: PACKET,
             reset: ResetSwitch::default(),
+            admission: Arc::new(super::judged::Admission::of_nobody()),
         };
         let server = tokio::spawn(async move { requests::serve(established, &shared()).await });
         Self {
@@ -253,7 +254,9 @@ fn shared() -> Shared {
         )),
         directory: InMemoryDirectory::new(),
         backend: Backing::Embedded(Arc::new(NoLogins)),
-        faults: Faults::new(),
+        faults: Faults::new(Clock::new(), Default::default()),
+        sessions: Default::default(),
+        recorded: crate::emulator::recorded::Requests::new(Clock::new()),
         counters,
         node: "127.0.0.1:1".parse().unwrap(),
         max_message: 1 << 20,

@@ -22,6 +22,11 @@ pub(super) async fn on_stream<S: Stream>(
     let mut io = PacketIo::new(stream, shared.settings.login_timeout);
     match fault {
         GatewayFault::CloseAfter(_) => {}
+        GatewayFault::Slow(pause) => {
+            tokio::time::sleep(pause).await;
+            // Nothing was read or written, so nothing is left in the two halves.
+            return Ok(io.into_stream().0);
+        }
         other => perform(&mut io, reset, step, other).await?,
     }
     Err(ConnectionError::Injected(step))
@@ -54,6 +59,10 @@ async fn perform<S: Stream>(
         }
         GatewayFault::Garbage => io.writer.raw(GARBAGE).await?,
         GatewayFault::Reset => reset.turn_on(),
+        GatewayFault::Slow(pause) => {
+            tokio::time::sleep(pause).await;
+            return Ok(());
+        }
         GatewayFault::Stall => io.reader.until_gone().await,
     }
     Err(ConnectionError::Injected(step))

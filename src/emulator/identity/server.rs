@@ -19,8 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{Identity, app_service, discovery, imds};
-use crate::emulator::EmulatorError;
-use crate::emulator::faults::{Faults, IdentityFault};
+use crate::emulator::{EmulatorError, Faults, IdentityFault};
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -173,6 +172,8 @@ async fn with_faults(faults: &Faults, call: Request, next: Next) -> Response {
             next.run(call).await
         }
         Some(IdentityFault::Stall) => std::future::pending().await,
+        // `take_identity` makes a status of it.
+        Some(IdentityFault::Booting) => StatusCode::NOT_FOUND.into_response(),
         Some(IdentityFault::Status {
             status,
             retry_after,
