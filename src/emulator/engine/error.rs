@@ -76,6 +76,16 @@ impl SqlError {
         Self::new(208, format!("Invalid object name '{name}'."))
     }
 
+    pub(crate) fn other_database(name: impl fmt::Display) -> Self {
+        Self::new(
+            40515,
+            format!(
+                "Reference to database and/or server name in '{name}' is not supported in this version \
+                 of SQL Server."
+            ),
+        )
+    }
+
     pub(crate) fn invalid_column(name: impl fmt::Display) -> Self {
         Self::new(207, format!("Invalid column name '{name}'."))
     }

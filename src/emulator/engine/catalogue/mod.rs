@@ -1,9 +1,13 @@
 //! What a database holds: schemas, tables with their T-SQL types, principals and rights.
 
+pub(crate) mod permissions;
+mod rights;
 pub(crate) mod schema;
 pub(crate) mod security;
+pub(crate) mod shown;
 pub(crate) mod tables;
 pub(crate) mod views;
+pub(crate) mod visible;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

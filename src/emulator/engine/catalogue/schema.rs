@@ -14,18 +14,33 @@ const DATABASE: &str = "
 CREATE TABLE IF NOT EXISTS \"~schemas\"(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, owner INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS \"~objects\"(id INTEGER PRIMARY KEY, schema_id INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE,
   kind TEXT NOT NULL, parent INTEGER NOT NULL DEFAULT 0, definition TEXT, created INTEGER NOT NULL, modified INTEGER NOT NULL,
-  identity_next INTEGER, UNIQUE(schema_id, name));
+  identity_next INTEGER, source TEXT, parent_column INTEGER NOT NULL DEFAULT 0, system_named INTEGER NOT NULL DEFAULT 0,
+  owner INTEGER, UNIQUE(schema_id, name));
 CREATE TABLE IF NOT EXISTS \"~columns\"(object_id INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE,
   type INTEGER NOT NULL, nullable INTEGER NOT NULL, default_text TEXT, default_name TEXT, seed INTEGER, increment INTEGER,
   PRIMARY KEY(object_id, id));
 CREATE TABLE IF NOT EXISTS \"~indexes\"(object_id INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE,
   kind TEXT NOT NULL, is_unique INTEGER NOT NULL, columns TEXT NOT NULL, PRIMARY KEY(object_id, id));
+CREATE TABLE IF NOT EXISTS \"~index_columns\"(object_id INTEGER NOT NULL, index_id INTEGER NOT NULL, ordinal INTEGER NOT NULL,
+  column_id INTEGER NOT NULL, descending INTEGER NOT NULL, included INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(object_id, index_id, ordinal));
+CREATE TABLE IF NOT EXISTS \"~foreign_keys\"(id INTEGER PRIMARY KEY, referenced INTEGER NOT NULL,
+  on_delete INTEGER NOT NULL, on_update INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS \"~foreign_key_columns\"(id INTEGER NOT NULL, ordinal INTEGER NOT NULL, parent_column INTEGER NOT NULL,
+  referenced_column INTEGER NOT NULL, PRIMARY KEY(id, ordinal));
 CREATE TABLE IF NOT EXISTS \"~principals\"(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, kind TEXT NOT NULL,
   sid BLOB, default_schema TEXT, auth INTEGER NOT NULL DEFAULT 0, fixed INTEGER NOT NULL DEFAULT 0, login TEXT COLLATE NOCASE,
   salt BLOB, hash BLOB, created INTEGER NOT NULL, owner INTEGER);
 CREATE TABLE IF NOT EXISTS \"~members\"(role_id INTEGER NOT NULL, member_id INTEGER NOT NULL, PRIMARY KEY(role_id, member_id));
-CREATE TABLE IF NOT EXISTS \"~permissions\"(class INTEGER NOT NULL, major INTEGER NOT NULL, grantee INTEGER NOT NULL,
-  grantor INTEGER NOT NULL, permission TEXT NOT NULL COLLATE NOCASE, state TEXT NOT NULL, PRIMARY KEY(class, major, grantee, permission));
+CREATE TABLE IF NOT EXISTS \"~permissions\"(class INTEGER NOT NULL, major INTEGER NOT NULL, minor INTEGER NOT NULL DEFAULT 0,
+  grantee INTEGER NOT NULL, grantor INTEGER NOT NULL, permission TEXT NOT NULL COLLATE NOCASE, state TEXT NOT NULL,
+  PRIMARY KEY(class, major, minor, grantee, grantor, permission));
+CREATE TRIGGER IF NOT EXISTS \"~gone\" AFTER DELETE ON \"~objects\" BEGIN
+  DELETE FROM \"~foreign_key_columns\" WHERE id = old.id;
+  DELETE FROM \"~foreign_keys\" WHERE id = old.id;
+END;
+CREATE TRIGGER IF NOT EXISTS \"~unindexed\" AFTER DELETE ON \"~indexes\" BEGIN
+  DELETE FROM \"~index_columns\" WHERE object_id = old.object_id AND index_id = old.id;
+END;
 ";
 
 /// Fixed principals: id, name, kind (`sys.database_principals.type`), default schema.
@@ -57,13 +72,13 @@ pub(crate) fn create_database(conn: &Connection, _name: &str) -> rusqlite::Resul
     let now = super::now_ticks();
     for (id, name, kind, schema) in PRINCIPALS {
         conn.execute(
-            "INSERT OR IGNORE INTO \"~principals\"(id, name, kind, sid, default_schema, fixed, created, owner)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)",
+            "INSERT OR IGNORE INTO \"~principals\"(id, name, kind, sid, default_schema, auth, fixed, created, owner)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?1 = 1, ?6, ?7, 1)",
             rusqlite::params![
                 id,
                 name,
                 kind,
-                (*id == 1).then_some([1u8]),
+                sid(*id),
                 schema,
                 *id >= 16384,
                 now
@@ -78,6 +93,21 @@ pub(crate) fn create_database(conn: &Connection, _name: &str) -> rusqlite::Resul
         }
     }
     Ok(())
+}
+
+/// SIDs of the fixed principals: those of roles end with their id.
+fn sid(id: i64) -> Option<Vec<u8>> {
+    match id {
+        1 => Some(vec![1]),
+        2 => Some(vec![0]),
+        3 | 4 => None,
+        _ => {
+            let mut sid = vec![1, 5, 0, 0, 0, 0, 0, 9, 4, 0, 0, 0];
+            sid.extend([0; 12]);
+            sid.extend(u32::try_from(id).unwrap_or(0).to_le_bytes());
+            Some(sid)
+        }
+    }
 }
 
 /// Databases other than `master`.

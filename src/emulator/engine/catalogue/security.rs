@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::super::error::{SqlError, SqlResult};
+use super::rights::OWNER;
+pub(crate) use super::rights::Rights;
 
 /// A database user as a session acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,10 @@ pub(crate) enum Securable {
     Schema(i64),
     /// Object id and schema id.
     Object(i64, i64),
+    /// Object id, schema id and column id.
+    Column(i64, i64, i64),
+    /// A database principal's id.
+    Principal(i64),
 }
 
 impl Securable {
@@ -31,19 +37,11 @@ impl Securable {
         match self {
             Self::Database => (0, 0),
             Self::Schema(id) => (3, id),
-            Self::Object(id, _) => (1, id),
+            Self::Object(id, _) | Self::Column(id, ..) => (1, id),
+            Self::Principal(id) => (4, id),
         }
     }
 }
-
-const OWNER: i64 = 16384;
-const ACCESS_ADMIN: i64 = 16385;
-const SECURITY_ADMIN: i64 = 16386;
-const DDL_ADMIN: i64 = 16387;
-const READER: i64 = 16390;
-const WRITER: i64 = 16391;
-const DENY_READER: i64 = 16392;
-const DENY_WRITER: i64 = 16393;
 
 impl User {
     /// The owner of every database.
@@ -94,94 +92,13 @@ impl User {
         if self.is_dbo() {
             return Ok(true);
         }
-        let closure = self.closure(conn, alias)?;
-        if closure.contains(&OWNER) {
-            return Ok(true);
-        }
-        let (granted, denied) = explicit(conn, alias, &closure, permission, on)?;
-        let (granted_by_role, denied_by_role) = by_fixed_role(&closure, permission, on);
-        Ok((granted || granted_by_role) && !denied && !denied_by_role)
+        Ok(Rights::of(self, conn, alias)?.allows(permission, on))
     }
 
     /// Whether the user is in the role, by itself or through others.
     pub(crate) fn is_member(&self, conn: &Connection, alias: &str, role: i64) -> SqlResult<bool> {
         Ok(self.closure(conn, alias)?.contains(&role) || (self.is_dbo() && role == OWNER))
     }
-}
-
-/// Permissions that include another one at the same place.
-fn covers(held: &str, wanted: &str) -> bool {
-    held.eq_ignore_ascii_case(wanted)
-        || held.eq_ignore_ascii_case("CONTROL")
-        || (held.eq_ignore_ascii_case("ALTER") && wanted.starts_with("CREATE "))
-        || (held.eq_ignore_ascii_case("ALTER ANY SCHEMA") && wanted == "CREATE SCHEMA")
-        || (held.eq_ignore_ascii_case("ALTER ANY USER") && wanted == "CREATE USER")
-        || (held.eq_ignore_ascii_case("ALTER ANY ROLE") && wanted == "CREATE ROLE")
-        || (held.eq_ignore_ascii_case("ALTER") && wanted.starts_with("ALTER ANY "))
-}
-
-/// Wheter a row of permissions grants, and whether one denies.
-fn explicit(
-    conn: &Connection,
-    alias: &str,
-    closure: &BTreeSet<i64>,
-    permission: &str,
-    on: Securable,
-) -> SqlResult<(bool, bool)> {
-    let places: Vec<(i64, i64)> = match on {
-        Securable::Database => vec![(0, 0)],
-        Securable::Schema(id) => vec![(3, id), (0, 0)],
-        Securable::Object(id, schema) => vec![(1, id), (3, schema), (0, 0)],
-    };
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT grantee, permission, state FROM {alias}.\"~permissions\" WHERE class = ?1 AND major = ?2"
-    ))?;
-    let (mut granted, mut denied) = (false, false);
-    for (class, major) in places {
-        let mut rows = statement.query(params![class, major])?;
-        while let Some(row) = rows.next()? {
-            let held: String = row.get(1)?;
-            if !closure.contains(&row.get(0)?) || !covers(&held, permission) {
-                continue;
-            }
-            if row.get::<_, String>(2)? == "D" {
-                denied = true;
-            } else {
-                granted = true;
-            }
-        }
-    }
-    Ok((granted, denied))
-}
-
-fn by_fixed_role(closure: &BTreeSet<i64>, permission: &str, on: Securable) -> (bool, bool) {
-    let has = |role: i64| closure.contains(&role);
-    let write = matches!(permission, "INSERT" | "UPDATE" | "DELETE");
-    let ddl = permission.starts_with("CREATE ")
-        && !matches!(
-            permission,
-            "CREATE USER" | "CREATE ROLE" | "CREATE DATABASE"
-        )
-        || matches!(
-            permission,
-            "ALTER" | "REFERENCES" | "VIEW DEFINITION" | "ALTER ANY SCHEMA"
-        );
-    let users = matches!(
-        permission,
-        "ALTER ANY USER" | "CREATE USER" | "CREATE SCHEMA"
-    );
-    let roles = matches!(
-        permission,
-        "ALTER ANY ROLE" | "CREATE ROLE" | "VIEW DEFINITION" | "CREATE SCHEMA"
-    );
-    let database_alter = permission == "ALTER" && on == Securable::Database;
-    let granted = (has(READER) && permission == "SELECT")
-        || (has(WRITER) && write)
-        || (has(DDL_ADMIN) && ddl && !database_alter)
-        || (has(ACCESS_ADMIN) && users)
-        || (has(SECURITY_ADMIN) && roles);
-    let denied = (has(DENY_READER) && permission == "SELECT") || (has(DENY_WRITER) && write);
-    (granted, denied)
 }
 
 /// The id of the principal with the SID.

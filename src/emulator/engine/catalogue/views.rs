@@ -1,77 +1,125 @@
 //! Catalogue views: `sys.tables` and its kin, as queries on the engine's own tables.
 
+mod columns;
+mod information_schema;
+mod keys;
+mod objects;
+mod principals;
+mod server;
+
+use super::super::error::SqlResult;
 use super::super::planner::scope::SourceColumn;
 use super::super::session::State;
-use super::super::types::SqlType;
+use super::super::types::datetime::round_datetime;
+use super::super::types::{MAX, SqlType};
 use super::tables::same_name;
+use super::visible;
 
 use SqlType as T;
 
 /// A view that every database has.
 pub(crate) struct SystemView {
     pub(crate) schema: &'static str,
-    name: &'static str,
-    columns: &'static [(&'static str, SqlType)],
+    pub(crate) name: &'static str,
+    /// `name type`, with a `?` after the types of columns that may be NULL.
+    columns: &'static str,
     /// A SELECT with the columns in order; `{d}` is the database, `{…}` the session's values.
     query: &'static str,
 }
 
-const NAME: SqlType = T::NVarChar(128);
-const BIN: SqlType = T::VarBinary(85);
+/// A column of a system view.
+pub(super) struct ViewColumn {
+    pub(super) name: &'static str,
+    pub(super) ty: SqlType,
+    pub(super) nullable: bool,
+    pub(super) is_sysname: bool,
+}
 
 impl SystemView {
+    const fn sys(name: &'static str, columns: &'static str, query: &'static str) -> Self {
+        Self {
+            schema: "sys",
+            name,
+            columns,
+            query,
+        }
+    }
+
+    const fn information(name: &'static str, columns: &'static str, query: &'static str) -> Self {
+        Self {
+            schema: "INFORMATION_SCHEMA",
+            name,
+            columns,
+            query,
+        }
+    }
+
+    pub(super) fn described(&self) -> impl Iterator<Item = ViewColumn> {
+        self.columns.split(',').filter_map(column)
+    }
+
     pub(crate) fn columns(&self) -> Vec<SourceColumn> {
-        self.columns
-            .iter()
-            .enumerate()
-            .map(|(index, (name, ty))| SourceColumn {
-                name: (*name).to_owned(),
-                sql: format!("c{}", index + 1),
-                ty: *ty,
-                nullable: true,
+        (1..)
+            .zip(self.described())
+            .map(|(index, column)| SourceColumn {
+                name: column.name.to_owned(),
+                sql: format!("c{index}"),
+                ty: column.ty,
+                nullable: column.nullable,
                 identity: false,
             })
             .collect()
     }
 
-    /// The query with the session's values filled in, its columns called c1, c2 and so on.
-    pub(crate) fn sql(&self, state: &State, now: i64) -> String {
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-        let databases: Vec<String> = state
-            .shared
-            .store
-            .all()
-            .iter()
-            .map(|d| format!("({},{})", d.id, quoted(&d.name)))
+    /// The query with the session's values filled in, its columns called c1, c2 and so on. `alias`
+    /// is the database whose objects are shown, `temp` for tempdb.
+    pub(crate) fn sql(&self, state: &State, now: i64, alias: &str) -> SqlResult<String> {
+        let mut text = self.query.to_owned();
+        while let Some((name, start, end)) = placeholder(&text) {
+            let value = fill(&name, state, now, alias)?;
+            text.replace_range(start..end, &value);
+        }
+        let names: Vec<String> = (1..=self.described().count())
+            .map(|n| format!("c{n}"))
             .collect();
-        let text = self
-            .query
-            .replace("{d}", &state.database.alias())
-            .replace("{db}", &quoted(&state.database.name))
-            .replace("{spid}", &state.spid.to_string())
-            .replace("{login}", &quoted(&state.login_name))
-            .replace("{isolation}", &(state.isolation as i64).to_string())
-            .replace("{tran}", &state.tran.count.to_string())
-            .replace(
-                "{now}",
-                &super::super::types::datetime::round_datetime(now).to_string(),
-            )
-            .replace("{databases}", &databases.join(","));
-        let names: Vec<String> = (1..=self.columns.len()).map(|n| format!("c{n}")).collect();
         let view = format!("v{}", state.spid);
-        format!(
+        Ok(format!(
             "WITH {view}({0}) AS ({text}) SELECT {0} FROM {view}",
             names.join(",")
-        )
+        ))
     }
 }
 
 /// Finds a catalogue view; without a schema there is none.
 pub(crate) fn find(schema: Option<&str>, name: &str) -> Option<&'static SystemView> {
     let schema = schema?;
-    VIEWS
-        .iter()
-        .find(|v| same_name(v.schema, schema) && same_name(v.name, name))
+    all().find(|v| same_name(v.schema, schema) && same_name(v.name, name))
+}
+
+/// All views, in an order that stays.
+pub(super) fn all() -> impl Iterator<Item = &'static SystemView> {
+    [
+        objects::VIEWS,
+        columns::VIEWS,
+        keys::VIEWS,
+        principals::VIEWS,
+        server::VIEWS,
+        information_schema::VIEWS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The object id of a system view.
+pub(crate) fn object_id(schema: &str, name: &str) -> Option<i64> {
+    ids()
+        .find(|(_, v)| same_name(v.schema, schema) && same_name(v.name, name))
+        .map(|(id, _)| id)
+}
+
+/// System views with their object ids, which are negative.
+pub(super) fn ids() -> impl Iterator<Item = (i64, &'static SystemView)> {
+    (101i64..).map(std::ops::Neg::neg).zip(all())
 }
 
 /// Whether the schema belongs to the system.
@@ -79,204 +127,162 @@ pub(crate) fn is_system_schema(name: &str) -> bool {
     same_name(name, "sys") || same_name(name, "INFORMATION_SCHEMA")
 }
 
-const VIEWS: &[SystemView] = &[
-    SystemView {
-        schema: "sys",
-        name: "databases",
-        columns: &[
-            ("name", NAME),
-            ("database_id", T::Int),
-            ("create_date", T::DateTime),
-            ("compatibility_level", T::TinyInt),
-            ("collation_name", NAME),
-            ("user_access", T::TinyInt),
-            ("is_read_only", T::Bit),
-            ("state", T::TinyInt),
-            ("state_desc", T::NVarChar(60)),
-            ("snapshot_isolation_state", T::TinyInt),
-            ("is_read_committed_snapshot_on", T::Bit),
-            ("containment", T::TinyInt),
-        ],
-        query: "SELECT column2,column1,{now},170,'SQL_Latin1_General_CP1_CI_AS',0,0,0,'ONLINE',1,1,0 FROM (VALUES {databases})",
-    },
-    SystemView {
-        schema: "sys",
-        name: "schemas",
-        columns: &[
-            ("name", NAME),
-            ("schema_id", T::Int),
-            ("principal_id", T::Int),
-        ],
-        query: "SELECT name,id,owner FROM {d}.\"~schemas\"",
-    },
-    SystemView {
-        schema: "sys",
-        name: "objects",
-        columns: OBJECTS,
-        query: "SELECT name,id,NULL,schema_id,parent,substr(kind||'  ',1,2),CASE kind WHEN 'U' THEN 'USER_TABLE' WHEN 'V' THEN 'VIEW' WHEN 'PK' THEN 'PRIMARY_KEY_CONSTRAINT' WHEN 'UQ' THEN 'UNIQUE_CONSTRAINT' WHEN 'C' THEN 'CHECK_CONSTRAINT' WHEN 'F' THEN 'FOREIGN_KEY_CONSTRAINT' ELSE 'DEFAULT_CONSTRAINT' END,created,modified,0 FROM {d}.\"~objects\"",
-    },
-    SystemView {
-        schema: "sys",
-        name: "tables",
-        columns: OBJECTS,
-        query: "SELECT name,id,NULL,schema_id,0,'U ','USER_TABLE',created,modified,0 FROM {d}.\"~objects\" WHERE kind='U'",
-    },
-    SystemView {
-        schema: "sys",
-        name: "views",
-        columns: OBJECTS,
-        query: "SELECT name,id,NULL,schema_id,0,'V ','VIEW',created,modified,0 FROM {d}.\"~objects\" WHERE kind='V'",
-    },
-    SystemView {
-        schema: "sys",
-        name: "columns",
-        columns: &[
-            ("object_id", T::Int),
-            ("name", NAME),
-            ("column_id", T::Int),
-            ("system_type_id", T::TinyInt),
-            ("user_type_id", T::Int),
-            ("max_length", T::SmallInt),
-            ("precision", T::TinyInt),
-            ("scale", T::TinyInt),
-            ("collation_name", NAME),
-            ("is_nullable", T::Bit),
-            ("is_identity", T::Bit),
-            ("is_computed", T::Bit),
-            ("default_object_id", T::Int),
-        ],
-        query: "SELECT object_id,name,id,t_type('id',type),t_type('id',type),t_type('length',type),t_type('precision',type),t_type('scale',type),t_type('collation',type),nullable,seed IS NOT NULL,0,0 FROM {d}.\"~columns\"",
-    },
-    SystemView {
-        schema: "sys",
-        name: "types",
-        columns: &[
-            ("name", NAME),
-            ("system_type_id", T::TinyInt),
-            ("user_type_id", T::Int),
-            ("schema_id", T::Int),
-            ("max_length", T::SmallInt),
-            ("precision", T::TinyInt),
-            ("scale", T::TinyInt),
-            ("is_nullable", T::Bit),
-            ("is_user_defined", T::Bit),
-        ],
-        query: "SELECT column2,column1,column1,4,column3,column4,column5,1,0 FROM (VALUES (36,'uniqueidentifier',16,0,0),(40,'date',3,10,0),(41,'time',5,16,7),(42,'datetime2',8,27,7),(43,'datetimeoffset',10,34,7),(48,'tinyint',1,3,0),(52,'smallint',2,5,0),(56,'int',4,10,0),(58,'smalldatetime',4,16,0),(59,'real',4,24,0),(60,'money',8,19,4),(61,'datetime',8,23,3),(62,'float',8,53,0),(104,'bit',1,1,0),(106,'decimal',17,38,38),(122,'smallmoney',4,10,4),(127,'bigint',8,19,0),(165,'varbinary',8000,0,0),(167,'varchar',8000,0,0),(173,'binary',8000,0,0),(175,'char',8000,0,0),(231,'nvarchar',8000,0,0),(239,'nchar',8000,0,0))",
-    },
-    SystemView {
-        schema: "sys",
-        name: "database_principals",
-        columns: &[
-            ("name", NAME),
-            ("principal_id", T::Int),
-            ("type", T::Char(1)),
-            ("type_desc", T::NVarChar(60)),
-            ("default_schema_name", NAME),
-            ("create_date", T::DateTime),
-            ("modify_date", T::DateTime),
-            ("owning_principal_id", T::Int),
-            ("sid", BIN),
-            ("is_fixed_role", T::Bit),
-            ("authentication_type", T::Int),
-            ("authentication_type_desc", T::NVarChar(60)),
-        ],
-        query: "SELECT name,id,kind,CASE kind WHEN 'E' THEN 'EXTERNAL_USER' WHEN 'X' THEN 'EXTERNAL_GROUP' WHEN 'R' THEN 'DATABASE_ROLE' ELSE 'SQL_USER' END,default_schema,created,created,owner,sid,fixed,auth,CASE auth WHEN 1 THEN 'INSTANCE' WHEN 2 THEN 'DATABASE' WHEN 4 THEN 'EXTERNAL' ELSE 'NONE' END FROM {d}.\"~principals\"",
-    },
-    SystemView {
-        schema: "sys",
-        name: "database_role_members",
-        columns: &[
-            ("role_principal_id", T::Int),
-            ("member_principal_id", T::Int),
-        ],
-        query: "SELECT role_id,member_id FROM {d}.\"~members\"",
-    },
-    SystemView {
-        schema: "sys",
-        name: "database_permissions",
-        columns: &[
-            ("class", T::TinyInt),
-            ("class_desc", T::NVarChar(60)),
-            ("major_id", T::Int),
-            ("minor_id", T::Int),
-            ("grantee_principal_id", T::Int),
-            ("grantor_principal_id", T::Int),
-            ("type", T::Char(4)),
-            ("permission_name", NAME),
-            ("state", T::Char(1)),
-            ("state_desc", T::NVarChar(60)),
-        ],
-        query: "SELECT class,CASE class WHEN 0 THEN 'DATABASE' WHEN 1 THEN 'OBJECT_OR_COLUMN' ELSE 'SCHEMA' END,major,0,grantee,grantor,t_permission(permission),permission,state,CASE state WHEN 'D' THEN 'DENY' WHEN 'W' THEN 'GRANT_WITH_GRANT_OPTION' ELSE 'GRANT' END FROM {d}.\"~permissions\"",
-    },
-    SystemView {
-        schema: "sys",
-        name: "dm_exec_sessions",
-        columns: &[
-            ("session_id", T::SmallInt),
-            ("login_time", T::DateTime),
-            ("program_name", NAME),
-            ("login_name", NAME),
-            ("original_login_name", NAME),
-            ("status", T::NVarChar(30)),
-            ("transaction_isolation_level", T::SmallInt),
-            ("open_transaction_count", T::Int),
-            ("is_user_process", T::Bit),
-            ("database_id", T::SmallInt),
-        ],
-        query: "SELECT {spid},{now},NULL,{login},{login},'running',{isolation},{tran},1,(SELECT column1 FROM (VALUES {databases}) WHERE column2={db})",
-    },
-    SystemView {
-        schema: "INFORMATION_SCHEMA",
-        name: "TABLES",
-        columns: &[
-            ("TABLE_CATALOG", NAME),
-            ("TABLE_SCHEMA", NAME),
-            ("TABLE_NAME", NAME),
-            ("TABLE_TYPE", T::VarChar(10)),
-        ],
-        query: "SELECT {db},s.name,o.name,CASE o.kind WHEN 'U' THEN 'BASE TABLE' ELSE 'VIEW' END FROM {d}.\"~objects\" o JOIN {d}.\"~schemas\" s ON s.id=o.schema_id WHERE o.kind IN ('U','V')",
-    },
-    SystemView {
-        schema: "INFORMATION_SCHEMA",
-        name: "COLUMNS",
-        columns: &[
-            ("TABLE_CATALOG", NAME),
-            ("TABLE_SCHEMA", NAME),
-            ("TABLE_NAME", NAME),
-            ("COLUMN_NAME", NAME),
-            ("ORDINAL_POSITION", T::Int),
-            ("COLUMN_DEFAULT", T::NVarChar(4000)),
-            ("IS_NULLABLE", T::VarChar(3)),
-            ("DATA_TYPE", NAME),
-            ("CHARACTER_MAXIMUM_LENGTH", T::Int),
-            ("NUMERIC_PRECISION", T::TinyInt),
-            ("NUMERIC_SCALE", T::Int),
-            ("DATETIME_PRECISION", T::SmallInt),
-            ("COLLATION_NAME", NAME),
-        ],
-        query: "SELECT {db},s.name,o.name,c.name,c.id,'('||c.default_text||')',CASE c.nullable WHEN 1 THEN 'YES' ELSE 'NO' END,t_type('name',c.type),t_type('characters',c.type),t_type('digits',c.type),t_type('places',c.type),t_type('fraction',c.type),t_type('collation',c.type) FROM {d}.\"~columns\" c JOIN {d}.\"~objects\" o ON o.id=c.object_id JOIN {d}.\"~schemas\" s ON s.id=o.schema_id",
-    },
-    SystemView {
-        schema: "INFORMATION_SCHEMA",
-        name: "SCHEMATA",
-        columns: &[
-            ("CATALOG_NAME", NAME),
-            ("SCHEMA_NAME", NAME),
-            ("SCHEMA_OWNER", NAME),
-        ],
-        query: "SELECT {db},s.name,p.name FROM {d}.\"~schemas\" s LEFT JOIN {d}.\"~principals\" p ON p.id=s.owner",
-    },
-];
+fn column(text: &'static str) -> Option<ViewColumn> {
+    let (name, ty) = text.trim().split_once(' ')?;
+    let nullable = ty.ends_with('?');
+    let ty = ty.trim_end_matches('?');
+    Some(ViewColumn {
+        name,
+        ty: type_of(ty)?,
+        nullable,
+        is_sysname: ty == "sysname",
+    })
+}
 
-const OBJECTS: &[(&str, SqlType)] = &[
-    ("name", NAME),
-    ("object_id", T::Int),
-    ("principal_id", T::Int),
-    ("schema_id", T::Int),
-    ("parent_object_id", T::Int),
-    ("type", T::Char(2)),
-    ("type_desc", T::NVarChar(60)),
-    ("create_date", T::DateTime),
-    ("modify_date", T::DateTime),
-    ("is_ms_shipped", T::Bit),
-];
+fn type_of(text: &str) -> Option<SqlType> {
+    if let Some((name, length)) = text.trim_end_matches(')').split_once('(') {
+        let length = if length == "max" {
+            MAX
+        } else {
+            length.parse().ok()?
+        };
+        return Some(match name {
+            "char" => T::Char(length),
+            "nchar" => T::NChar(length),
+            "nvarchar" => T::NVarChar(length),
+            "varbinary" => T::VarBinary(length),
+            "varchar" => T::VarChar(length),
+            _ => return None,
+        });
+    }
+    Some(match text {
+        "bigint" => T::BigInt,
+        "bit" => T::Bit,
+        "datetime" => T::DateTime,
+        "int" => T::Int,
+        "smallint" => T::SmallInt,
+        "sql_variant" => T::Variant,
+        "sysname" => T::NVarChar(128),
+        "tinyint" => T::TinyInt,
+        "uniqueidentifier" => T::UniqueIdentifier,
+        _ => return None,
+    })
+}
+
+/// The first `{name}` of a query and where it stands.
+fn placeholder(text: &str) -> Option<(String, usize, usize)> {
+    let start = text.find('{')?;
+    let length = text.get(start..)?.find('}')?;
+    let end = start + length + 1;
+    Some((text.get(start + 1..end - 1)?.to_owned(), start, end))
+}
+
+fn fill(name: &str, state: &State, now: i64, alias: &str) -> SqlResult<String> {
+    let acting = state.acting();
+    Ok(match name {
+        "d" => alias.to_owned(),
+        "db" if alias == "temp" => "'tempdb'".to_owned(),
+        "db" => quoted(&state.database.name),
+        "db_id" => state.database.id.to_string(),
+        "databases" => {
+            let rows: Vec<String> = state
+                .shared
+                .store
+                .all()
+                .iter()
+                .map(|d| format!("({},{})", d.id, quoted(&d.name)))
+                .collect();
+            rows.join(",")
+        }
+        "objects" => visible::objects(state, alias)?,
+        "schemas" => visible::schemas(state, alias)?,
+        "principals" => visible::principals(state, alias)?,
+        "members" => visible::members(state, alias)?,
+        "permissions" => visible::permissions(state, alias)?,
+        "system_views" => system_views(),
+        "system_columns" => system_columns(),
+        "actions" => keys::ACTIONS.to_owned(),
+        "bigint" => T::BigInt.code().to_string(),
+        "variant" => T::Variant.code().to_string(),
+        "spid" => state.spid.to_string(),
+        "login" => quoted(&state.login_name),
+        "user" => quoted(&acting.name),
+        "host" => quoted(&state.client.host_name),
+        "program" => quoted(&state.client.program_name),
+        "interface" => quoted(&state.client.interface_name),
+        "process" => state.client.process_id.to_string(),
+        "encrypted" => quoted(if state.client.encrypted {
+            "TRUE"
+        } else {
+            "FALSE"
+        }),
+        "isolation" => (state.isolation as i64).to_string(),
+        "tran" => state.tran.count.to_string(),
+        "error" => state.error.to_string(),
+        "rowcount" => state.rowcount.to_string(),
+        "lock_timeout" => state.settings.lock_timeout.to_string(),
+        "textsize" => state.settings.textsize.to_string(),
+        "datefirst" => state.settings.datefirst.to_string(),
+        "login_time" => round_datetime(state.login_time).to_string(),
+        _ => round_datetime(now).to_string(),
+    })
+}
+
+fn quoted(text: &str) -> String {
+    // A brace would be read as the next placeholder.
+    if text.contains(['{', '}', '\0']) {
+        let bytes: String = text.bytes().map(|b| format!("{b:02X}")).collect();
+        return format!("CAST(X'{bytes}' AS TEXT)");
+    }
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Rows of schema id, name and object id.
+fn system_views() -> String {
+    let rows: Vec<String> = ids()
+        .map(|(id, view)| {
+            let schema = if view.schema == "sys" { 4 } else { 3 };
+            format!("({schema},{},{id})", quoted(view.name))
+        })
+        .collect();
+    rows.join(",")
+}
+
+/// Rows of object id, name, position, type, nullability and whether it is a sysname.
+fn system_columns() -> String {
+    let mut rows = Vec::new();
+    for (id, view) in ids() {
+        for (position, column) in (1..).zip(view.described()) {
+            rows.push(format!(
+                "({id},{},{position},{},{},{})",
+                quoted(column.name),
+                column.ty.code(),
+                i32::from(column.nullable),
+                i32::from(column.is_sysname)
+            ));
+        }
+    }
+    rows.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_has_a_type_that_is_known() {
+        for view in all() {
+            let words = view.columns.split(',').count();
+            assert_eq!(view.described().count(), words, "{}", view.name);
+        }
+    }
+
+    #[test]
+    fn no_view_is_there_twice() {
+        let mut names: Vec<_> = all().map(|v| (v.schema, v.name)).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -32,7 +32,8 @@ impl Run<'_, '_> {
                 columns,
                 query,
                 or_alter,
-            } => self.create_view(name, columns, query, *or_alter)?,
+                source,
+            } => self.create_view(name, columns, (query, source), *or_alter)?,
             Kind::CreateSchema { name, owner } => {
                 self.create_schema(&name.value, owner.as_ref())?
             }
@@ -214,7 +215,7 @@ impl Run<'_, '_> {
                 if kind == "PK" && nullable {
                     return Err(SqlError::new(8111, format!("Cannot define PRIMARY KEY constraint on nullable column in table '{}'.", table.name)));
                 }
-                let name = run.constraint_name(&table, constraint.name.as_ref(), kind)?;
+                let name = run.constraint_name(&table, constraint.name.as_ref(), kind, None)?;
                 run.new_index(&table, &name, kind, true, keys)?;
             }
             Ok(())
@@ -306,7 +307,7 @@ impl Run<'_, '_> {
         &mut self,
         name: &ObjectName,
         names: &[Ident],
-        query: &Query,
+        (query, source): (&Query, &str),
         or_alter: bool,
     ) -> SqlResult<()> {
         let name = QualifiedName::of(name)?;
@@ -339,6 +340,7 @@ impl Run<'_, '_> {
         self.write(false, |run| {
             let (alias, schema, schema_id) = run.place_for(&name, "CREATE VIEW")?;
             let id = run.new_object(&alias, schema_id, &name.name, "V", 0, Some(&definition))?;
+            run.state.conn.execute(&format!("UPDATE {alias}.\"~objects\" SET source = ?1 WHERE id = ?2"), params![source, id])?;
             let mut view = Table { id, schema_id, schema, name: name.name.clone(), is_view: true, definition: None, columns: Vec::new(), alias };
             if !names.is_empty() && names.len() != rel.columns.len() {
                 return Err(SqlError::new(8158, format!("'{}' has more columns than were specified in the column list.", name.name)));

@@ -1,6 +1,7 @@
 //! Runs requests: batches, procedure calls, transaction requests.
 
 mod call;
+mod catalogued;
 mod change;
 pub(crate) mod connection;
 mod constraint;

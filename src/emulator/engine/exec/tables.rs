@@ -5,7 +5,7 @@ use sqlparser::ast::{Ident, ObjectName};
 
 use super::super::catalogue::security::Securable;
 use super::super::catalogue::tables::{self, QualifiedName, Table, quote, same_name};
-use super::super::catalogue::{now_ticks, schema, views};
+use super::super::catalogue::{now_ticks, schema, shown, views};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Column, Constraint, ConstraintKind, CreateTable};
 use super::super::planner::from::table_columns;
@@ -111,13 +111,7 @@ impl Run<'_, '_> {
             .as_ref()
             .is_some_and(|d| !same_name(d, &state.database.name))
         {
-            return Err(SqlError::new(
-                40515,
-                format!(
-                    "Reference to database and/or server name in '{}' is not supported in this version of SQL Server.",
-                    name.shown()
-                ),
-            ));
+            return Err(SqlError::other_database(name.shown()));
         }
         let schema = name
             .schema
@@ -146,7 +140,7 @@ impl Run<'_, '_> {
         Ok((alias, schema, id))
     }
 
-    fn check_free(&self, alias: &str, schema: &str, name: &str) -> SqlResult<()> {
+    pub(super) fn check_free(&self, alias: &str, schema: &str, name: &str) -> SqlResult<()> {
         if tables::object(&self.state.conn, alias, schema, name)?.is_none() {
             return Ok(());
         }
@@ -188,7 +182,7 @@ impl Run<'_, '_> {
         column: &Column,
         key: bool,
     ) -> SqlResult<()> {
-        let name = &column.name.value;
+        let name = name_of(column);
         if table.column(name).is_some() {
             return Err(SqlError::new(
                 2705,
@@ -223,11 +217,20 @@ impl Run<'_, '_> {
             planner.coerce(value, column.ty)?;
         }
         let entry = tables::Column {
-            name: name.clone(),
+            name: name.to_owned(),
             ty: column.ty,
             nullable,
             default,
             identity,
+        };
+        let default_name = match &column.default {
+            Some((name, expr)) => {
+                let own = self.constraint_name(table, name.as_ref(), "D", Some(name_of(column)))?;
+                self.note_definition(table, &own, &shown::definition(expr))?;
+                self.note_parent_column(table, &own, table.columns.len() + 1)?;
+                Some(own)
+            }
+            None => None,
         };
         self.state.conn.execute(
             &format!(
@@ -242,7 +245,7 @@ impl Run<'_, '_> {
                 entry.ty.code(),
                 entry.nullable,
                 entry.default,
-                column.default.as_ref().and_then(|(name, _)| name.as_ref().map(|n| n.value.clone())),
+                default_name,
                 identity.map(|i| i.0),
                 identity.map(|i| i.1),
             ],
@@ -281,7 +284,7 @@ impl Run<'_, '_> {
         for constraint in &all {
             match &constraint.kind {
                 ConstraintKind::Check(condition) => {
-                    parts.push(self.check_sql(&table, constraint, condition)?)
+                    parts.push(self.check_sql(&table, &create.columns, constraint, condition)?)
                 }
                 ConstraintKind::ForeignKey {
                     columns,
@@ -307,7 +310,7 @@ impl Run<'_, '_> {
                 ConstraintKind::Unique(columns) => ("UQ", columns),
                 _ => continue,
             };
-            let name = self.constraint_name(&table, constraint.name.as_ref(), kind)?;
+            let name = self.constraint_name(&table, constraint.name.as_ref(), kind, None)?;
             self.new_index(&table, &name, kind, true, columns)?;
         }
         Ok(())
@@ -349,42 +352,16 @@ impl Run<'_, '_> {
         Ok(table)
     }
 
-    pub(super) fn constraint_name(
-        &mut self,
-        table: &Table,
-        name: Option<&Ident>,
-        kind: &str,
-    ) -> SqlResult<String> {
-        let count: i64 = self.state.conn.query_row(
-            &format!(
-                "SELECT count(*) FROM {}.\"~objects\" WHERE parent = ?1",
-                table.alias
-            ),
-            [table.id],
-            |row| row.get(0),
-        )?;
-        let name = name.map_or_else(
-            || {
-                format!(
-                    "{kind}__{}__{:08X}",
-                    table.name.chars().take(9).collect::<String>(),
-                    (table.id + count) & 0xFFFF_FFFF
-                )
-            },
-            |n| n.value.clone(),
-        );
-        self.check_free(&table.alias, &table.schema, &name)?;
-        self.new_object(&table.alias, table.schema_id, &name, kind, table.id, None)?;
-        Ok(name)
-    }
-
     fn check_sql(
         &mut self,
         table: &Table,
+        columns: &[Column],
         constraint: &Constraint,
         condition: &sqlparser::ast::Expr,
     ) -> SqlResult<String> {
-        let name = self.constraint_name(table, constraint.name.as_ref(), "C")?;
+        let column = super::catalogued::own_column(table, columns, constraint);
+        let name = self.constraint_name(table, constraint.name.as_ref(), "C", column)?;
+        self.note_definition(table, &name, &shown::condition(condition))?;
         let mut scope = Scope::inside(None);
         scope.sources.push(Source {
             exposed: table.name.clone(),
@@ -412,9 +389,13 @@ impl Run<'_, '_> {
         keys: &[Ident],
         actions: &str,
     ) -> SqlResult<String> {
-        let name = self.constraint_name(table, constraint.name.as_ref(), "F")?;
+        let first = columns.first().map(|c| c.value.as_str());
+        let name = self.constraint_name(table, constraint.name.as_ref(), "F", first)?;
         let parent_name = QualifiedName::of(parent)?;
-        let parent = if same_name(&parent_name.name, &table.name) {
+        let own_schema = parent_name.schema.as_deref().unwrap_or(&table.schema);
+        let to_itself =
+            same_name(&parent_name.name, &table.name) && same_name(own_schema, &table.schema);
+        let parent = if to_itself {
             table.clone()
         } else {
             self.planner().find_table(&parent_name).map_err(|_| {
@@ -442,6 +423,7 @@ impl Run<'_, '_> {
                 ));
             }
         }
+        self.note_foreign_key(table, &name, columns, (&parent, &keys), actions, to_itself)?;
         let list = |names: Vec<&str>| names.into_iter().map(quote).collect::<Vec<_>>().join(",");
         Ok(format!(
             "CONSTRAINT {} FOREIGN KEY({}) REFERENCES {}({}){actions}",
@@ -475,12 +457,13 @@ impl Run<'_, '_> {
         columns: &[(Ident, bool)],
     ) -> SqlResult<()> {
         let conn = &self.state.conn;
+        // Index 1 is the clustered one, which here a primary key is.
         let id: i64 = conn.query_row(
             &format!(
-                "SELECT ifnull(max(id), 0) + 1 FROM {}.\"~indexes\" WHERE object_id = ?1",
+                "SELECT iif(?2, 1, max(ifnull(max(id), 1), 1) + 1) FROM {}.\"~indexes\" WHERE object_id = ?1",
                 table.alias
             ),
-            [table.id],
+            params![table.id, kind == "PK"],
             |row| row.get(0),
         )?;
         let (mut terms, mut names) = (Vec::new(), Vec::new());
@@ -501,6 +484,8 @@ impl Run<'_, '_> {
             &format!("INSERT INTO {}.\"~indexes\"(object_id, id, name, kind, is_unique, columns) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", table.alias),
             params![table.id, id, name, kind, unique, names.join(&SEPARATOR.to_string())],
         )?;
+        self.note_index_columns(table, id, columns)?;
+        let conn = &self.state.conn;
         let word = if unique { "UNIQUE " } else { "" };
         let made = conn.execute_batch(&format!(
             "CREATE {word}INDEX {}.{} ON {}({})",
@@ -527,6 +512,10 @@ pub(super) fn column_sql(column: &tables::Column) -> String {
         .map_or_else(String::new, |c| format!(" COLLATE {c}"));
     let null = if column.nullable { "" } else { " NOT NULL" };
     format!("{}{collation}{null}", quote(&column.name))
+}
+
+fn name_of(column: &Column) -> &str {
+    &column.name.value
 }
 
 /// Columns that say PRIMARY KEY themselves.

@@ -4,6 +4,8 @@ use rusqlite::Connection;
 use rusqlite::functions::Context;
 use rusqlite::types::Value as Stored;
 
+use super::super::catalogue::permissions;
+use super::super::catalogue::tables::QualifiedName;
 use super::super::error::SqlResult;
 use super::super::types::{MAX, SqlType};
 use super::{int, is_null, scalar, text, type_at};
@@ -13,6 +15,8 @@ use SqlType as T;
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     scalar(conn, "t_type", 2, describe)?;
     scalar(conn, "t_typename", 1, type_name)?;
+    scalar(conn, "t_typeid", 1, type_id)?;
+    scalar(conn, "t_part", 2, part)?;
     scalar(conn, "t_permission", 1, permission)
 }
 
@@ -120,6 +124,14 @@ fn describe(ctx: &Context<'_>) -> SqlResult<Stored> {
         "characters" => number(characters(ty)),
         "digits" => number(ty.is_numeric().then(|| precision(ty).0)),
         "places" => number(ty.is_exact_numeric().then(|| precision(ty).1)),
+        "octets" => number(ty.length().map(|_| byte_length(ty))),
+        "radix" => number(
+            ty.is_numeric()
+                .then_some(if ty.is_float() { 2 } else { 10 }),
+        ),
+        "charset" if ty.is_unicode() => Stored::Text("UNICODE".into()),
+        "charset" if ty.is_text() => Stored::Text("iso_1".into()),
+        "charset" => Stored::Null,
         "fraction" => number(ty.is_temporal().then(|| ty.time_scale().into())),
         _ => number(
             IDS.iter()
@@ -149,30 +161,43 @@ fn type_name(ctx: &Context<'_>) -> SqlResult<Stored> {
     Ok(found.map_or(Stored::Null, |(name, _)| Stored::Text((*name).to_owned())))
 }
 
+fn type_id(ctx: &Context<'_>) -> SqlResult<Stored> {
+    if is_null(ctx, 0) {
+        return Ok(Stored::Null);
+    }
+    let name = text(ctx, 0)?
+        .trim()
+        .trim_start_matches("sys.")
+        .trim_matches(['[', ']'])
+        .to_lowercase();
+    let id = match name.as_str() {
+        "sysname" => Some(256),
+        "numeric" => Some(108),
+        _ => IDS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, id)| *id),
+    };
+    Ok(id.map_or(Stored::Null, Stored::Integer))
+}
+
+/// A part of a name: 1 the object, 2 its schema, 3 its database.
+fn part(ctx: &Context<'_>) -> SqlResult<Stored> {
+    if is_null(ctx, 0) {
+        return Ok(Stored::Null);
+    }
+    let name = QualifiedName::parse(text(ctx, 0)?);
+    let part = match (name, int(ctx, 1)?) {
+        (Some(name), 1) => Some(name.name),
+        (Some(name), 2) => name.schema,
+        (Some(name), 3) => name.database,
+        _ => None,
+    };
+    Ok(part.map_or(Stored::Null, Stored::Text))
+}
+
 /// The short code of a permission.
 fn permission(ctx: &Context<'_>) -> SqlResult<Stored> {
-    let name = text(ctx, 0)?.to_uppercase();
-    let code = match name.as_str() {
-        "SELECT" => "SL  ",
-        "INSERT" => "IN  ",
-        "UPDATE" => "UP  ",
-        "DELETE" => "DL  ",
-        "EXECUTE" => "EX  ",
-        "REFERENCES" => "RF  ",
-        "CONTROL" => "CL  ",
-        "ALTER" => "AL  ",
-        "CONNECT" => "CO  ",
-        "VIEW DEFINITION" => "VW  ",
-        "CREATE TABLE" => "CRTB",
-        "CREATE VIEW" => "CRVW",
-        "CREATE SCHEMA" => "CRSM",
-        "ALTER ANY USER" => "ALUS",
-        "ALTER ANY ROLE" => "ALRL",
-        "ALTER ANY SCHEMA" => "ALSM",
-        "VIEW DATABASE STATE" => "VWDS",
-        "TAKE OWNERSHIP" => "TO  ",
-        "IMPERSONATE" => "IM  ",
-        _ => "    ",
-    };
-    Ok(Stored::Text(code.into()))
+    let found = permissions::find(text(ctx, 0)?);
+    Ok(Stored::Text(found.map_or("    ", |p| p.code).into()))
 }

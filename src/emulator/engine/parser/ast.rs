@@ -58,6 +58,8 @@ pub(crate) enum Kind {
         columns: Vec<Ident>,
         query: Box<Query>,
         or_alter: bool,
+        /// The whole statement as the catalogue keeps it.
+        source: String,
     },
     DropView {
         names: Vec<ObjectName>,

@@ -91,6 +91,7 @@ impl Reader {
     }
 
     fn create_view(&mut self, or_alter: bool) -> SqlResult<Kind> {
+        let start = self.place();
         let name = self.object_name()?;
         let columns = if self.peek_token(&Token::LParen) {
             self.in_parens(|r| r.list(Self::ident))?
@@ -107,6 +108,7 @@ impl Reader {
             columns,
             query,
             or_alter,
+            source: format!("CREATE VIEW {}", self.since(start)),
         })
     }
 

@@ -10,6 +10,7 @@ mod ddl;
 mod dialect;
 mod dml;
 mod security;
+mod source;
 pub(crate) mod types;
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Query};
@@ -76,6 +77,7 @@ pub(crate) fn parameters(sql: &str) -> SqlResult<Vec<Declared>> {
 pub(super) struct Reader {
     inner: Parser<'static>,
     depth: usize,
+    text: String,
 }
 
 impl Reader {
@@ -90,7 +92,11 @@ impl Reader {
         let inner = Parser::new(&dialect::T_SQL)
             .with_recursion_limit(MAX_DEPTH)
             .with_tokens_with_locations(tokens);
-        Ok(Self { inner, depth: 0 })
+        Ok(Self {
+            inner,
+            depth: 0,
+            text: sql.to_owned(),
+        })
     }
 
     pub(super) fn at_end(&self) -> bool {

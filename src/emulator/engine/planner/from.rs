@@ -6,7 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::super::catalogue::tables::{QualifiedName, Table, quote, same_name};
-use super::super::catalogue::views;
+use super::super::catalogue::{schema, views};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser;
 use super::super::types::{SqlType, Value};
@@ -161,7 +161,8 @@ impl Planner<'_> {
             return self.add(exposed, None, sql, numbered(&columns), scope);
         }
         if let Some(view) = views::find(name.schema.as_deref(), &name.name) {
-            let sql = format!("({})", view.sql(self.state, self.now));
+            let alias = self.catalogue_of(&name)?;
+            let sql = format!("({})", view.sql(self.state, self.now, &alias)?);
             return self.add(
                 exposed,
                 Some(view.schema.to_owned()),
@@ -178,6 +179,21 @@ impl Planner<'_> {
             return self.add(exposed, schema, format!("({})", rel.sql), columns, scope);
         }
         self.add(exposed, schema, table.sql(), table_columns(&table), scope)
+    }
+
+    /// The database whose catalogue a name asks for: the current one, or tempdb.
+    fn catalogue_of(&self, name: &QualifiedName) -> SqlResult<String> {
+        let state = self.state;
+        match &name.database {
+            Some(database) if same_name(database, "tempdb") => {
+                schema::create_temp(&state.conn)?;
+                Ok("temp".into())
+            }
+            Some(database) if !same_name(database, &state.database.name) => {
+                Err(SqlError::other_database(name.shown()))
+            }
+            _ => Ok(state.database.alias()),
+        }
     }
 
     /// Plans a view's query; its columns are called c1, c2 and so on.
@@ -244,6 +260,14 @@ impl Planner<'_> {
         scope: &mut Scope<'_>,
     ) -> SqlResult<String> {
         let function = name.to_string().to_uppercase();
+        if let Some(sql) = self.metadata_table(&function, args, scope)? {
+            let (sql, columns) = sql;
+            let exposed = alias.map_or_else(
+                || function.rsplit('.').next().unwrap_or("").to_lowercase(),
+                |a| a.name.value.clone(),
+            );
+            return self.add(exposed, None, sql, columns, scope);
+        }
         if function != "GENERATE_SERIES" {
             let missing = unknown::missing(&function);
             return Err(missing.unwrap_or_else(|| SqlError::invalid_object(name)));

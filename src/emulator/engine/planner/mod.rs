@@ -13,6 +13,8 @@ pub(crate) mod dml;
 pub(crate) mod expr;
 pub(crate) mod from;
 pub(crate) mod load;
+mod metadata;
+mod metadata_tables;
 mod place;
 pub(crate) mod predicate;
 pub(crate) mod query;
@@ -193,14 +195,7 @@ impl<'a> Planner<'a> {
         if let Some(database) = &name.database
             && !tables::same_name(database, &state.database.name)
         {
-            return Err(SqlError::new(
-                40515,
-                format!(
-                    "Reference to database and/or server name in '{}' is not supported in this version \
-                     of SQL Server.",
-                    name.shown()
-                ),
-            ));
+            return Err(SqlError::other_database(name.shown()));
         }
         let alias = state.database.alias();
         if let Some(schema) = &name.schema {

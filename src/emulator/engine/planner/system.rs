@@ -2,8 +2,7 @@
 
 use sqlparser::ast::Expr;
 
-use super::super::catalogue::security::{self, Securable};
-use super::super::catalogue::tables::{self, QualifiedName};
+use super::super::catalogue::tables::QualifiedName;
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::variant::Variant;
 use super::super::types::{Decimal, SqlType, Value};
@@ -110,22 +109,6 @@ impl Planner<'_> {
         let state = self.state;
         let int = |v: i64| Typed::constant(Value::Int(v), T::Int);
         let found = match (name, args) {
-            (
-                "SCHEMA_NAME"
-                | "USER_NAME"
-                | "OBJECT_NAME"
-                | "TYPE_NAME"
-                | "SCHEMA_ID"
-                | "USER_ID"
-                | "DATABASE_PRINCIPAL_ID"
-                | "OBJECT_SCHEMA_NAME",
-                [arg],
-            ) => {
-                return self.lookup(name, arg, scope).map(Some);
-            }
-            ("OBJECT_ID", [arg, rest @ ..]) if rest.len() < 2 => {
-                return self.object_id(arg, rest.first().copied(), scope).map(Some);
-            }
             ("SERVERPROPERTY", [arg]) => {
                 let key = self.constant_text(arg, scope, name)?.unwrap_or_default();
                 self.server_property(&key)
@@ -133,15 +116,6 @@ impl Planner<'_> {
             ("DATABASEPROPERTYEX", [_, arg]) => {
                 let key = self.constant_text(arg, scope, name)?.unwrap_or_default();
                 database_property(&key)
-            }
-            ("IS_MEMBER" | "IS_ROLEMEMBER", [arg, rest @ ..]) => {
-                return self.membership(arg, rest.first().copied(), scope).map(Some);
-            }
-            ("IS_SRVROLEMEMBER", [_]) => int(0),
-            ("HAS_PERMS_BY_NAME", [securable, class, permission]) => {
-                return self
-                    .has_permission(securable, class, permission, scope)
-                    .map(Some);
             }
             ("HAS_DBACCESS", [arg]) => {
                 let name = self.constant_text(arg, scope, name)?.unwrap_or_default();
@@ -159,7 +133,7 @@ impl Planner<'_> {
                     _ => variant(Value::Null, T::Variant),
                 }
             }
-            _ => return Ok(None),
+            _ => return self.metadata_call(name, args, scope),
         };
         Ok(Some(found))
     }
@@ -184,46 +158,25 @@ impl Planner<'_> {
         Typed::constant(value, ty)
     }
 
-    /// Ids to names and back, row by row.
-    fn lookup(&mut self, name: &str, arg: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
-        let value = self.expr(arg, scope)?;
-        let alias = self.state.database.alias();
-        let to_name = name.ends_with("_NAME");
-        let value = if to_name {
-            self.coerce(value, T::Int)?
-        } else {
-            self.coerce(value, T::NVarChar(128))?
-        };
-        if name == "TYPE_NAME" {
-            return Ok(Typed::new(
-                format!("t_typename({})", value.sql),
-                T::NVarChar(128),
-            ));
+    fn server_property(&self, key: &str) -> Typed {
+        let name = self.state.shared.options.server_name.clone();
+        let int = |v: i64| variant(Value::Int(v), T::Int);
+        match key.to_lowercase().as_str() {
+            "edition" => variant_text("SQL Azure"),
+            "engineedition" => int(5),
+            "productversion" => variant_text("12.0.2000.8"),
+            "productlevel" => variant_text("RTM"),
+            "productmajorversion" => variant_text("12"),
+            "productminorversion" => variant_text("0"),
+            "servername" => variant_text(&name),
+            "collation" => variant_text("SQL_Latin1_General_CP1_CI_AS"),
+            "isclustered"
+            | "isintegratedsecurityonly"
+            | "issingleuser"
+            | "ishadrenabled"
+            | "isfulltextinstalled" => int(0),
+            _ => variant(Value::Null, T::Variant),
         }
-        if name == "OBJECT_SCHEMA_NAME" {
-            let sql = format!(
-                "(SELECT s.name FROM {alias}.\"~objects\" o JOIN {alias}.\"~schemas\" s ON s.id=o.schema_id WHERE o.id={})",
-                value.sql
-            );
-            return Ok(Typed::new(sql, T::NVarChar(128)));
-        }
-        let table = match name {
-            "SCHEMA_NAME" | "SCHEMA_ID" => "~schemas",
-            "OBJECT_NAME" => "~objects",
-            _ => "~principals",
-        };
-        let (from, to, ty) = if to_name {
-            ("id", "name", T::NVarChar(128))
-        } else {
-            ("name", "id", T::Int)
-        };
-        Ok(Typed::new(
-            format!(
-                "(SELECT {to} FROM {alias}.\"{table}\" WHERE {from}={})",
-                value.sql
-            ),
-            ty,
-        ))
     }
 
     fn database_lookup(&mut self, name: &str, arg: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
@@ -250,153 +203,6 @@ impl Planner<'_> {
             sql + " END)",
             if to_name { T::NVarChar(128) } else { T::Int },
         ))
-    }
-
-    fn object_id(
-        &mut self,
-        arg: &Expr,
-        kind: Option<&Expr>,
-        scope: &Scope<'_>,
-    ) -> SqlResult<Typed> {
-        let null = Typed::constant(Value::Null, T::Int);
-        let kind = match kind {
-            Some(kind) => self.constant_text(kind, scope, "OBJECT_ID")?,
-            None => None,
-        };
-        let Some(name) = self
-            .constant_text(arg, scope, "OBJECT_ID")?
-            .as_deref()
-            .and_then(QualifiedName::parse)
-        else {
-            return Ok(null);
-        };
-        let state = self.state;
-        let temp = name.is_temp();
-        if temp && !state.has_temp {
-            return Ok(null);
-        }
-        let alias = if temp {
-            "temp".to_owned()
-        } else {
-            state.database.alias()
-        };
-        let foreign = name
-            .database
-            .as_ref()
-            .is_some_and(|d| !tables::same_name(d, &state.database.name));
-        if foreign && !temp {
-            return Ok(null);
-        }
-        let schema = name.schema.clone().unwrap_or_else(|| {
-            if temp {
-                "dbo".into()
-            } else {
-                state.acting().default_schema.clone()
-            }
-        });
-        let found = match tables::object(&state.conn, &alias, &schema, &name.name)? {
-            None if name.schema.is_none() => {
-                tables::object(&state.conn, &alias, "dbo", &name.name)?
-            }
-            other => other,
-        };
-        Ok(match found {
-            Some((id, own))
-                if kind
-                    .as_ref()
-                    .is_none_or(|k| k.trim().eq_ignore_ascii_case(own.trim())) =>
-            {
-                Typed::constant(Value::Int(id), T::Int)
-            }
-            _ => null,
-        })
-    }
-
-    fn server_property(&self, key: &str) -> Typed {
-        let name = self.state.shared.options.server_name.clone();
-        let int = |v: i64| variant(Value::Int(v), T::Int);
-        match key.to_lowercase().as_str() {
-            "edition" => variant_text("SQL Azure"),
-            "engineedition" => int(5),
-            "productversion" => variant_text("12.0.2000.8"),
-            "productlevel" => variant_text("RTM"),
-            "productmajorversion" => variant_text("12"),
-            "productminorversion" => variant_text("0"),
-            "servername" => variant_text(&name),
-            "collation" => variant_text("SQL_Latin1_General_CP1_CI_AS"),
-            "isclustered"
-            | "isintegratedsecurityonly"
-            | "issingleuser"
-            | "ishadrenabled"
-            | "isfulltextinstalled" => int(0),
-            _ => variant(Value::Null, T::Variant),
-        }
-    }
-
-    fn membership(
-        &mut self,
-        role: &Expr,
-        who: Option<&Expr>,
-        scope: &Scope<'_>,
-    ) -> SqlResult<Typed> {
-        let state = self.state;
-        let alias = state.database.alias();
-        let null = Typed::constant(Value::Null, T::Int);
-        let role = self
-            .constant_text(role, scope, "IS_ROLEMEMBER")?
-            .unwrap_or_default();
-        let Some(role) = security::id_by_name(&state.conn, &alias, &role)? else {
-            return Ok(null);
-        };
-        let user = match who {
-            None => state.acting().clone(),
-            Some(who) => {
-                let who = self
-                    .constant_text(who, scope, "IS_ROLEMEMBER")?
-                    .unwrap_or_default();
-                match security::id_by_name(&state.conn, &alias, &who)? {
-                    Some(id) => security::user_by_id(&state.conn, &alias, id)?,
-                    None => return Ok(null),
-                }
-            }
-        };
-        let member = user.is_member(&state.conn, &alias, role)?;
-        Ok(Typed::constant(Value::Int(member.into()), T::Int))
-    }
-
-    fn has_permission(
-        &mut self,
-        securable: &Expr,
-        class: &Expr,
-        permission: &Expr,
-        scope: &Scope<'_>,
-    ) -> SqlResult<Typed> {
-        let what = "HAS_PERMS_BY_NAME";
-        let securable = self.constant_text(securable, scope, what)?;
-        let class = self
-            .constant_text(class, scope, what)?
-            .unwrap_or_else(|| "DATABASE".into());
-        let permission = self
-            .constant_text(permission, scope, what)?
-            .unwrap_or_default()
-            .to_uppercase();
-        let state = self.state;
-        let alias = state.database.alias();
-        let null = Typed::constant(Value::Null, T::Int);
-        let on = match class.to_uppercase().as_str() {
-            "DATABASE" => Some(Securable::Database),
-            "SCHEMA" => tables::schema_id(&state.conn, &alias, &securable.unwrap_or_default())?
-                .map(Securable::Schema),
-            "OBJECT" => securable
-                .as_deref()
-                .and_then(QualifiedName::parse)
-                .and_then(|name| self.find_table(&name).ok())
-                .map(|table| table.securable()),
-            other => return Err(SqlError::unsupported(format!("{what} of class {other}"))),
-        };
-        let Some(on) = on else { return Ok(null) };
-        let may = state.acting().may(&state.conn, &alias, &permission, on)?;
-        Ok(Typed::constant(Value::Int(may.into()), T::Int))
     }
 
     fn ident_current(&mut self, arg: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
