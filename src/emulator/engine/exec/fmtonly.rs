@@ -1,7 +1,7 @@
 //! SET FMTONLY ON: drivers ask so for the columns of a table before they load it.
 
 use super::super::error::{SqlError, SqlResult};
-use super::super::parser::ast::Kind;
+use super::super::parser::ast::{Exec, Kind};
 use super::super::wire::out::command;
 use super::Run;
 use super::flow::Flow;
@@ -19,9 +19,10 @@ impl Run<'_, '_> {
                     self.out.done(command::SELECT, None, false);
                 }
             }
+            Kind::Exec(Exec::Text(_)) => self.simple(kind)?,
             Kind::If(..) | Kind::While(..) | Kind::TryCatch(..) | Kind::Exec(_) => {
                 return Err(SqlError::unsupported(
-                    "control flow and EXEC under SET FMTONLY ON",
+                    "control flow and procedures under SET FMTONLY ON",
                 ));
             }
             _ => {}

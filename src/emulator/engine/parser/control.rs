@@ -590,5 +590,6 @@ const ALWAYS_OFF: &[&str] = &[
     "REMOTE_PROC_TRANSACTIONS",
 ];
 
-/// Options whose value changes nothing here: ANSI_WARNINGS implies ARITHABORT.
-const EITHER: &[&str] = &["ARITHABORT", "NO_BROWSETABLE"];
+/// Options whose value changes nothing here: ANSI_WARNINGS implies ARITHABORT, and there are no
+/// cursors.
+const EITHER: &[&str] = &["ARITHABORT", "CURSOR_CLOSE_ON_COMMIT", "NO_BROWSETABLE"];
