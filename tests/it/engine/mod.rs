@@ -4,4 +4,5 @@ pub(crate) mod answer;
 mod language;
 mod load;
 mod requests;
+mod rpc;
 mod security;

@@ -7,7 +7,7 @@ use super::super::planner::{Variable, Variables};
 use super::super::session::state::Declared;
 use super::super::types::{MAX, SqlType, Value, convert};
 use super::super::wire::out::Captured;
-use super::prepared::declarations;
+use super::arguments::declarations;
 use super::{MAX_NESTING, Run, flow, table_variables};
 
 impl Run<'_, '_> {

@@ -1,5 +1,6 @@
 //! Runs requests: batches, procedure calls, transaction requests.
 
+mod arguments;
 mod call;
 mod catalogued;
 mod change;
@@ -12,6 +13,7 @@ mod grant;
 mod identity;
 mod load;
 mod prepared;
+mod remote;
 mod rows;
 mod secure;
 mod simple;
@@ -21,6 +23,7 @@ mod tran;
 
 use super::error::{SqlError, SqlResult};
 use super::parser;
+use super::parser::ast::Stmt;
 use super::planner::{Planner, Variables};
 use super::session::{RequestBody, SinkClosed, State, TokenSink};
 use super::wire::out::{Out, command};
@@ -147,6 +150,16 @@ pub(crate) fn batch(
             };
         }
     };
+    run_statements(state, out, &statements, variables)
+}
+
+/// Runs statements as a batch.
+fn run_statements(
+    state: &mut State,
+    out: &mut Out<'_>,
+    statements: &[Stmt],
+    variables: Variables,
+) -> Outcome {
     let outer = table_variables::enter(state, out.in_procedure > 0);
     let mut run = Run {
         state,
@@ -156,7 +169,7 @@ pub(crate) fn batch(
         tries: 0,
         depth: 0,
     };
-    let result = run.statements(&statements);
+    let result = run.statements(statements);
     table_variables::leave(run.state, outer);
     run.end_of_batch();
     let (status, error) = match result {

@@ -2,17 +2,23 @@
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser;
-use super::super::planner::{Variable, Variables};
+use super::super::parser::ast::Kind;
 use super::super::session::State;
-use super::super::session::state::{Declared, Prepared};
-use super::super::types::{MAX, SqlType, Value, allow, convert};
-use super::super::wire::out::Out;
+use super::super::session::state::Prepared;
+use super::super::types::{SqlType, Value};
+use super::super::wire::out::{Out, command};
 use super::super::wire::rpc::{Call, Param, Procedure};
-use super::batch;
-use super::call::missing;
+use super::arguments::{self, arrange, declarations, text};
+use super::{Run, batch, remote};
 
 /// Most statements that a session keeps prepared.
 const MAX_PREPARED: usize = 10_000;
+
+/// Names of the parameters that the procedures have before those of the statement.
+const EXECUTESQL: &[&str] = &["@stmt", "@params"];
+const PREPARE: &[&str] = &["@handle", "@params", "@stmt", "@options"];
+const PREPEXEC: &[&str] = &["@handle", "@params", "@stmt"];
+const HANDLE: &[&str] = &["@handle"];
 
 /// Runs one call and ends it with its status, output parameters and DONEPROC.
 pub(super) fn call(state: &mut State, out: &mut Out<'_>, call: Call) {
@@ -38,42 +44,21 @@ fn run(state: &mut State, out: &mut Out<'_>, call: Call) -> SqlResult<()> {
     let params = call.params;
     match name.as_str() {
         "sp_executesql" => {
-            let sql = text(&params, 0)?;
-            let declared = if params.len() > 1 {
-                declarations(&text(&params, 1)?)?
-            } else {
-                Vec::new()
+            let params = arrange(params, EXECUTESQL)?;
+            let sql = text(&params, 0, "@statement")?;
+            let declared = match params.len() {
+                0 | 1 => Vec::new(),
+                _ => declarations(&text(&params, 1, "@params")?)?,
             };
-            execute(state, out, &sql, &declared, &params, 2)
+            execute(state, out, (&sql, &declared), &params, 2).map(drop)
         }
-        "sp_prepare" => {
-            let handle = prepare(state, &text(&params, 1)?, text(&params, 2)?)?;
-            out.return_status(0);
-            give_handle(out, &params, handle)
-        }
-        "sp_prepexec" => {
-            let handle = prepare(state, &text(&params, 1)?, text(&params, 2)?)?;
-            let prepared = find(state, handle)?;
-            execute(
-                state,
-                out,
-                &prepared.sql,
-                &prepared.declarations,
-                &params,
-                3,
-            )?;
-            give_handle(out, &params, handle)
-        }
+        "sp_prepare" => sp_prepare(state, out, arrange(params, PREPARE)?),
+        "sp_prepexec" => sp_prepexec(state, out, arrange(params, PREPEXEC)?),
         "sp_execute" => {
+            let params = arrange(params, HANDLE)?;
             let prepared = find(state, handle(&params)?)?;
-            execute(
-                state,
-                out,
-                &prepared.sql,
-                &prepared.declarations,
-                &params,
-                1,
-            )
+            let statement = (prepared.sql.as_str(), &prepared.declarations[..]);
+            execute(state, out, statement, &params, 1).map(drop)
         }
         "sp_unprepare" => {
             let handle = handle(&params)?;
@@ -85,112 +70,182 @@ fn run(state: &mut State, out: &mut Out<'_>, call: Call) -> SqlResult<()> {
             Ok(())
         }
         "sp_reset_connection" => {
-            state.reset(true);
+            for change in state.reset(true) {
+                out.env_change(change);
+            }
             out.return_status(0);
             Ok(())
         }
-        _ if name.starts_with("sp_cursor") => Err(SqlError::unsupported(name)),
-        _ => {
-            Err(SqlError::new(2812, format!("Could not find stored procedure '{name}'.")).state(62))
+        _ if name.starts_with("sp_cursor") || name == "sp_prepexecrpc" => {
+            Err(SqlError::unsupported(name))
         }
+        _ => remote::call(state, out, &call.procedure, params),
     }
 }
 
 /// The procedure's name in lower case, without its schema.
 fn procedure_name(procedure: &Procedure) -> SqlResult<String> {
-    Ok(match procedure {
-        Procedure::Id(10) => "sp_executesql".to_owned(),
-        Procedure::Id(11) => "sp_prepare".to_owned(),
-        Procedure::Id(12) => "sp_execute".to_owned(),
-        Procedure::Id(13) => "sp_prepexec".to_owned(),
-        Procedure::Id(15) => "sp_unprepare".to_owned(),
-        Procedure::Id(id) => {
-            return Err(SqlError::unsupported(format!(
-                "procedure number {id} (a cursor or RPC procedure)"
-            )));
-        }
-        Procedure::Name(name) => name
+    const BY_NUMBER: [&str; 15] = [
+        "sp_cursor",
+        "sp_cursoropen",
+        "sp_cursorprepare",
+        "sp_cursorexecute",
+        "sp_cursorprepexec",
+        "sp_cursorunprepare",
+        "sp_cursorfetch",
+        "sp_cursoroption",
+        "sp_cursorclose",
+        "sp_executesql",
+        "sp_prepare",
+        "sp_execute",
+        "sp_prepexec",
+        "sp_prepexecrpc",
+        "sp_unprepare",
+    ];
+    match procedure {
+        Procedure::Id(id) => usize::from(*id)
+            .checked_sub(1)
+            .and_then(|index| BY_NUMBER.get(index))
+            .map(|name| (*name).to_owned())
+            .ok_or_else(|| {
+                let text = format!("Could not find stored procedure with ID {id}.");
+                SqlError::new(2812, text).state(62)
+            }),
+        Procedure::Name(name) => Ok(name
             .rsplit('.')
             .next()
             .unwrap_or("")
             .trim_matches(['[', ']'])
-            .to_lowercase(),
-    })
+            .to_lowercase()),
+    }
 }
 
-/// Runs the text with the parameters that begin at `first`.
+/// Hands out a handle, and shows the statement's columns to those who ask.
+fn sp_prepare(state: &mut State, out: &mut Out<'_>, params: Vec<Param>) -> SqlResult<()> {
+    const SHOW_COLUMNS: i64 = 1;
+    let (list, sql) = (text(&params, 1, "@params")?, text(&params, 2, "@stmt")?);
+    let Some(handle) = prepare(state, out, &list, sql)? else {
+        return Ok(());
+    };
+    if matches!(params.get(3).map(|p| &p.value), Some(Value::Int(v)) if v & SHOW_COLUMNS != 0) {
+        let prepared = find(state, handle)?;
+        if let Err(error) = show_columns(state, out, &prepared) {
+            state.prepared.remove(&handle);
+            unprepared(out, &error);
+            return Ok(());
+        }
+    }
+    out.return_status(0);
+    give_handle(out, &params, handle)
+}
+
+fn sp_prepexec(state: &mut State, out: &mut Out<'_>, params: Vec<Param>) -> SqlResult<()> {
+    let (list, sql) = (text(&params, 1, "@params")?, text(&params, 2, "@stmt")?);
+    let Some(handle) = prepare(state, out, &list, sql)? else {
+        return Ok(());
+    };
+    let prepared = find(state, handle)?;
+    let statement = (prepared.sql.as_str(), &prepared.declarations[..]);
+    match execute(state, out, statement, &params, 3)? {
+        Some(error) if is_of_compilation(&error) => {
+            state.prepared.remove(&handle);
+            out.error(&not_prepared());
+            Ok(())
+        }
+        _ => give_handle(out, &params, handle),
+    }
+}
+
+/// Runs the text with the parameters that begin at `first`. Tells the error that ended it, if one
+/// did, which the client knows already.
 fn execute(
     state: &mut State,
     out: &mut Out<'_>,
-    sql: &str,
-    declared: &[Declared],
+    (sql, declared): (&str, &[super::super::session::state::Declared]),
     params: &[Param],
     first: usize,
-) -> SqlResult<()> {
-    let mut variables = Variables::new();
-    let mut outputs: Vec<(u16, String, String, SqlType)> = Vec::new();
-    for (index, param) in params.iter().skip(first).enumerate() {
-        let declaration = if param.name.is_empty() {
-            declared.get(index)
-        } else {
-            declared
-                .iter()
-                .find(|d| d.name.eq_ignore_ascii_case(&param.name))
-        };
-        let declaration = declaration.ok_or_else(|| {
-            SqlError::new(
-                8144,
-                "Procedure or function has too many arguments specified.",
-            )
-            .state(2)
-        })?;
-        if param.default {
-            return Err(SqlError::unsupported("parameters that take their default"));
-        }
-        if !param.value.is_null() {
-            allow::allowed(param.ty, declaration.ty, false)?;
-        }
-        let value = convert::cast(param.value.clone(), param.ty, declaration.ty, None)?;
-        let key = declaration.name.to_lowercase();
-        if param.output && declaration.output {
-            let ordinal = u16::try_from(first + index).unwrap_or(u16::MAX);
-            outputs.push((ordinal, param.name.clone(), key.clone(), declaration.ty));
-        }
-        variables.insert(
-            key,
-            Variable {
-                ty: declaration.ty,
-                value,
-            },
-        );
-    }
-    missing(declared, &variables, sql)?;
-    let outcome = batch(state, out, sql, variables);
+) -> SqlResult<Option<SqlError>> {
+    let given = arguments::given(declared, params, first, sql)?;
+    let outcome = batch(state, out, sql, given.variables);
     let status = outcome
         .error
         .as_ref()
         .map_or(outcome.status, |e| i32::try_from(e.number).unwrap_or(1));
     out.return_status(status);
-    for (ordinal, name, key, ty) in outputs {
-        if let Some(variable) = outcome.variables.get(&key) {
-            out.return_value(ordinal, &name, ty, &variable.value)?;
+    arguments::give_back(out, given.outputs, &outcome.variables)?;
+    Ok(outcome.error)
+}
+
+/// `None` if the text cannot be compiled, which the client has been told.
+fn prepare(
+    state: &mut State,
+    out: &mut Out<'_>,
+    list: &str,
+    sql: String,
+) -> SqlResult<Option<i32>> {
+    if state.prepared.len() >= MAX_PREPARED {
+        return Err(SqlError::new(
+            701,
+            "There is insufficient memory for more prepared statements; unprepare some.",
+        )
+        .class(17));
+    }
+    // Bad syntax is found now, bad names when it runs.
+    let declarations = match declarations(list).and_then(|d| parser::batch(&sql).map(|_| d)) {
+        Ok(declarations) => declarations,
+        Err(error) => {
+            unprepared(out, &error);
+            return Ok(None);
         }
+    };
+    state.last_handle += 1;
+    let prepared = Prepared { sql, declarations };
+    state.prepared.insert(state.last_handle, prepared);
+    Ok(Some(state.last_handle))
+}
+
+/// The columns of a statement that is a query by itself.
+fn show_columns(state: &mut State, out: &mut Out<'_>, prepared: &Prepared) -> SqlResult<()> {
+    let statements = parser::batch(&prepared.sql)?;
+    let [statement] = &statements[..] else {
+        return Ok(());
+    };
+    let Kind::Query(query, _) = &statement.kind else {
+        return Ok(());
+    };
+    let run = Run {
+        state,
+        out,
+        variables: arguments::unknown(&prepared.declarations),
+        caught: Vec::new(),
+        tries: 0,
+        depth: 0,
+    };
+    let mut planner = run.planner();
+    planner.unfolded = true;
+    let rel = planner.top_query(query)?;
+    if rel.assigns.is_empty() {
+        run.out.columns(&rel.columns)?;
+        run.out.done(command::SELECT, None, false);
     }
     Ok(())
 }
 
-fn text(params: &[Param], index: usize) -> SqlResult<String> {
-    let Some(param) = params.get(index) else {
-        return Err(SqlError::new(
-            201,
-            "Procedure or function expects a parameter, which was not supplied.",
-        )
-        .state(4));
-    };
-    match convert::cast(param.value.clone(), param.ty, SqlType::NVarChar(MAX), None)? {
-        Value::Text(text) => Ok(text),
-        _ => Ok(String::new()),
-    }
+fn unprepared(out: &mut Out<'_>, error: &SqlError) {
+    out.error(error);
+    out.error(&not_prepared());
+}
+
+fn not_prepared() -> SqlError {
+    SqlError::new(8180, "Statement(s) could not be prepared.")
+}
+
+/// Errors about names and types, which SQL Server finds before it runs anything.
+fn is_of_compilation(error: &SqlError) -> bool {
+    matches!(
+        error.number,
+        102..=209 | 256 | 257 | 264 | 306 | 402 | 403 | 1013 | 4104 | 4121 | 8117..=8127 | 8155 | 8156
+    )
 }
 
 fn handle(params: &[Param]) -> SqlResult<i32> {
@@ -215,33 +270,7 @@ fn find(state: &State, handle: i32) -> SqlResult<Prepared> {
         .ok_or_else(|| no_handle(handle))
 }
 
-fn prepare(state: &mut State, list: &str, sql: String) -> SqlResult<i32> {
-    if state.prepared.len() >= MAX_PREPARED {
-        return Err(SqlError::new(
-            701,
-            "There is insufficient memory for more prepared statements; unprepare some.",
-        )
-        .class(17));
-    }
-    let declarations = declarations(list)?;
-    // Bad syntax is found now, bad names when it runs.
-    parser::batch(&sql)?;
-    state.last_handle += 1;
-    state
-        .prepared
-        .insert(state.last_handle, Prepared { sql, declarations });
-    Ok(state.last_handle)
-}
-
 fn give_handle(out: &mut Out<'_>, params: &[Param], handle: i32) -> SqlResult<()> {
     let name = params.first().map_or("", |p| p.name.as_str());
     out.return_value(0, name, SqlType::Int, &Value::Int(handle.into()))
-}
-
-/// Reads `@a int, @b nvarchar(10) OUTPUT`.
-pub(super) fn declarations(list: &str) -> SqlResult<Vec<Declared>> {
-    if list.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    parser::parameters(list)
 }

@@ -310,9 +310,13 @@ pub(super) fn manager_request(state: &mut State, out: &mut Out<'_>, bytes: &[u8]
             save(state, &name)?;
         }
         other => {
-            return Err(SqlError::unsupported(format!(
-                "transaction manager request {other}"
-            )));
+            let name = match other {
+                0 => "distributed transactions (get DTC address)",
+                1 => "distributed transactions (propagate)",
+                6 => "distributed transactions (promote)",
+                _ => "this request of the transaction manager",
+            };
+            return Err(SqlError::unsupported(name));
         }
     }
     out.done(command::OTHER, None, false);

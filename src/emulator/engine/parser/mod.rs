@@ -9,6 +9,7 @@ mod control;
 mod ddl;
 mod dialect;
 mod dml;
+mod rpc;
 mod security;
 mod source;
 pub(crate) mod types;
@@ -17,6 +18,8 @@ use sqlparser::ast::{Expr, Ident, ObjectName, Query};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+
+pub(crate) use rpc::procedure_name;
 
 use super::error::{SqlError, SqlResult};
 use super::session::state::Declared;

@@ -110,6 +110,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) binds: Vec<Stored>,
     pub(crate) now: i64,
     pub(crate) max_recursion: i64,
+    /// Only types count: variables are not known yet.
+    pub(crate) unfolded: bool,
     ctes: Vec<scope::Cte>,
     aliases: usize,
     /// Inside a view the caller's rights on what it reads do not count.
@@ -134,6 +136,7 @@ impl<'a> Planner<'a> {
             binds: Vec::new(),
             now: super::catalogue::now_ticks(),
             max_recursion: 100,
+            unfolded: false,
             ctes: Vec::new(),
             aliases: 0,
             trusted: 0,
@@ -166,7 +169,7 @@ impl<'a> Planner<'a> {
             ty,
             nullable: true,
             // Folding would be right, but the type must stay the declared one.
-            constant: Some(value),
+            constant: (!self.unfolded).then_some(value),
             digits: None,
             name: None,
         })

@@ -32,6 +32,8 @@ pub(crate) struct Param {
 /// Most parameters of one call.
 const MAX_PARAMS: usize = 2100;
 const NAME_LIMIT: u8 = 0x80;
+/// The type of table-valued parameters (MS-TDS 2.2.5.5.5).
+const TABLE: u8 = 0xF3;
 
 /// Reads the calls after ALL_HEADERS.
 pub(crate) fn read(bytes: &[u8]) -> SqlResult<Vec<Call>> {
@@ -98,6 +100,9 @@ fn read_param(reader: &mut Reader<'_>) -> SqlResult<Param> {
     let status = reader.u8().map_err(incorrect)?;
     if status & ENCRYPTED != 0 {
         return Err(SqlError::unsupported("encrypted parameters"));
+    }
+    if reader.peek() == Some(TABLE) {
+        return Err(SqlError::unsupported("table-valued parameters"));
     }
     let info = TypeInfo::decode(Place::Parameter, reader).map_err(|error| match error {
         DecodeError::UnknownType { .. } => {

@@ -105,6 +105,9 @@ pub(crate) fn from_wire(info: &TypeInfo) -> SqlResult<SqlType> {
             (TypeId::DATETIMN, 4) => T::SmallDateTime,
             (TypeId::DATETIMN, 8) => T::DateTime,
             (TypeId::GUID, _) => T::UniqueIdentifier,
+            // Types of the 1990s, which old clients send still.
+            (TypeId::VARCHAR | TypeId::CHAR, n) => T::VarChar(u16::from(*n).max(1)),
+            (TypeId::VARBINARY | TypeId::BINARY, n) => T::VarBinary(u16::from(*n).max(1)),
             _ => return Err(refuse()),
         },
         TypeInfo::Decimal {
