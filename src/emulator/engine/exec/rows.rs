@@ -1,5 +1,7 @@
 //! Queries and changes of rows.
 
+use std::collections::HashMap;
+
 use rusqlite::types::Value as Stored;
 use rusqlite::{ParamsFromIter, Statement, params_from_iter};
 use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Query, SetExpr};
@@ -32,11 +34,15 @@ impl Run<'_, '_> {
         if let Some((query, target)) = into_target(query)? {
             return self.select_into(&query, options, &target);
         }
-        self.before_read()?;
         let mut planner = self.planner();
         planner.max_recursion = options.max_recursion.unwrap_or(100);
         let rel = planner.top_query(query)?;
         let binds = std::mem::take(&mut planner.binds);
+        let (slots, locks) = (std::mem::take(&mut planner.slots), planner.locks);
+        self.before_read(locks)?;
+        if !slots.is_empty() {
+            return self.assign_in_turn(&rel, binds, &slots);
+        }
         if !rel.assigns.is_empty() {
             return self.assign(&rel, binds);
         }
@@ -77,6 +83,41 @@ impl Run<'_, '_> {
         self.state.rowcount = count;
         let shown = (!self.state.settings.nocount).then_some(count);
         self.out.done(command, shown, false);
+    }
+
+    /// SELECT @x = @x + …: SQLite sets the variables row by row.
+    fn assign_in_turn(
+        &mut self,
+        rel: &Rel,
+        binds: Vec<Stored>,
+        slots: &HashMap<String, usize>,
+    ) -> SqlResult<()> {
+        let mut cells = vec![Stored::Null; slots.len()];
+        for (name, slot) in slots {
+            if let (Some(cell), Some(variable)) = (cells.get_mut(*slot), self.variables.get(name)) {
+                *cell = variable.value.clone().into_stored();
+            }
+        }
+        self.state.counter.set_cells(cells);
+        let mut count = 0;
+        {
+            let mut statement = self.state.conn.prepare(&rel.sql)?;
+            let binds = used(&statement, binds);
+            let mut rows = statement.query(binds)?;
+            let most = self.state.settings.rowcount;
+            while (most == 0 || count < most) && rows.next()?.is_some() {
+                count += 1;
+            }
+        }
+        for (name, slot) in slots {
+            if let Some(variable) = self.variables.get_mut(name) {
+                let stored = self.state.counter.cell(*slot);
+                variable.value = Value::from_stored((&stored).into(), variable.ty)
+                    .ok_or_else(|| SqlError::internal("a variable has another type"))?;
+            }
+        }
+        self.state.rowcount = count;
+        Ok(())
     }
 
     /// SELECT @x = …: the last row counts.

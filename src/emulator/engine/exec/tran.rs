@@ -97,8 +97,13 @@ impl Run<'_, '_> {
     }
 
     /// Before a read: stricter levels hold what they read.
-    pub(super) fn before_read(&mut self) -> SqlResult<()> {
+    pub(super) fn before_read(&mut self, locks: bool) -> SqlResult<()> {
         if self.state.tran.count == 0 || !self.state.conn.is_autocommit() {
+            return Ok(());
+        }
+        if locks {
+            start(self.state, "BEGIN IMMEDIATE")?;
+            self.state.tran.started = true;
             return Ok(());
         }
         match self.state.isolation {

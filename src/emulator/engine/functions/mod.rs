@@ -4,11 +4,12 @@ mod aggregate;
 mod dates;
 mod describe;
 mod numbers;
+mod rows;
 mod texts;
 mod variants;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -23,6 +24,8 @@ use super::types::{SqlType, Value, collate, convert, variant};
 pub(crate) struct Identity {
     next: Arc<AtomicI64>,
     increment: Arc<AtomicI64>,
+    /// Variables that a query changes row by row.
+    cells: Arc<Mutex<Vec<Stored>>>,
 }
 
 impl Identity {
@@ -35,6 +38,26 @@ impl Identity {
     /// The value that would come next.
     pub(crate) fn peek(&self) -> i64 {
         self.next.load(Ordering::Relaxed)
+    }
+
+    /// Sets the variables for a query.
+    pub(crate) fn set_cells(&self, values: Vec<Stored>) {
+        *self.lock() = values;
+    }
+
+    /// What a query has made of a variable.
+    pub(crate) fn cell(&self, at: usize) -> Stored {
+        self.lock().get(at).cloned().unwrap_or(Stored::Null)
+    }
+
+    fn set_cell(&self, at: usize, value: Stored) {
+        if let Some(cell) = self.lock().get_mut(at) {
+            *cell = value;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Stored>> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self) -> i64 {
@@ -61,6 +84,7 @@ pub(crate) fn register(conn: &Connection) -> rusqlite::Result<Identity> {
     aggregate::register(conn)?;
     let identity = Identity::default();
     let counter = identity.clone();
+    rows::register(conn, &identity)?;
     conn.create_scalar_function("t_next", 0, FunctionFlags::SQLITE_UTF8, move |_| {
         Ok(counter.take())
     })?;

@@ -74,6 +74,7 @@ const NO_ALIAS: &[&str] = &[
     "WHEN",
     "WHERE",
     "WHILE",
+    "WINDOW",
     "WITH",
     "FROM",
     "AS",
@@ -114,6 +115,15 @@ impl Dialect for TSql {
         true
     }
     fn supports_eq_alias_assignment(&self) -> bool {
+        true
+    }
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+    fn supports_group_by_with_modifier(&self) -> bool {
+        true
+    }
+    fn supports_window_clause_named_window_reference(&self) -> bool {
         true
     }
     fn supports_try_convert(&self) -> bool {

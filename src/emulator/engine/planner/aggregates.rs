@@ -1,11 +1,10 @@
 //! Aggregates and window functions.
 
-use sqlparser::ast::{Expr, Function, WindowFrameBound, WindowFrameUnits, WindowType};
+use sqlparser::ast::Function;
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{MAX, SqlType, Storage};
 use super::calls::Args;
-use super::query::order_term;
 use super::{Planner, Scope, Typed, refuse};
 
 use SqlType as T;
@@ -37,6 +36,13 @@ impl Planner<'_> {
     ) -> SqlResult<Typed> {
         let windowed = call.over.is_some();
         if scope.no_aggregates.get() && !windowed {
+            if scope.clause.get() == "the set list" {
+                return Err(SqlError::new(
+                    157,
+                    "An aggregate may not appear in the set list of an UPDATE statement.",
+                )
+                .class(15));
+            }
             return Err(SqlError::new(
                 147,
                 "An aggregate may not appear in the WHERE clause unless it is in a subquery contained in a \
@@ -52,9 +58,10 @@ impl Planner<'_> {
         }
         let over = match &call.over {
             None => String::new(),
-            Some(window) => self.over(window, scope)?,
+            Some(window) => self.over(name, window, scope)?,
         };
         let outer = if windowed {
+            scope.in_window.set(true);
             scope.in_aggregate.get()
         } else {
             scope.in_aggregate.replace(true)
@@ -65,6 +72,9 @@ impl Planner<'_> {
         }
         let within = self.within_group(call, scope);
         scope.in_aggregate.set(outer);
+        if windowed {
+            scope.in_window.set(false);
+        }
         let values = values.into_iter().collect::<SqlResult<Vec<_>>>()?;
         let within = within?;
         if !within.is_empty() && name != "STRING_AGG" {
@@ -220,71 +230,5 @@ impl Planner<'_> {
             return Ok(String::new());
         }
         self.order_list(&call.within_group, scope)
-    }
-
-    fn order_list(
-        &mut self,
-        list: &[sqlparser::ast::OrderByExpr],
-        scope: &Scope<'_>,
-    ) -> SqlResult<String> {
-        let mut terms = Vec::new();
-        for term in list {
-            let value = self.expr(&term.expr, scope)?;
-            terms.push(order_term(&value.sql, Some(value.ty), term)?);
-        }
-        Ok(format!(" ORDER BY {}", terms.join(",")))
-    }
-
-    fn over(&mut self, window: &WindowType, scope: &Scope<'_>) -> SqlResult<String> {
-        let WindowType::WindowSpec(spec) = window else {
-            return Err(SqlError::unsupported("OVER with a named window"));
-        };
-        let mut sql = String::new();
-        if !spec.partition_by.is_empty() {
-            let mut terms = Vec::new();
-            for expr in &spec.partition_by {
-                let term = self.expr(expr, scope)?;
-                refuse::sort(term.ty)?;
-                terms.push(term.collated());
-            }
-            sql.push_str(&format!("PARTITION BY {}", terms.join(",")));
-        }
-        // ORDER BY (SELECT NULL) says that the order does not matter.
-        let ordered: Vec<_> = spec
-            .order_by
-            .iter()
-            .filter(|t| !matches!(t.expr, Expr::Subquery(_)))
-            .cloned()
-            .collect();
-        if !ordered.is_empty() {
-            sql.push_str(&self.order_list(&ordered, scope)?);
-        }
-        if let Some(frame) = &spec.window_frame {
-            let units = match frame.units {
-                WindowFrameUnits::Rows => "ROWS",
-                WindowFrameUnits::Range => "RANGE",
-                WindowFrameUnits::Groups => return Err(SqlError::syntax_near("GROUPS")),
-            };
-            let start = self.bound(&frame.start_bound, scope)?;
-            sql.push_str(&match &frame.end_bound {
-                Some(end) => format!(" {units} BETWEEN {start} AND {}", self.bound(end, scope)?),
-                None => format!(" {units} {start}"),
-            });
-        }
-        Ok(format!(" OVER ({sql})"))
-    }
-
-    fn bound(&mut self, bound: &WindowFrameBound, scope: &Scope<'_>) -> SqlResult<String> {
-        Ok(match bound {
-            WindowFrameBound::CurrentRow => "CURRENT ROW".into(),
-            WindowFrameBound::Preceding(None) => "UNBOUNDED PRECEDING".into(),
-            WindowFrameBound::Following(None) => "UNBOUNDED FOLLOWING".into(),
-            WindowFrameBound::Preceding(Some(n)) => {
-                format!("{} PRECEDING", self.constant_int(n, scope, "window frame")?)
-            }
-            WindowFrameBound::Following(Some(n)) => {
-                format!("{} FOLLOWING", self.constant_int(n, scope, "window frame")?)
-            }
-        })
     }
 }

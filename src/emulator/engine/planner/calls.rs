@@ -23,6 +23,9 @@ impl Planner<'_> {
         let name = call.name.to_string().to_uppercase();
         super::audit::check_function(call, &name)?;
         let args = arguments(call, &name)?;
+        if matches!(name.as_str(), "GROUPING" | "GROUPING_ID") && call.over.is_none() {
+            return self.grouping(&name, &args.exprs, scope);
+        }
         if AGGREGATES.contains(&name.as_str()) || call.over.is_some() {
             return self.aggregate(&name, call, &args, scope);
         }

@@ -24,6 +24,9 @@ impl Planner<'_> {
         if let Some(grouped) = self.grouped(expr, scope)? {
             return Ok(grouped);
         }
+        if let Some(left_out) = self.left_out(expr, scope) {
+            return Ok(left_out);
+        }
         match expr {
             Expr::Identifier(ident) => self.identifier(ident, scope),
             Expr::CompoundIdentifier(path) => scope.column(path),

@@ -36,6 +36,7 @@ impl Planner<'_> {
 
     fn joined(&mut self, item: &TableWithJoins, scope: &mut Scope<'_>) -> SqlResult<String> {
         let mut sql = self.factor(&item.relation, scope)?;
+        let mut applied = false;
         for join in &item.joins {
             audit::check_join(join)?;
             let (word, constraint) = match &join.join_operator {
@@ -44,10 +45,19 @@ impl Planner<'_> {
                 JoinOperator::Right(c) | JoinOperator::RightOuter(c) => ("RIGHT JOIN", c),
                 JoinOperator::FullOuter(c) => ("FULL JOIN", c),
                 JoinOperator::CrossJoin(c) => ("CROSS JOIN", c),
-                JoinOperator::CrossApply => return Err(SqlError::unsupported("CROSS APPLY")),
-                JoinOperator::OuterApply => return Err(SqlError::unsupported("OUTER APPLY")),
+                JoinOperator::CrossApply | JoinOperator::OuterApply => {
+                    let outer = matches!(join.join_operator, JoinOperator::OuterApply);
+                    let right = self.apply(&join.relation, outer, scope)?;
+                    applied = true;
+                    let word = if outer { "LEFT JOIN" } else { "JOIN" };
+                    sql = format!("{sql} {word} {right}");
+                    continue;
+                }
                 _ => return Err(SqlError::unsupported("this kind of JOIN")),
             };
+            if applied && matches!(word, "RIGHT JOIN" | "FULL JOIN") {
+                return Err(SqlError::unsupported("RIGHT or FULL JOIN after APPLY"));
+            }
             let before = scope.sources.len();
             let right = self.factor(&join.relation, scope)?;
             mark_nullable(scope, word, before);
@@ -81,7 +91,7 @@ impl Planner<'_> {
                 sample: None,
                 index_hints,
             } if partitions.is_empty() && index_hints.is_empty() => {
-                check_hints(with_hints)?;
+                self.hints(with_hints)?;
                 self.named(name, alias.as_ref(), scope)
             }
             TableFactor::Table {
@@ -387,7 +397,7 @@ fn named_columns(table: &Table, rel: &Rel) -> SqlResult<Vec<SourceColumn>> {
     Ok(columns)
 }
 
-fn rename(columns: &mut [SourceColumn], alias: &TableAlias) -> SqlResult<()> {
+pub(super) fn rename(columns: &mut [SourceColumn], alias: &TableAlias) -> SqlResult<()> {
     audit::check_alias(alias)?;
     let exposed = &alias.name.value;
     if alias.columns.is_empty() {
@@ -416,34 +426,6 @@ fn rename(columns: &mut [SourceColumn], alias: &TableAlias) -> SqlResult<()> {
     }
     for (column, name) in columns.iter_mut().zip(&alias.columns) {
         column.name.clone_from(&name.name.value);
-    }
-    Ok(())
-}
-
-/// Hints about locks change no result here; others are refused.
-fn check_hints(hints: &[sqlparser::ast::Expr]) -> SqlResult<()> {
-    const KNOWN: &[&str] = &[
-        "NOLOCK",
-        "READUNCOMMITTED",
-        "READCOMMITTED",
-        "REPEATABLEREAD",
-        "SERIALIZABLE",
-        "HOLDLOCK",
-        "UPDLOCK",
-        "ROWLOCK",
-        "PAGLOCK",
-        "TABLOCK",
-        "TABLOCKX",
-        "XLOCK",
-        "READCOMMITTEDLOCK",
-        "NOWAIT",
-        "SNAPSHOT",
-    ];
-    for hint in hints {
-        let word = hint.to_string().to_uppercase();
-        if !KNOWN.contains(&word.as_str()) {
-            return Err(SqlError::unsupported(format!("table hint {word}")));
-        }
     }
     Ok(())
 }

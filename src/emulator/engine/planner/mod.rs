@@ -3,6 +3,7 @@
 //! Nothing is passed through unread: what the planner does not know is an error.
 
 pub(crate) mod aggregates;
+mod apply;
 pub(crate) mod arithmetic;
 pub(crate) mod audit;
 pub(crate) mod calls;
@@ -12,9 +13,13 @@ pub(crate) mod dates;
 pub(crate) mod dml;
 pub(crate) mod expr;
 pub(crate) mod from;
+mod grouping;
+mod hints;
+mod in_turn;
 pub(crate) mod load;
 mod metadata;
 mod metadata_tables;
+mod order;
 mod place;
 pub(crate) mod predicate;
 pub(crate) mod query;
@@ -25,6 +30,7 @@ pub(crate) mod system;
 mod unknown;
 mod update;
 mod variants;
+mod windows;
 
 use std::collections::HashMap;
 
@@ -112,6 +118,10 @@ pub(crate) struct Planner<'a> {
     pub(crate) max_recursion: i64,
     /// Only types count: variables are not known yet.
     pub(crate) unfolded: bool,
+    /// Variables that the running SELECT reads and assigns row by row, with their places.
+    pub(crate) slots: HashMap<String, usize>,
+    /// A hint asks that the rows read stay as they are until the transaction ends.
+    pub(crate) locks: bool,
     ctes: Vec<scope::Cte>,
     aliases: usize,
     /// Inside a view the caller's rights on what it reads do not count.
@@ -137,6 +147,8 @@ impl<'a> Planner<'a> {
             now: super::catalogue::now_ticks(),
             max_recursion: 100,
             unfolded: false,
+            slots: HashMap::new(),
+            locks: false,
             ctes: Vec::new(),
             aliases: 0,
             trusted: 0,
@@ -157,6 +169,9 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn variable(&mut self, name: &str) -> SqlResult<Typed> {
+        if let Some(slot) = self.slot(name) {
+            return Ok(slot);
+        }
         let variable = self
             .variables
             .get(&name.to_lowercase())

@@ -83,9 +83,17 @@ impl Planner<'_> {
                 pattern,
                 escape_char,
             } => self.like(expr, pattern, escape_char.as_deref(), *negated, scope),
-            Expr::AnyOp { .. } | Expr::AllOp { .. } => {
-                Err(SqlError::unsupported("ANY, SOME and ALL"))
-            }
+            Expr::AnyOp {
+                left,
+                compare_op,
+                right,
+                is_some: _,
+            } => self.quantified(left, compare_op, right, false, scope),
+            Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } => self.quantified(left, compare_op, right, true, scope),
             other => Err(self.not_a_condition(other, scope)),
         }
     }
@@ -246,6 +254,50 @@ impl Planner<'_> {
             a.collated(),
             b.sql,
             inner.sql
+        ))
+    }
+
+    /// ANY, SOME and ALL: unknown where neither a match nor its contrary is certain.
+    fn quantified(
+        &mut self,
+        left: &Expr,
+        op: &Op,
+        right: &Expr,
+        all: bool,
+        scope: &Scope<'_>,
+    ) -> SqlResult<String> {
+        let query = match right {
+            Expr::Subquery(query) => query,
+            Expr::Nested(inner) => return self.quantified(left, op, inner, all, scope),
+            other => return Err(SqlError::syntax_near(other)),
+        };
+        let value = self.expr(left, scope)?;
+        let inner = self.subquery(query, Some(scope))?;
+        let [column] = inner.columns.as_slice() else {
+            return Err(SqlError::new(
+                116,
+                "Only one expression can be specified in the select list when the subquery is not \
+                 introduced with EXISTS.",
+            ));
+        };
+        let alias = self.fresh("q");
+        let found = Typed::new(format!("{alias}.c1"), column.ty);
+        let test = self.compare_typed(value, op, found)?;
+        let exists = |condition: &str| {
+            format!(
+                "EXISTS (SELECT 1 FROM ({}) AS {alias} WHERE {condition})",
+                inner.sql
+            )
+        };
+        let (decisive, then, otherwise) = if all {
+            (format!("NOT {test}"), 0, 1)
+        } else {
+            (test.clone(), 1, 0)
+        };
+        Ok(format!(
+            "(CASE WHEN {} THEN {then} WHEN {} THEN NULL ELSE {otherwise} END)",
+            exists(&decisive),
+            exists(&format!("{test} IS NULL"))
         ))
     }
 

@@ -264,13 +264,28 @@ impl Planner<'_> {
             })
             .collect();
         let mut texts = Vec::new();
+        let applied = scope.parent.is_some();
         for row in rows {
             let mut items = Vec::new();
-            for (value, column) in row.into_iter().zip(&columns) {
-                items.push(self.coerce(value, column.ty)?.sql);
+            for (index, (value, column)) in row.into_iter().zip(&columns).enumerate() {
+                let sql = self.coerce(value, column.ty)?.sql;
+                items.push(if applied {
+                    format!("{sql} AS c{}", index + 1)
+                } else {
+                    sql
+                });
             }
-            texts.push(format!("({})", items.join(",")));
+            texts.push(items.join(","));
         }
+        if applied {
+            // SQLite's VALUES loses its columns where it reads those of a query around it.
+            return Ok(Rel {
+                sql: format!("SELECT {}", texts.join(" UNION ALL SELECT ")),
+                columns,
+                assigns: Vec::new(),
+            });
+        }
+        let texts: Vec<String> = texts.iter().map(|t| format!("({t})")).collect();
         let names: Vec<String> = (1..=width).map(|n| format!("column{n} AS c{n}")).collect();
         Ok(Rel {
             sql: format!(

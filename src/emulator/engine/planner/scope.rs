@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use sqlparser::ast::{Expr, Ident};
+use sqlparser::ast::{Expr, Ident, NamedWindowDefinition};
 
 use super::super::catalogue::tables::same_name;
 use super::super::error::{SqlError, SqlResult};
@@ -66,6 +66,10 @@ pub(crate) struct Scope<'p> {
     pub(crate) clause: Cell<&'static str>,
     /// Aggregates are not allowed here (WHERE, ON).
     pub(crate) no_aggregates: Cell<bool>,
+    /// A windowed function's argument is being planned.
+    pub(crate) in_window: Cell<bool>,
+    /// WINDOW's definitions.
+    pub(crate) windows: Vec<NamedWindowDefinition>,
 }
 
 /// The GROUP BY list.
@@ -74,6 +78,10 @@ pub(crate) struct Groups {
     pub(crate) exprs: Vec<Expr>,
     /// The SQL of those that are plain columns.
     pub(crate) columns: Vec<String>,
+    /// What other sets of groups group by, and this one leaves out.
+    pub(crate) rolled: Vec<(Expr, SqlType)>,
+    /// The SQL of those that are plain columns.
+    pub(crate) rolled_columns: Vec<String>,
 }
 
 impl<'p> Scope<'p> {
@@ -126,6 +134,15 @@ impl<'p> Scope<'p> {
             return Ok(None);
         };
         let typed = source.typed(column);
+        if let Some(groups) = self.groups.as_ref().filter(|_| !self.in_aggregate.get())
+            && groups.rolled_columns.contains(&typed.sql)
+        {
+            return Ok(Some(Typed {
+                sql: "NULL".into(),
+                nullable: true,
+                ..typed
+            }));
+        }
         self.check_grouped(&typed, source, column)?;
         Ok(Some(typed))
     }

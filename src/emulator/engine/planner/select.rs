@@ -3,23 +3,24 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, Expr, Function, GroupByExpr, ObjectName, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, Top, TopQuantity, Visit, Visitor,
+    Distinct, Expr, Function, ObjectName, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, Visit, Visitor,
 };
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::SqlType;
-use super::query::{Around, Rel, limit_sql, order_term, output_index, row_count};
+use super::order::{self, Rows};
+use super::query::{Around, Rel, column_list, limit_sql};
 use super::scope::Groups;
-use super::{Output, Planner, Scope, Typed, audit, refuse};
+use super::{Output, Planner, Scope, Typed, audit, grouping, refuse};
 
 /// An item of the select list.
-struct Item {
-    name: String,
-    value: Typed,
+pub(super) struct Item {
+    pub(super) name: String,
+    pub(super) value: Typed,
     identity: bool,
     variable: Option<String>,
-    expr: Option<Expr>,
+    pub(super) expr: Option<Expr>,
 }
 
 impl Planner<'_> {
@@ -93,49 +94,77 @@ impl Planner<'_> {
                 format!(" WHERE {condition}")
             }
         };
-        let group = self.group_by(select, &mut scope)?;
+        scope.windows.clone_from(&select.named_window);
+        let (exprs, modifier) = audit::group_list(&select.group_by)?;
+        if let Some(sets) = grouping::sets(exprs, modifier)? {
+            let from = format!("{from}{filter}");
+            return self.select_sets(select, &scope, &from, &sets, around);
+        }
+        if let Some(slots) = self.sequential(select)? {
+            let from = format!("{from}{filter}");
+            return self.select_in_turn(select, &scope, &from, &slots, around);
+        }
+        let group = self.group_by(exprs, select, &mut scope)?;
         scope.clause.set("the select list");
         let items = self.items(&select.projection, &scope)?;
         let assigns = assigned(&items)?;
-        let having = match &select.having {
-            None => String::new(),
-            Some(condition) => {
-                scope.clause.set("the HAVING clause");
-                format!(" HAVING {}", self.predicate(condition, &scope)?)
-            }
-        };
+        let having = self.having(select, &scope)?;
         let distinct = matches!(select.distinct, Some(Distinct::Distinct));
         let outputs: Vec<Output> = items.iter().map(Item::output).collect();
-        let order = self.order_by(&items, &outputs, &scope, around, distinct)?;
-        let limit = match &select.top {
-            None => around.limit,
-            Some(_) if around.limit.is_some() => {
-                return Err(SqlError::new(
-                    10741,
-                    "A TOP can not be used in the same query or sub-query as a OFFSET.",
-                )
-                .class(15));
-            }
-            Some(top) => Some((self.top(top)?, 0)),
-        };
+        let keys = self.keys(around.order, &items, &outputs, &scope, distinct)?;
+        let rows = self.wanted_rows(select, around)?;
         let (list, columns) = self.list(items, outputs, around, distinct)?;
         let word = if distinct {
             "SELECT DISTINCT"
         } else {
             "SELECT"
         };
-        Ok(Rel {
-            sql: format!(
-                "{word} {list}{from}{filter}{group}{having}{order}{}",
+        let rest = format!("{from}{filter}{group}{having}");
+        let sql = match rows {
+            Rows::Limit(limit) => format!(
+                "{word} {list}{rest}{}{}",
+                order::own_order(&keys)?,
                 limit_sql(limit)
             ),
+            rows => {
+                let inner = format!("{word} {list}{}{rest}", order::extra_columns(&keys));
+                let mut names = column_list(columns.len());
+                if around.extra.is_some() {
+                    names.push_str(",r");
+                }
+                order::around(&inner, &names, &keys, rows)?
+            }
+        };
+        Ok(Rel {
+            sql,
             columns,
             assigns,
         })
     }
 
+    pub(super) fn having(&mut self, select: &Select, scope: &Scope<'_>) -> SqlResult<String> {
+        let Some(condition) = &select.having else {
+            return Ok(String::new());
+        };
+        scope.clause.set("the HAVING clause");
+        Ok(format!(" HAVING {}", self.predicate(condition, scope)?))
+    }
+
+    /// What TOP or OFFSET … FETCH leaves of the rows.
+    pub(super) fn wanted_rows(&mut self, select: &Select, around: Around<'_>) -> SqlResult<Rows> {
+        match &select.top {
+            None => Ok(Rows::Limit(around.limit)),
+            Some(_) if around.limit.is_some() => Err(SqlError::new(
+                10741,
+                "A TOP can not be used in the same query or sub-query as a OFFSET.",
+            )
+            .class(15)),
+            Some(top) => self.top(top, !around.order.is_empty()),
+        }
+    }
+
     /// The select list in SQL, with the types that are wanted.
-    fn list(
+    pub(super) fn list(
         &mut self,
         items: Vec<Item>,
         mut outputs: Vec<Output>,
@@ -176,7 +205,11 @@ impl Planner<'_> {
         Ok((texts.join(","), outputs))
     }
 
-    fn items(&mut self, projection: &[SelectItem], scope: &Scope<'_>) -> SqlResult<Vec<Item>> {
+    pub(super) fn items(
+        &mut self,
+        projection: &[SelectItem],
+        scope: &Scope<'_>,
+    ) -> SqlResult<Vec<Item>> {
         let mut items = Vec::new();
         for item in projection {
             match item {
@@ -238,19 +271,12 @@ impl Planner<'_> {
         })
     }
 
-    fn group_by(&mut self, select: &Select, scope: &mut Scope<'_>) -> SqlResult<String> {
-        let GroupByExpr::Expressions(exprs, modifiers) = &select.group_by else {
-            return Err(SqlError::syntax_near("ALL"));
-        };
-        if !modifiers.is_empty()
-            || exprs
-                .iter()
-                .any(|e| matches!(e, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_)))
-        {
-            return Err(SqlError::unsupported(
-                "GROUP BY ROLLUP, CUBE and GROUPING SETS",
-            ));
-        }
+    fn group_by(
+        &mut self,
+        exprs: &[Expr],
+        select: &Select,
+        scope: &mut Scope<'_>,
+    ) -> SqlResult<String> {
         if exprs.is_empty() {
             if is_aggregated(select) {
                 scope.groups = Some(Groups::default());
@@ -260,14 +286,10 @@ impl Planner<'_> {
         let mut groups = Groups::default();
         let mut terms = Vec::new();
         for expr in exprs {
-            if matches!(expr, Expr::Value(_) | Expr::Subquery(_)) {
-                return Err(SqlError::new(164, "Each GROUP BY expression must contain at least one column that is not an outer reference.").class(15));
-            }
-            let value = self.expr(expr, scope)?;
+            let value = self.group_key(expr, scope)?;
             if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
                 groups.columns.push(value.sql.clone());
             }
-            refuse::sort(value.ty)?;
             groups.exprs.push(expr.clone());
             terms.push(value.collated());
         }
@@ -275,65 +297,21 @@ impl Planner<'_> {
         Ok(format!(" GROUP BY {}", terms.join(",")))
     }
 
-    fn order_by(
-        &mut self,
-        items: &[Item],
-        outputs: &[Output],
-        scope: &Scope<'_>,
-        around: Around<'_>,
-        distinct: bool,
-    ) -> SqlResult<String> {
-        if around.order.is_empty() {
-            return Ok(String::new());
+    pub(super) fn group_key(&mut self, expr: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
+        if matches!(expr, Expr::Value(_) | Expr::Subquery(_)) {
+            return Err(SqlError::new(164, "Each GROUP BY expression must contain at least one column that is not an outer reference.").class(15));
         }
-        scope.clause.set("the ORDER BY clause");
-        let mut terms = Vec::new();
-        for term in around.order {
-            let same = items
-                .iter()
-                .position(|i| i.expr.as_ref() == Some(&term.expr))
-                .map(|i| i + 1);
-            let index = output_index(&term.expr, outputs)?.or(same);
-            let (sql, ty) = match index {
-                Some(index) => (format!("{index}"), outputs.get(index - 1).map(|o| o.ty)),
-                None => {
-                    let value = self.expr(&term.expr, scope)?;
-                    if distinct && !items.iter().any(|i| i.value.sql == value.sql) {
-                        return Err(SqlError::new(145, "ORDER BY items must appear in the select list if SELECT DISTINCT is specified.").class(15));
-                    }
-                    (value.sql, Some(value.ty))
-                }
-            };
-            // A bare number would be an ordinal with a collation: SQLite reads it so, too.
-            terms.push(order_term(&sql, ty, term)?);
-        }
-        Ok(format!(" ORDER BY {}", terms.join(",")))
-    }
-
-    fn top(&mut self, top: &Top) -> SqlResult<i64> {
-        if top.with_ties || top.percent {
-            return Err(SqlError::unsupported("TOP … PERCENT and WITH TIES"));
-        }
-        match &top.quantity {
-            Some(TopQuantity::Constant(n)) => {
-                i64::try_from(*n).map_err(|_| SqlError::syntax_near(n))
-            }
-            Some(TopQuantity::Expr(expr)) => self.top_count(expr),
-            None => Err(SqlError::syntax_near("TOP")),
-        }
-    }
-
-    /// A TOP count, which must be known and not negative.
-    pub(crate) fn top_count(&mut self, expr: &Expr) -> SqlResult<i64> {
-        let count = self.constant_int(expr, &Scope::inside(None), "TOP")?;
-        row_count(&super::Value::Int(count)).ok_or_else(|| {
-            SqlError::new(1014, "A TOP or FETCH clause contains an invalid value.").class(15)
-        })
+        scope.no_aggregates.set(true);
+        let value = self.expr(expr, scope);
+        scope.no_aggregates.set(false);
+        let value = value?;
+        refuse::sort(value.ty)?;
+        Ok(value)
     }
 }
 
 impl Item {
-    fn output(&self) -> Output {
+    pub(super) fn output(&self) -> Output {
         Output {
             name: self.name.clone(),
             ty: self.value.ty,
@@ -360,7 +338,7 @@ fn stars(columns: Vec<(String, Typed, bool)>) -> impl Iterator<Item = Item> {
 }
 
 /// The variables that a SELECT assigns: all of its items, or none.
-fn assigned(items: &[Item]) -> SqlResult<Vec<String>> {
+pub(super) fn assigned(items: &[Item]) -> SqlResult<Vec<String>> {
     let names: Vec<String> = items.iter().filter_map(|i| i.variable.clone()).collect();
     if !names.is_empty() && names.len() != items.len() {
         return Err(SqlError::new(

@@ -152,6 +152,8 @@ impl Planner<'_> {
             values: Vec::new(),
             assigns: Vec::new(),
         };
+        place.scope.clause.set("the set list");
+        place.scope.no_aggregates.set(true);
         for set in &update.sets {
             let number = sets.values.len();
             let ty = match &set.column {
@@ -355,7 +357,7 @@ fn sequential(update: &Update) -> bool {
     })
 }
 
-fn names(expr: &Expr, test: impl Fn(&str) -> bool) -> bool {
+pub(super) fn names(expr: &Expr, test: impl Fn(&str) -> bool) -> bool {
     struct Search<F>(F);
     impl<F: Fn(&str) -> bool> Visitor for Search<F> {
         type Break = ();
