@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::forward::Forwarding;
 use super::gateway::Settings;
-use super::identity::{DEFAULT_LIFETIME, stable_id};
+use super::identity::{DEFAULT_LIFETIME, TokenOptions, stable_id};
 use super::{
     Assignment, Clock, Emulator, EmulatorError, EncryptionPolicy, EntraPrincipal, FaultSpec,
     ManagedIdentity,
@@ -31,6 +31,7 @@ pub struct EmulatorBuilder {
     pub(super) admin: Option<(String, Secret)>,
     pub(super) resources: Vec<String>,
     pub(super) token_lifetime: Duration,
+    pub(super) token_options: TokenOptions,
     pub(super) identity_address: SocketAddr,
     pub(super) sql_address: SocketAddr,
     pub(super) beyond_loopback: bool,
@@ -62,6 +63,7 @@ impl EmulatorBuilder {
             admin: None,
             resources: Vec::new(),
             token_lifetime: DEFAULT_LIFETIME,
+            token_options: TokenOptions::default(),
             identity_address: loopback,
             sql_address: loopback,
             beyond_loopback: false,
@@ -137,6 +139,34 @@ impl EmulatorBuilder {
     /// Sets how long tokens live. Defaults to 24 hours, as managed identities' do in Azure.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.token_lifetime = lifetime;
+        self
+    }
+
+    /// Has the identity endpoints make a new token for every request. Defaults to false: like Azure's,
+    /// they hand out the same one until half of its life is over, or until `refresh_in`.
+    pub fn fresh_tokens(mut self, fresh: bool) -> Self {
+        self.token_options.fresh = fresh;
+        self
+    }
+
+    /// Has answers with a token tell clients to ask again after this time (`refresh_in`). Defaults to
+    /// not telling, as managed identities' endpoints in Azure.
+    pub fn refresh_in(mut self, time: Duration) -> Self {
+        self.token_options.refresh_in = Some(time);
+        self
+    }
+
+    /// Has IMDS take no more requests than the real one, 20 in a second (of the emulator's clock) and
+    /// 5 at a time, and answer 429 to the rest. Defaults to false.
+    pub fn imds_limits(mut self, limits: bool) -> Self {
+        self.token_options.imds_limits = limits;
+        self
+    }
+
+    /// Sets the age at which a session's reset judges the token of its login again. Defaults to 10
+    /// hours, as reported of Azure SQL.
+    pub fn recheck_after(mut self, age: Duration) -> Self {
+        self.settings.recheck_after = age;
         self
     }
 

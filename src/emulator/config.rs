@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::identity::stable_id;
+use super::identity::{TokenOptions, stable_id};
 use super::{
     EmulatorBuilder, EmulatorError, EncryptionPolicy, EntraKind, EntraPrincipal, FaultSpec,
     ManagedIdentity,
@@ -31,6 +31,9 @@ struct File {
 struct Tenant {
     id: Option<Uuid>,
     token_lifetime_seconds: Option<u64>,
+    fresh_tokens: bool,
+    refresh_in_seconds: Option<u64>,
+    imds_limits: bool,
     resources: Vec<String>,
     listen: Option<SocketAddr>,
 }
@@ -168,6 +171,11 @@ impl EmulatorBuilder {
         if let Some(seconds) = tenant.token_lifetime_seconds {
             self.token_lifetime = Duration::from_secs(seconds);
         }
+        self.token_options = TokenOptions {
+            fresh: tenant.fresh_tokens,
+            refresh_in: tenant.refresh_in_seconds.map(Duration::from_secs),
+            imds_limits: tenant.imds_limits,
+        };
         self
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::Serialize;
+
 /// Live counters. Clones share the numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
@@ -10,15 +12,17 @@ pub struct Counters {
 }
 
 /// The numbers at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CountersSnapshot {
     /// HTTP requests for a token at the IMDS address, answered or refused, injected faults included.
     pub imds_requests: u64,
     /// HTTP requests for a token at the App Service address, likewise.
     pub app_service_requests: u64,
-    /// Access tokens that an identity endpoint gave out.
+    /// Access tokens that an identity endpoint gave out, repeated ones included.
     pub tokens_issued: u64,
+    /// How many of these had been given out before.
+    pub tokens_repeated: u64,
     /// TCP connections that the SQL gateway accepted, the redirect node's included.
     pub connections: u64,
     /// Logins that ended with a session.
@@ -42,6 +46,7 @@ pub(super) struct Counts {
     pub(super) imds_requests: Counter,
     pub(super) app_service_requests: Counter,
     pub(super) tokens_issued: Counter,
+    pub(super) tokens_repeated: Counter,
     pub(super) connections: Counter,
     pub(super) logins_accepted: Counter,
     pub(super) logins_refused: Counter,
@@ -68,6 +73,7 @@ impl Counters {
             imds_requests: c.imds_requests.value(),
             app_service_requests: c.app_service_requests.value(),
             tokens_issued: c.tokens_issued.value(),
+            tokens_repeated: c.tokens_repeated.value(),
             connections: c.connections.value(),
             logins_accepted: c.logins_accepted.value(),
             logins_refused: c.logins_refused.value(),

@@ -91,7 +91,8 @@ impl Emulator {
         let (counters, sessions) = (Counters::default(), Sessions::default());
         let base_url = format!("http://{}", server.address());
         let (host, resources) = (builder.identities, &builder.resources);
-        let identity = Identity::new(issuer, host, resources, counters.clone(), base_url);
+        let identity = Identity::new(issuer, host, resources, counters.clone(), base_url)
+            .with_options(builder.token_options);
         let emulator = Self {
             sql_address: gateway.address(),
             identity: Arc::new(identity),
@@ -121,8 +122,12 @@ impl Emulator {
         settings: Settings,
     ) -> Result<(), EmulatorError> {
         let identity = self.identity.clone();
-        self.tasks
-            .spawn(server.run(identity, self.faults.clone(), self.shutdown.clone()));
+        self.tasks.spawn(server.run(
+            identity,
+            self.faults.clone(),
+            self.recorded.clone(),
+            self.shutdown.clone(),
+        ));
         let parts = Parts {
             settings,
             identity: self.identity.clone(),
@@ -301,6 +306,16 @@ impl Emulator {
                     .join(", "),
             }),
         }
+    }
+
+    /// Has the gateway refuse every token that was issued so far, as after a roll of the tenant's
+    /// keys; endpoints no longer hand them out. Sessions that are open stay so, until a reset after
+    /// ten hours.
+    ///
+    /// # Errors
+    /// [`EmulatorError::State`] if the state folder cannot keep it.
+    pub fn revoke_tokens(&self) -> Result<(), EmulatorError> {
+        self.identity.revoke_tokens()
     }
 
     /// Signs any claims with the tenant's key: for tokens that Entra would not issue.

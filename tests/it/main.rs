@@ -19,6 +19,8 @@ mod emulator_handle;
 #[cfg(feature = "emulator")]
 mod emulator_identity;
 #[cfg(feature = "emulator")]
+mod emulator_tokens;
+#[cfg(feature = "emulator")]
 mod emulator_trouble;
 #[cfg(feature = "emulator")]
 mod engine;

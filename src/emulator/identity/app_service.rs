@@ -66,14 +66,18 @@ fn answer(identity: &Identity, headers: &HeaderMap, query: Option<&str>) -> Resu
         tracing::error!(%error, "no token could be signed");
         internal("The token could not be signed.")
     })?;
-    Ok(json!({
+    let mut body = json!({
         "access_token": issued.token.expose(),
         "client_id": chosen.client_id,
         "expires_on": issued.expires_on.to_string(),
         "not_before": issued.not_before.to_string(),
         "resource": resource,
         "token_type": "Bearer",
-    }))
+    });
+    if let Some(refresh) = identity.refresh_in() {
+        body["refresh_in"] = json!(refresh.to_string());
+    }
+    Ok(body)
 }
 
 fn check_header(identity: &Identity, headers: &HeaderMap) -> Result<(), Refusal> {

@@ -61,7 +61,11 @@ fn answer(identity: &Identity, headers: &HeaderMap, query: Option<&str>) -> Resu
             body: json!({"error": "unknown"}),
         }
     })?;
-    Ok(body(&issued, resource, selector.as_ref()))
+    let mut body = body(&issued, resource, selector.as_ref());
+    if let Some(refresh) = identity.refresh_in() {
+        body["refresh_in"] = json!(refresh.to_string());
+    }
+    Ok(body)
 }
 
 /// IMDS renders every number as a string.

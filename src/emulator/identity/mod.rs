@@ -5,8 +5,11 @@
 
 mod app_service;
 mod discovery;
+mod faults;
+mod handed_out;
 mod imds;
 mod keys;
+mod limits;
 mod managed_identity;
 mod query;
 mod server;
@@ -16,9 +19,12 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use handed_out::HandedOut;
 pub(super) use keys::SigningKey;
+use limits::Limits;
 pub(super) use managed_identity::stable_id;
 pub use managed_identity::{Assignment, ManagedIdentity};
 pub(super) use server::IdentityServer;
@@ -48,6 +54,20 @@ pub(super) struct Identity {
     app_service_header: RwLock<Secret>,
     counters: Counters,
     base_url: String,
+    options: TokenOptions,
+    handed_out: HandedOut,
+    limits: Limits,
+}
+
+/// How the endpoints hand tokens out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TokenOptions {
+    /// A new token for every request, rather than the same one for hours.
+    pub(super) fresh: bool,
+    /// What answers tell as `refresh_in`.
+    pub(super) refresh_in: Option<Duration>,
+    /// IMDS takes no more requests than the real one.
+    pub(super) imds_limits: bool,
 }
 
 impl Identity {
@@ -67,7 +87,15 @@ impl Identity {
             app_service_header: RwLock::new(new_header()),
             counters,
             base_url,
+            options: TokenOptions::default(),
+            handed_out: HandedOut::default(),
+            limits: Limits::default(),
         }
+    }
+
+    pub(super) fn with_options(mut self, options: TokenOptions) -> Self {
+        self.options = options;
+        self
     }
 
     pub(super) fn tenant_id(&self) -> Uuid {
@@ -141,10 +169,42 @@ impl Identity {
         identity: &ManagedIdentity,
         resource: &str,
     ) -> Result<IssuedToken, EmulatorError> {
-        let issued = self.sign_for(identity, resource)?;
+        let (now, id) = (self.clock().now(), identity.object_id);
         self.counters.counts().tokens_issued.add_one();
+        let again = self.handed_out.again(id, resource, now);
+        if let Some(token) = again.filter(|_| !self.options.fresh) {
+            self.counters.counts().tokens_repeated.add_one();
+            return Ok(token);
+        }
+        let issued = self.sign_for(identity, resource)?;
+        let until = match self.options.refresh_in {
+            Some(refresh) => i64::try_from(refresh.as_secs()).unwrap_or(i64::MAX),
+            None => issued.expires_in / 2,
+        };
+        let period = (now, now.saturating_add(until));
+        self.handed_out.keep((id, resource), &issued, period);
         tracing::debug!(identity = identity.name, resource, "issued a token");
         Ok(issued)
+    }
+
+    /// Seconds after which the answer tells clients to ask again.
+    fn refresh_in(&self) -> Option<u64> {
+        self.options.refresh_in.map(|refresh| refresh.as_secs())
+    }
+
+    /// Has every token refused that was issued so far, and no longer hands them out.
+    pub(super) fn revoke_tokens(&self) -> Result<(), EmulatorError> {
+        self.issuer.key.change_id()?;
+        self.handed_out.forget();
+        Ok(())
+    }
+
+    /// A place for a request at IMDS, if there is one.
+    fn admit(&self) -> Result<Option<OwnedSemaphorePermit>, TooMany> {
+        if !self.options.imds_limits {
+            return Ok(None);
+        }
+        self.limits.admit(self.clock()).map(Some).ok_or(TooMany)
     }
 
     fn knows_resource(&self, resource: &str) -> bool {
@@ -154,6 +214,9 @@ impl Identity {
             .any(|known| known.eq_ignore_ascii_case(asked))
     }
 }
+
+/// IMDS has more to do than it takes on.
+struct TooMany;
 
 /// Lifetime of managed-identity tokens in Azure.
 pub(super) const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);

@@ -7,19 +7,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{any, get};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::faults::{self, Endpoint};
+use super::query::Query;
 use super::{Identity, app_service, discovery, imds};
-use crate::emulator::{EmulatorError, Faults, IdentityFault};
+use crate::emulator::recorded::Requests;
+use crate::emulator::{EmulatorError, Faults, IdentityRequest, RequestKind};
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -57,9 +59,10 @@ impl IdentityServer {
         self,
         identity: Arc<Identity>,
         faults: Faults,
+        recorded: Requests,
         shutdown: CancellationToken,
     ) {
-        let router = router(identity, faults.clone());
+        let router = router(identity, faults.clone(), recorded);
         let mut wanted = faults.identity_wanted();
         let mut listener = self.listener;
         loop {
@@ -102,22 +105,22 @@ impl IdentityServer {
     }
 }
 
-fn router(identity: Arc<Identity>, faults: Faults) -> Router {
+fn router(identity: Arc<Identity>, faults: Faults, recorded: Requests) -> Router {
+    let shared = |endpoint| Shared {
+        identity: identity.clone(),
+        faults: faults.clone(),
+        recorded: recorded.clone(),
+        endpoint,
+    };
     let imds = Router::new()
         .route(
             "/metadata/identity/oauth2/token",
             get(imds::token).fallback(imds::wrong_method),
         )
-        .layer(from_fn_with_state(
-            (identity.clone(), faults.clone()),
-            count_imds,
-        ));
+        .layer(from_fn_with_state(shared(Endpoint::Imds), watched));
     let app_service = Router::new()
         .route("/msi/token", get(app_service::token))
-        .layer(from_fn_with_state(
-            (identity.clone(), faults),
-            count_app_service,
-        ));
+        .layer(from_fn_with_state(shared(Endpoint::AppService), watched));
     Router::new()
         .merge(imds)
         .merge(app_service)
@@ -135,73 +138,70 @@ fn router(identity: Arc<Identity>, faults: Faults) -> Router {
         .with_state(identity)
 }
 
-type Shared = (Arc<Identity>, Faults);
-
-async fn count_imds(
-    State((identity, faults)): State<Shared>,
-    call: Request,
-    next: Next,
-) -> Response {
-    identity.counters.counts().imds_requests.add_one();
-    with_faults(&faults, call, next).await
+#[derive(Clone)]
+struct Shared {
+    identity: Arc<Identity>,
+    faults: Faults,
+    recorded: Requests,
+    endpoint: Endpoint,
 }
 
-async fn count_app_service(
-    State((identity, faults)): State<Shared>,
-    call: Request,
-    next: Next,
-) -> Response {
-    identity.counters.counts().app_service_requests.add_one();
-    with_faults(&faults, call, next).await
+/// Counts and records a token request around what answers it.
+async fn watched(State(shared): State<Shared>, call: Request, next: Next) -> Response {
+    let counts = shared.identity.counters.counts();
+    match shared.endpoint {
+        Endpoint::Imds => counts.imds_requests.add_one(),
+        Endpoint::AppService => counts.app_service_requests.add_one(),
+    }
+    let ticket = shared.recorded.begin(describe(shared.endpoint, &call));
+    let response = answer(&shared, call, next).await;
+    shared.recorded.amend(ticket, |kind| {
+        if let RequestKind::Identity(request) = kind {
+            request.status = Some(response.status().as_u16());
+        }
+    });
+    response
 }
 
-async fn with_faults(faults: &Faults, call: Request, next: Next) -> Response {
-    match faults.take_identity() {
+async fn answer(shared: &Shared, call: Request, next: Next) -> Response {
+    let _place = match (shared.endpoint, shared.identity.admit()) {
+        (Endpoint::Imds, Err(_)) => {
+            return faults::status(Endpoint::Imds, StatusCode::TOO_MANY_REQUESTS, None);
+        }
+        (_, place) => place.ok().flatten(),
+    };
+    match shared.faults.take_identity() {
         None => next.run(call).await,
-        Some(IdentityFault::Garbage) => {
-            let json = HeaderValue::from_static("application/json; charset=utf-8");
-            ([(header::CONTENT_TYPE, json)], r#"{"access_token":"eyJ0"#).into_response()
-        }
-        Some(IdentityFault::Html) => {
-            let html = HeaderValue::from_static("text/html");
-            let page = "<!DOCTYPE html><html><body>Sign in to the network</body></html>";
-            ([(header::CONTENT_TYPE, html)], page).into_response()
-        }
-        Some(IdentityFault::Slow(pause)) => {
-            tokio::time::sleep(pause).await;
-            next.run(call).await
-        }
-        Some(IdentityFault::Stall) => std::future::pending().await,
-        // `take_identity` makes a status of it.
-        Some(IdentityFault::Booting) => StatusCode::NOT_FOUND.into_response(),
-        Some(IdentityFault::Status {
-            status,
-            retry_after,
-        }) => {
-            let status = StatusCode::from_u16(status)
-                .ok()
-                .filter(|s| s.is_client_error() || s.is_server_error())
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let mut response = (status, Body::from(fault_body(status))).into_response();
-            if let Some(wait) = retry_after {
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, wait.as_secs().into());
-            }
-            response
-        }
+        Some(fault) => faults::perform(shared.endpoint, fault, call, next).await,
     }
 }
 
-/// 404 and 410 come from a service that is on its way up, so they have no JSON.
-fn fault_body(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        404 | 410 => "",
-        429 => r#"{"error":"too_many_requests","error_description":"Too many requests"}"#,
-        _ => {
-            r#"{"error":"unknown","error_description":"Failed to retrieve token from the Active directory"}"#
-        }
-    }
+fn describe(endpoint: Endpoint, call: &Request) -> RequestKind {
+    const SELECTORS: [&str; 6] = [
+        "client_id",
+        "object_id",
+        "principal_id",
+        "msi_res_id",
+        "mi_res_id",
+        "clientid",
+    ];
+    let query = Query::parse(call.uri().query()).unwrap_or_default();
+    let of = |name: &str| query.filled(name).map(str::to_owned);
+    let agent = call.headers().get(header::USER_AGENT);
+    RequestKind::Identity(IdentityRequest {
+        endpoint: match endpoint {
+            Endpoint::Imds => "imds",
+            Endpoint::AppService => "app-service",
+        },
+        method: call.method().to_string(),
+        resource: of("resource"),
+        api_version: of("api-version"),
+        selector: SELECTORS
+            .iter()
+            .find_map(|name| Some(((*name).to_owned(), of(name)?))),
+        user_agent: agent.and_then(|v| v.to_str().ok()).map(str::to_owned),
+        status: None,
+    })
 }
 
 fn bound_socket(address: SocketAddr) -> io::Result<Socket> {
