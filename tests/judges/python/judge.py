@@ -61,7 +61,8 @@ def raises(kind, function, *says):
     try:
         function()
     except kind as error:
-        missing = [word for word in says if word not in repr(error.args) + str(error)]
+        told = f"{error.args!r} {error} {getattr(error, 'msg_no', '')}"
+        missing = [word for word in says if word not in told]
         if missing:
             raise AssertionError(f"{error!r} does not say {missing}") from error
         return error
