@@ -379,7 +379,7 @@ def transactions(driver):
         with driver.connection(autocommit=False) as connection:
             cursor = connection.cursor()
             cursor.execute("insert failing values (1, null)")
-            raises(driver.module.Error, lambda: cursor.execute("insert failing values (1, null)"), "2627")
+            raises(driver.module.Error, lambda: cursor.execute("insert failing values (1, null)"), "PRIMARY KEY")
             cursor = connection.cursor()
             cursor.execute("insert failing values (2, null)")
             connection.commit()

@@ -61,7 +61,7 @@ def raises(kind, function, *says):
     try:
         function()
     except kind as error:
-        told = f"{error.args!r} {error} {getattr(error, 'msg_no', '')}"
+        told = f"{error.args!r} {error} {getattr(error, 'msg_no', '')} {error.__cause__}"
         missing = [word for word in says if word not in told]
         if missing:
             raise AssertionError(f"{error!r} does not say {missing}") from error

@@ -37,11 +37,6 @@ def login():
         same(one(cursor, "select suser_sname(), db_name()"), ["sa", "demo"])
 
 
-@feature("login with TDS 7.3")
-def old():
-    raises(pymssql.OperationalError, lambda: connect(tds_version="7.3"), "TDS 7.4")
-
-
 @feature("login without a wish for encryption")
 def no_wish():
     with driver.cursor(encryption="request") as cursor:
@@ -101,6 +96,12 @@ def options():
     with driver.cursor() as cursor:
         cursor.execute("set arithabort on; set ansi_nulls on; set textsize 64512; set quoted_identifier on")
         same(one(cursor, "select @@textsize"), [64512])
+
+
+# The last one: pymssql tells the number of the worst error so far with every later refusal.
+@feature("login with TDS 7.3")
+def old():
+    raises(pymssql.OperationalError, lambda: connect(tds_version="7.3"), "TDS 7.4")
 
 
 run(pymssql.__version__)
