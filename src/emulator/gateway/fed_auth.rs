@@ -110,12 +110,14 @@ pub(super) fn validate(
 /// The claims, if a key of the tenant has signed them, and which key.
 fn verified_claims(token: &Secret, identity: &Identity) -> Result<(Claims, String), TokenRefused> {
     use jsonwebtoken::errors::ErrorKind;
-    let header =
-        jsonwebtoken::decode_header(token.expose()).map_err(|error| match error.kind() {
-            // `alg` is a closed list there, so "none" fails to parse.
-            ErrorKind::Json(_) | ErrorKind::InvalidAlgorithmName => TokenRefused::Algorithm,
-            _ => TokenRefused::Malformed(error),
-        })?;
+    // Microsoft's ODBC driver 18.6 ends a token that it got from an identity endpoint by a NUL.
+    let token = token.expose();
+    let token = token.strip_suffix('\0').unwrap_or(token);
+    let header = jsonwebtoken::decode_header(token).map_err(|error| match error.kind() {
+        // `alg` is a closed list there, so "none" fails to parse.
+        ErrorKind::Json(_) | ErrorKind::InvalidAlgorithmName => TokenRefused::Algorithm,
+        _ => TokenRefused::Malformed(error),
+    })?;
     if header.alg != Algorithm::RS256 {
         return Err(TokenRefused::Algorithm);
     }
@@ -130,7 +132,7 @@ fn verified_claims(token: &Secret, identity: &Identity) -> Result<(Claims, Strin
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_aud = false;
-    match jsonwebtoken::decode::<Claims>(token.expose(), key, &validation) {
+    match jsonwebtoken::decode::<Claims>(token, key, &validation) {
         Ok(data) => Ok((data.claims, kid)),
         Err(error) => Err(match error.kind() {
             ErrorKind::InvalidSignature => TokenRefused::Signature,
@@ -216,6 +218,28 @@ mod tests {
         }
         let token = identity.signing_key().sign(&claims).unwrap();
         validate(&token, identity, RESOURCE, directory).unwrap().0
+    }
+
+    #[test]
+    fn one_nul_may_end_a_token() {
+        let (identity, nobody) = (identity(), InMemoryDirectory::new());
+        let claims = json!({
+            "aud": RESOURCE,
+            "iss": identity.issuer_url(),
+            "exp": identity.clock().now() + 60,
+            "tid": TENANT,
+            "oid": OBJECT,
+            "appid": APP,
+        });
+        let token = identity.signing_key().sign(&claims).unwrap();
+        let with = |end| Secret::from(format!("{}{end}", token.expose()));
+        assert!(validate(&with("\0"), &identity, RESOURCE, &nobody).is_ok());
+        for end in ["\0\0", "A", " "] {
+            assert!(
+                validate(&with(end), &identity, RESOURCE, &nobody).is_err(),
+                "{end:?}"
+            );
+        }
     }
 
     #[test]

@@ -170,12 +170,17 @@ fn show(info: &TypeInfo, value: Option<&[u8]>) -> String {
         TypeInfo::ByteLen {
             id: TypeId::INTN | TypeId::BITN,
             ..
-        } => number(bytes).to_string(),
-        TypeInfo::ByteLen {
+        }
+        | TypeInfo::Fixed(
+            TypeId::INT1 | TypeId::INT2 | TypeId::INT4 | TypeId::INT8 | TypeId::BIT,
+        ) => number(bytes).to_string(),
+        TypeInfo::Fixed(TypeId::FLT8)
+        | TypeInfo::ByteLen {
             id: TypeId::FLTN,
             max: 8,
         } => f64::from_le_bytes(bytes.try_into().unwrap()).to_string(),
-        TypeInfo::ByteLen {
+        TypeInfo::Fixed(TypeId::FLT4)
+        | TypeInfo::ByteLen {
             id: TypeId::FLTN, ..
         } => f32::from_le_bytes(bytes.try_into().unwrap()).to_string(),
         TypeInfo::Decimal { scale, .. } => {

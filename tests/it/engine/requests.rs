@@ -342,7 +342,8 @@ fn a_million_rows_stream_in_bounded_pieces() {
     let (_engine, mut session) = session();
     let mut meter = Meter::default();
     session.execute(&batch(MILLION), &mut meter).unwrap();
-    assert!(meter.total > 6_000_000, "{}", meter.total);
+    // A row token and four bytes each.
+    assert!(meter.total > 5_000_000, "{}", meter.total);
     assert!(meter.largest < 128 * 1024, "{}", meter.largest);
     let mut gone = Meter {
         close_after: Some(100_000),

@@ -291,12 +291,10 @@ def isolation():
 @feature("getinfo")
 def getinfo():
     with driver.connection() as connection:
-        from mssql_python.constants import GetInfoConstants as Info
-
-        same(connection.getinfo(Info.SQL_DBMS_NAME.value), "Microsoft SQL Server")
-        same(connection.getinfo(Info.SQL_DATABASE_NAME.value), "demo")
-        same(connection.getinfo(Info.SQL_USER_NAME.value), SYSTEM["name"])
-        same(connection.getinfo(Info.SQL_DBMS_VER.value).split(".")[0], "12")
+        same(connection.getinfo(17), "Microsoft SQL Server")  # SQL_DBMS_NAME
+        same(connection.getinfo(16), "demo")  # SQL_DATABASE_NAME
+        same(connection.getinfo(47), SYSTEM["name"])  # SQL_USER_NAME
+        same(connection.getinfo(18).split(".")[0], "12")  # SQL_DBMS_VER
 
 
 @feature("PRINT and warnings as messages")

@@ -129,7 +129,14 @@ impl<'s> Out<'s> {
         self.release(true);
         self.columns = outputs
             .iter()
-            .map(|o| (o.ty, types::to_wire(o.ty)))
+            .map(|output| {
+                let info = if output.nullable {
+                    types::to_wire(output.ty)
+                } else {
+                    types::to_wire_not_null(output.ty)
+                };
+                (output.ty, info)
+            })
             .collect();
         let columns: Vec<Column> = outputs
             .iter()
@@ -190,7 +197,7 @@ impl<'s> Out<'s> {
             let some = values::put(value(index)?, *ty, &mut self.scratch)?;
             let bytes = some.then_some(self.scratch.as_slice());
             info.write_value(Place::Row, bytes, &mut self.buffer)
-                .map_err(|_| SqlError::internal(format!("a value is too long for {ty}")))?;
+                .map_err(|_| SqlError::internal(format!("a value does not fit its type, {ty}")))?;
         }
         Ok(())
     }

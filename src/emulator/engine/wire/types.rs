@@ -66,6 +66,25 @@ pub(crate) fn to_wire(ty: SqlType) -> TypeInfo {
     }
 }
 
+/// The type of a column that is never NULL: as SQL Server, one of fixed length where there is one,
+/// by which Microsoft's ODBC driver knows that it is NOT NULL.
+pub(crate) fn to_wire_not_null(ty: SqlType) -> TypeInfo {
+    TypeInfo::Fixed(match ty {
+        T::Bit => TypeId::BIT,
+        T::TinyInt => TypeId::INT1,
+        T::SmallInt => TypeId::INT2,
+        T::Int => TypeId::INT4,
+        T::BigInt => TypeId::INT8,
+        T::Real => TypeId::FLT4,
+        T::Float => TypeId::FLT8,
+        T::SmallMoney => TypeId::MONEY4,
+        T::Money => TypeId::MONEY,
+        T::SmallDateTime => TypeId::DATETIM4,
+        T::DateTime => TypeId::DATETIME,
+        _ => return to_wire(ty),
+    })
+}
+
 /// Most bytes of text and image.
 const LONGEST: u32 = 0x7FFF_FFFF;
 

@@ -1,0 +1,195 @@
+"""pyodbc with Microsoft's ODBC Driver 18, which gets managed identities' tokens by itself."""
+
+import datetime as dt
+import os
+import struct
+import threading
+import uuid
+
+import pyodbc
+from dbapi import Driver, one, rows, shared
+from judge import EMULATOR, feature, raises, run, same
+
+os.environ.update(EMULATOR["app_service_environment"])
+pyodbc.pooling = False
+SYSTEM = next(i for i in EMULATOR["identities"] if i["assignment"] == "system")
+USER = next(i for i in EMULATOR["identities"] if i["assignment"] == "user")
+SERVER = (
+    "Driver={ODBC Driver 18 for SQL Server};"
+    f"Server=tcp:{EMULATOR['host']},{EMULATOR['port']};Database=demo"
+)
+STRICT = f"Encrypt=strict;ServerCertificate={EMULATOR['server_certificate']}"
+# OpenSSL's authorities are asked, which the test gives by SSL_CERT_FILE.
+MANDATORY = "Encrypt=Mandatory;TrustServerCertificate=no;HostNameInCertificate=localhost"
+MSI = "Authentication=ActiveDirectoryMsi"
+ACCESS_TOKEN = 1256  # SQL_COPT_SS_ACCESS_TOKEN
+DATETIMEOFFSET = -155
+
+
+def offset(data):
+    """pyodbc leaves SQL Server's own type to the application."""
+    year, month, day, hour, minute, second, nanos, hours, minutes = struct.unpack("<6hI2h", data)
+    zone = dt.timezone(dt.timedelta(hours=hours, minutes=minutes))
+    return dt.datetime(year, month, day, hour, minute, second, nanos // 1000, zone)
+
+
+def connect(autocommit=True, string=f"{SERVER};{MSI};{STRICT}", **options):
+    connection = pyodbc.connect(string, autocommit=autocommit, **options)
+    connection.add_output_converter(DATETIMEOFFSET, offset)
+    return connection
+
+
+def who(string, **options):
+    connection = connect(string=string, **options)
+    try:
+        return one(connection.cursor(), "select user_name(), db_name()")
+    finally:
+        connection.close()
+
+
+def packed(token):
+    text = token.encode("utf-16-le")
+    return struct.pack("<I", len(text)) + text
+
+
+driver = Driver(
+    pyodbc,
+    connect,
+    values={"uniqueidentifier": lambda value: str(value).upper()},
+    # It sends an aware datetime without its offset.
+    parameters={"datetimeoffset": str},
+    without=["errors without numbers"],
+)
+shared(driver)
+
+for name, encrypt in [("strict TLS", STRICT), ("TLS in PRELOGIN", MANDATORY)]:
+
+    @feature(f"ActiveDirectoryMsi by the driver itself: system-assigned identity, {name}")
+    def system(encrypt=encrypt):
+        same(who(f"{SERVER};{MSI};{encrypt}"), [SYSTEM["name"], "demo"])
+
+    @feature(f"ActiveDirectoryMsi by the driver itself: user-assigned identity, {name}")
+    def user(encrypt=encrypt):
+        same(who(f"{SERVER};{MSI};{encrypt};UID={USER['client_id']}"), [USER["name"], "demo"])
+
+    @feature(f"access token as SQL_COPT_SS_ACCESS_TOKEN, {name}")
+    def token(encrypt=encrypt):
+        attributes = {ACCESS_TOKEN: packed(EMULATOR["token"])}
+        same(who(f"{SERVER};{encrypt}", attrs_before=attributes), [SYSTEM["name"], "demo"])
+
+
+@feature("an identity that is not assigned")
+def unassigned():
+    string = f"{SERVER};{MSI};{STRICT};UID={uuid.UUID(int=57005)}"
+    # It asks again until its time is over.
+    raises(pyodbc.Error, lambda: connect(string=string, timeout=2))
+
+
+@feature("a certificate of another authority, TLS in PRELOGIN")
+def other_authority():
+    string = f"{SERVER};{MSI};{MANDATORY.replace('=localhost', '=elsewhere.example')}"
+    raises(pyodbc.Error, lambda: connect(string=string), "certificate verify failed")
+
+
+@feature("the driver manager's pool resets sessions")
+def pooled():
+    with driver.connection() as connection:
+        cursor = connection.cursor()
+        cursor.execute("create table #left (id int)")
+        same(one(cursor, "select object_id('tempdb..#left') - object_id('tempdb..#left')"), [0])
+    with driver.cursor() as cursor:
+        same(one(cursor, "select object_id('tempdb..#left')"), [None])
+
+
+@feature("cancel from another thread, and the session goes on")
+def cancel():
+    with driver.connection() as connection:
+        cursor = connection.cursor()
+        timer = threading.Timer(0.3, cursor.cancel)
+        timer.start()
+        try:
+            raises(pyodbc.Error, lambda: cursor.execute("waitfor delay '00:00:30'"), "HY008")
+        finally:
+            timer.cancel()
+        same(one(connection.cursor(), "select 1"), [1])
+
+
+@feature("query timeout")
+def timeout():
+    with driver.connection() as connection:
+        connection.timeout = 1
+        cursor = connection.cursor()
+        raises(pyodbc.Error, lambda: cursor.execute("waitfor delay '00:00:30'"), "HYT00")
+        same(one(connection.cursor(), "select 1"), [1])
+
+
+@feature("fast_executemany")
+def fast():
+    with driver.cursor() as cursor:
+        cursor.execute("create table #f (id int, name nvarchar(40), price float, at datetime2(3), data varbinary(100))")
+        cursor.fast_executemany = True
+        at = dt.datetime(2026, 11, 22, 1, 2, 3, 4000)
+        data = [(n, f"näme {n}", n / 4, at, bytes([n % 256])) for n in range(500)]
+        data.append((500, None, None, None, None))
+        cursor.executemany("insert #f values (?, ?, ?, ?, ?)", data)
+        cursor.execute("select * from #f order by id")
+        same(rows(cursor), [list(row) for row in data])
+
+
+@feature("SQLDescribeParam by sp_describe_undeclared_parameters")
+def describe():
+    with driver.cursor() as cursor:
+        cursor.execute("create table #u (id int, data varbinary(20))")
+        # A NULL has no type: the driver asks the server for the parameter's.
+        cursor.execute("insert #u values (?, ?)", (1, None))
+        same(one(cursor, "select id, data from #u"), [1, None])
+
+
+@feature("server-side cursors by SQL_ATTR_CURSOR_TYPE are not asked for: a forward-only result")
+def forward():
+    with driver.cursor() as cursor:
+        cursor.execute("select 1 union all select 2")
+        same(cursor.skip(1), None)
+        same(rows(cursor), [[2]])
+
+
+@feature("catalogue functions")
+def catalogue():
+    with driver.cursor() as cursor:
+        cursor.execute("drop table if exists kid; drop table if exists mum")
+        cursor.execute("create table mum (id int not null constraint pk_mum primary key, name nvarchar(40))")
+        cursor.execute("create table kid (id int identity primary key, mum int not null constraint fk_mum references mum (id))")
+        same([r.table_name for r in cursor.tables(schema="dbo", tableType="TABLE") if r.table_name in ("kid", "mum")], ["kid", "mum"])
+        same([[r.column_name, r.type_name, r.column_size] for r in cursor.columns(table="mum")], [["id", "int", 10], ["name", "nvarchar", 40]])
+        same([[r.column_name, r.pk_name] for r in cursor.primaryKeys("mum")], [["id", "pk_mum"]])
+        same([[r.fktable_name, r.fkcolumn_name, r.fk_name] for r in cursor.foreignKeys(table="mum")], [["kid", "mum", "fk_mum"]])
+        same([r.index_name for r in cursor.statistics("mum") if r.index_name], ["pk_mum"])
+        same([r.type_name for r in cursor.getTypeInfo(pyodbc.SQL_GUID)], ["uniqueidentifier"])
+
+
+@feature("getinfo")
+def getinfo():
+    with driver.connection() as connection:
+        same(connection.getinfo(pyodbc.SQL_DBMS_NAME), "Microsoft SQL Server")
+        same(connection.getinfo(pyodbc.SQL_DATABASE_NAME), "demo")
+        same(connection.getinfo(pyodbc.SQL_USER_NAME), SYSTEM["name"])
+
+
+@feature("isolation levels")
+def isolation():
+    with driver.connection(autocommit=False) as connection:
+        for level in [pyodbc.SQL_TXN_SERIALIZABLE, pyodbc.SQL_TXN_READ_UNCOMMITTED, pyodbc.SQL_TXN_READ_COMMITTED]:
+            connection.set_attr(pyodbc.SQL_ATTR_TXN_ISOLATION, level)
+            same(one(connection.cursor(), "select 1"), [1])
+            connection.commit()
+
+
+@feature("PRINT as a message")
+def messages():
+    with driver.cursor() as cursor:
+        cursor.execute("print N'said so'")
+        if "said so" not in str(cursor.messages):
+            raise AssertionError(f"messages: {cursor.messages}")
+
+
+run(pyodbc.version)
