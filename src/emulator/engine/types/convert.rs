@@ -27,7 +27,7 @@ pub(crate) fn cast(
         Storage::Variant => Ok(Variant::wrap(value, from)),
         Storage::Text => to_text(value, from, to, style).map(|t| Value::Text(cut_text(t, to))),
         Storage::Bytes => to_bytes(value, from, to, style).map(|b| Value::Bytes(cut_bytes(b, to))),
-        _ => to_scalar(value, from, to),
+        _ => to_scalar(value, from, to, style),
     }
 }
 
@@ -63,17 +63,22 @@ pub(crate) fn assign(value: Value, from: SqlType, to: SqlType) -> Result<Value, 
             }
             Ok(Value::Bytes(cut_bytes(bytes, to)))
         }
-        _ => to_scalar(value, from, to).map_err(Some),
+        _ => to_scalar(value, from, to, None).map_err(Some),
     }
 }
 
-fn to_scalar(value: Value, from: SqlType, to: SqlType) -> SqlResult<Value> {
+fn to_scalar(
+    value: Value,
+    from: SqlType,
+    to: SqlType,
+    style: Option<i64>,
+) -> SqlResult<Value> {
     match to.storage() {
         Storage::Int => to_int(value, from, to).map(Value::Int),
         Storage::Float => to_float(value, from, to).map(Value::Float),
         Storage::Decimal => to_decimal(value, from, to).map(Value::Decimal),
         Storage::Guid => to_guid(value, from, to),
-        _ => to_temporal(value, from, to),
+        _ => to_temporal(value, from, to, style),
     }
 }
 
@@ -449,16 +454,22 @@ fn plain_text(value: Value, from: SqlType, style: Option<i64>) -> SqlResult<Stri
 }
 
 fn decimal_text(value: Decimal, from: SqlType, style: Option<i64>) -> SqlResult<String> {
-    let scale = match (from.is_money(), style.unwrap_or(0)) {
-        (true, 0) => 2,
-        (true, 2) => 4,
+    let style = style.unwrap_or(0);
+    let scale = match (from.is_money(), style) {
+        (true, 0 | 1) => 2,
+        (true, 2 | 126) => 4,
         (true, other) => return Err(SqlError::unsupported(format!("CONVERT style {other}"))),
         (false, _) => from.digits().map_or(0, |d| d.1),
     };
-    value
+    let text = value
         .rescale(decimal::MAX_PRECISION, scale)
         .map(|v| v.to_string())
-        .ok_or_else(decimal::numeric_overflow)
+        .ok_or_else(decimal::numeric_overflow)?;
+    Ok(if from.is_money() && style == 1 {
+        decimal::grouped(&text)
+    } else {
+        text
+    })
 }
 
 fn bytes_to_text(bytes: &[u8], style: Option<i64>) -> SqlResult<String> {

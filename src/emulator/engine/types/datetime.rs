@@ -1,4 +1,4 @@
-//! Calendar arithmetic and reading of dates and times; no time zones but offsets.
+//! Calendar arithmetic; no time zones but offsets.
 //!
 //! A day number counts from 0001-01-01 (day 0); ticks are 100 ns.
 
@@ -121,111 +121,6 @@ pub(crate) fn from_three_hundredths(units: i64) -> i64 {
     (units * 100_000 + 1) / 3
 }
 
-/// What a text said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Parsed {
-    /// Day number, if there was a date.
-    pub(crate) days: Option<i64>,
-    /// Ticks since midnight, not rounded beyond 100 ns.
-    pub(crate) time: i64,
-    /// Offset in minutes, if there was one.
-    pub(crate) offset: Option<i16>,
-}
-
-/// Reads a date, a time or both, in the forms that do not depend on DATEFORMAT, and `mdy`.
-pub(crate) fn parse(text: &str) -> Option<Parsed> {
-    let text = text.trim();
-    if text.is_empty() {
-        // SQL Server reads the empty string as 1900-01-01.
-        return Some(Parsed {
-            days: Some(DAY_1900),
-            ..Parsed::default()
-        });
-    }
-    let (date, rest) = take_date(text);
-    let rest = match (date, rest.strip_prefix('T')) {
-        (Some(_), Some(after)) => after,
-        (Some(_), None) if !rest.is_empty() && !rest.starts_with(' ') => return None,
-        _ => rest.trim_start(),
-    };
-    let mut parsed = Parsed {
-        days: date.map(Ymd::to_days).map_or(Some(None), |d| d.map(Some))?,
-        ..Parsed::default()
-    };
-    if rest.is_empty() {
-        return parsed.days.map(|_| parsed);
-    }
-    let (clock, offset) = split_offset(rest)?;
-    parsed.offset = offset;
-    parsed.time = parse_clock(clock.trim_end())?;
-    Some(parsed)
-}
-
-fn take_date(text: &str) -> (Option<Ymd>, &str) {
-    if text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) {
-        return month_name_date(text).map_or((None, text), |(d, rest)| (Some(d), rest));
-    }
-    let end = text
-        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '-' | '/' | '.')))
-        .unwrap_or(text.len());
-    let (head, rest) = text.split_at(end);
-    if rest.starts_with(':') {
-        return (None, text);
-    }
-    match numeric_date(head) {
-        Some(date) => (Some(date), rest),
-        None => (None, text),
-    }
-}
-
-fn numeric_date(text: &str) -> Option<Ymd> {
-    if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(Ymd {
-            year: text.get(..4)?.parse().ok()?,
-            month: text.get(4..6)?.parse().ok()?,
-            day: text.get(6..)?.parse().ok()?,
-        });
-    }
-    let separator = text.chars().find(|c| !c.is_ascii_digit())?;
-    let mut parts = text.split(separator);
-    let (a, b, c) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || [a, b, c].iter().any(|p| p.is_empty() || p.len() > 4) {
-        return None;
-    }
-    let (year, month, day) = match (a.len(), c.len()) {
-        (4, 1 | 2) => (a, b, c),
-        (1 | 2, 4) => (c, a, b),
-        _ => return None,
-    };
-    Some(Ymd {
-        year: year.parse().ok()?,
-        month: month.parse().ok()?,
-        day: day.parse().ok()?,
-    })
-}
-
-/// `Jan 2 2006` and `January 2, 2006`.
-fn month_name_date(text: &str) -> Option<(Ymd, &str)> {
-    let word_end = text.find(|c: char| !c.is_ascii_alphabetic())?;
-    let (word, rest) = text.split_at(word_end);
-    let month = month_number(word)?;
-    let rest = rest.trim_start();
-    let day_end = rest.find(|c: char| !c.is_ascii_digit())?;
-    let (day, rest) = rest.split_at(day_end);
-    let rest = rest.trim_start_matches([',', ' ']);
-    let year_end = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
-    let (year, rest) = rest.split_at(year_end);
-    (year.len() == 4).then_some(())?;
-    let date = Ymd {
-        year: year.parse().ok()?,
-        month,
-        day: day.parse().ok()?,
-    };
-    Some((date, rest))
-}
-
 /// Full English month names, in order.
 pub(crate) const MONTHS: [&str; 12] = [
     "January",
@@ -253,87 +148,6 @@ pub(crate) const WEEKDAYS: [&str; 7] = [
     "Saturday",
 ];
 
-fn month_number(word: &str) -> Option<i64> {
-    let position = MONTHS.iter().position(|name| {
-        name.eq_ignore_ascii_case(word)
-            || (word.len() == 3
-                && name
-                    .get(..3)
-                    .is_some_and(|short| short.eq_ignore_ascii_case(word)))
-    })?;
-    i64::try_from(position + 1).ok()
-}
-
-fn split_offset(text: &str) -> Option<(&str, Option<i16>)> {
-    if let Some(clock) = text.strip_suffix(['Z', 'z']) {
-        return Some((clock, Some(0)));
-    }
-    let Some(at) = text.rfind(['+', '-']) else {
-        return Some((text, None));
-    };
-    let (clock, offset) = text.split_at(at);
-    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
-    let (hours, minutes): (i16, i16) = (hours.parse().ok()?, minutes.parse().ok()?);
-    let total = hours * 60 + minutes;
-    if !(0..=14).contains(&hours) || !(0..60).contains(&minutes) || total > 840 {
-        return None;
-    }
-    Some((
-        clock,
-        Some(if offset.starts_with('-') {
-            -total
-        } else {
-            total
-        }),
-    ))
-}
-
-fn parse_clock(text: &str) -> Option<i64> {
-    let upper = text.to_ascii_uppercase();
-    let (clock, half) = match (upper.strip_suffix("AM"), upper.strip_suffix("PM")) {
-        (Some(rest), _) => (rest.trim_end(), Some(0)),
-        (_, Some(rest)) => (rest.trim_end(), Some(12)),
-        _ => (upper.as_str(), None),
-    };
-    let mut parts = clock.split(':');
-    let mut hours: i64 = digits(parts.next()?, 2)?;
-    let minutes: i64 = match parts.next() {
-        Some(text) => digits(text, 2)?,
-        None => half.map(|_| 0)?,
-    };
-    let (seconds, fraction) = match parts.next() {
-        Some(text) => text.split_once('.').unwrap_or((text, "")),
-        None => ("0", ""),
-    };
-    let seconds: i64 = digits(seconds, 2)?;
-    if let Some(offset) = half {
-        if !(1..=12).contains(&hours) {
-            return None;
-        }
-        hours = hours % 12 + offset;
-    }
-    if parts.next().is_some() || hours > 23 || minutes > 59 || seconds > 59 {
-        return None;
-    }
-    Some(hours * HOUR + minutes * MINUTE + seconds * SECOND + fraction_ticks(fraction)?)
-}
-
-fn fraction_ticks(text: &str) -> Option<i64> {
-    if text.is_empty() {
-        return Some(0);
-    }
-    if text.len() > 9 || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let nanos: i64 = format!("{text:0<9}").parse().ok()?;
-    Some((nanos + 50) / 100)
-}
-
-fn digits(text: &str, most: usize) -> Option<i64> {
-    (!text.is_empty() && text.len() <= most && text.bytes().all(|b| b.is_ascii_digit()))
-        .then(|| text.parse().ok())?
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,42 +163,6 @@ mod tests {
         assert_eq!(ymd(2023, 2, 29).to_days(), None);
         for day in (0..=LAST_DAY).step_by(97) {
             assert_eq!(Ymd::from_days(day).to_days(), Some(day));
-        }
-    }
-
-    #[test]
-    fn the_usual_forms_are_read() {
-        let day = Ymd {
-            year: 2026,
-            month: 11,
-            day: 22,
-        }
-        .to_days();
-        for text in [
-            "2026-11-22",
-            "20261122",
-            "11/22/2026",
-            "Nov 22 2026",
-            "November 22, 2026",
-        ] {
-            assert_eq!(parse(text).map(|p| p.days), Some(day), "{text}");
-        }
-        let parsed = parse("2026-11-22T23:59:58.1234567+02:00").unwrap();
-        assert_eq!(parsed.offset, Some(120));
-        assert_eq!(parsed.time, DAY - 2 * SECOND + 1_234_567);
-        assert_eq!(
-            parse("1:05 PM").map(|p| p.time),
-            Some(13 * HOUR + 5 * MINUTE)
-        );
-        for text in [
-            "2026-13-01",
-            "25:00",
-            "x",
-            "2026-11-22x",
-            "12",
-            "2026-11-22 10:00 +15:00",
-        ] {
-            assert_eq!(parse(text), None, "{text}");
         }
     }
 

@@ -107,14 +107,24 @@ impl Decimal {
         self.to_string().parse().unwrap_or(self.mantissa as f64)
     }
 
-    /// The decimal nearest to the double at the scale.
+    /// The decimal nearest to the double at the scale, of its 17 significant digits.
     pub(crate) fn from_f64(value: f64, precision: u8, scale: u8) -> Option<Self> {
         if !value.is_finite() || value.abs() >= 1e39 {
             return None;
         }
-        // SQL Server converts from 17 significant digits.
-        let text = format!("{value:.*}", usize::from(scale));
-        Self::parse(&text)?.rescale(precision, scale)
+        let text = format!("{value:.16e}");
+        let (digits, exponent) = text.split_once('e')?;
+        let digits: i128 = digits.replace('.', "").parse().ok()?;
+        let shift = exponent.parse::<i32>().ok()? - 16 + i32::from(scale);
+        let mantissa = match u8::try_from(shift) {
+            Ok(up) if up <= MAX_PRECISION => digits.checked_mul(signed_pow10(up)?)?,
+            Ok(_) => return (digits == 0).then_some(Self::ZERO),
+            Err(_) => match u8::try_from(-shift) {
+                Ok(down) if down <= MAX_PRECISION => round_div(digits, pow10(down)),
+                _ => 0,
+            },
+        };
+        Self { mantissa, scale }.rescale(precision, scale)
     }
 
     pub(crate) fn negate(self) -> Self {
@@ -301,6 +311,20 @@ impl PartialEq for Decimal {
     fn eq(&self, other: &Self) -> bool {
         self.to_sortable() == other.to_sortable()
     }
+}
+
+/// Digits before the point in groups of three.
+pub(crate) fn grouped(text: &str) -> String {
+    let (sign, rest) = text.split_at(usize::from(text.starts_with('-')));
+    let (whole, fraction) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
+    let mut out = String::from(sign);
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out + fraction
 }
 
 /// 10^n for n up to 38.

@@ -4,6 +4,7 @@ pub(crate) mod allow;
 pub(crate) mod codepage;
 pub(crate) mod collate;
 pub(crate) mod convert;
+pub(crate) mod date_text;
 pub(crate) mod datetime;
 pub(crate) mod decimal;
 pub(crate) mod float;

@@ -35,6 +35,10 @@ impl Moment {
     /// The text of a style; `None` for a style that is not known here.
     pub(crate) fn format(self, style: i64) -> Option<String> {
         let date = |form: &str| self.days.map(|d| date_text(d, form));
+        // How the new types show their fraction here is not documented.
+        if matches!(style, 9 | 13 | 14 | 109 | 113 | 114) && self.scale != 3 && self.scale != 0 {
+            return None;
+        }
         let short_clock = || self.time.map(|t| self.twelve_hours(t, false));
         let parts: Vec<Option<String>> = match style {
             0 | 100 => vec![date("mon dd yyyy"), short_clock()],
@@ -179,12 +183,12 @@ fn date_text(days: i64, form: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::datetime::parse;
+    use super::super::date_text::parse;
     use super::*;
 
     #[test]
     fn styles_print_as_documented() {
-        let parsed = parse("2026-01-02 13:04:05.1234567").unwrap();
+        let parsed = parse("2026-01-02 13:04:05.1234567", None).unwrap();
         let moment = Moment {
             days: parsed.days,
             time: Some(parsed.time),
@@ -199,7 +203,6 @@ mod tests {
             (107, "Jan 02, 2026"),
             (108, "13:04:05"),
             (112, "20260102"),
-            (113, "02 Jan 2026 13:04:05:1234567"),
             (120, "2026-01-02 13:04:05"),
             (121, "2026-01-02 13:04:05.1234567"),
             (126, "2026-01-02T13:04:05.1234567"),

@@ -2,13 +2,19 @@
 
 use super::super::error::{SqlError, SqlResult};
 use super::convert::{impossible, to_float};
+use super::date_text::{self, Bad, Parsed};
 use super::datetime::{self, DAY, DAY_1753, DAY_1900, LAST_DAY, MINUTE, Offset};
 use super::{SqlType, Storage, Value};
 
 use SqlType as T;
 
 /// A date, time or both in another type.
-pub(super) fn to_temporal(value: Value, from: SqlType, to: SqlType) -> SqlResult<Value> {
+pub(super) fn to_temporal(
+    value: Value,
+    from: SqlType,
+    to: SqlType,
+    style: Option<i64>,
+) -> SqlResult<Value> {
     let offset_of = |minutes| Offset { utc: 0, minutes };
     // Local ticks since 0001-01-01, with the offset if the source has one.
     let (ticks, offset) = match value {
@@ -18,10 +24,7 @@ pub(super) fn to_temporal(value: Value, from: SqlType, to: SqlType) -> SqlResult
         Value::DateTime(ticks) => (ticks, None),
         Value::DateTimeOffset(v) => (v.local(), Some(v.minutes)),
         Value::Text(text) => {
-            let parsed = datetime::parse(&text).ok_or_else(|| bad_date(from))?;
-            if matches!(to, T::DateTime | T::SmallDateTime) && parsed.offset.is_some() {
-                return Err(bad_date(from));
-            }
+            let parsed = read(&text, from, to, style)?;
             let days = match to.storage() {
                 Storage::Time => 0,
                 _ => parsed.days.unwrap_or(DAY_1900),
@@ -45,6 +48,21 @@ pub(super) fn to_temporal(value: Value, from: SqlType, to: SqlType) -> SqlResult
         _ => return Err(impossible(from, to)),
     };
     finish_temporal(ticks, offset.map_or(offset_of(0), offset_of), from, to)
+}
+
+fn read(text: &str, from: SqlType, to: SqlType, style: Option<i64>) -> SqlResult<Parsed> {
+    let old = matches!(to, T::DateTime | T::SmallDateTime);
+    match date_text::parse(text, style) {
+        // The old types know no offsets and no more than milliseconds.
+        Ok(parsed) if old && (parsed.offset.is_some() || parsed.fraction > 3) => Err(bad_date(to)),
+        Ok(parsed) => Ok(parsed),
+        Err(Bad::OutOfRange) if old => Err(date_range(from, to)),
+        Err(Bad::Gap) => Err(SqlError::unsupported(match style {
+            None => format!("a date written as '{text}'"),
+            Some(style) => format!("CONVERT of '{text}' to {} with style {style}", to.base_name()),
+        })),
+        Err(_) => Err(bad_date(to)),
+    }
 }
 
 #[expect(
@@ -94,8 +112,14 @@ fn finish_temporal(ticks: i64, offset: Offset, from: SqlType, to: SqlType) -> Sq
     })
 }
 
-fn bad_date(from: SqlType) -> SqlError {
-    let _ = from;
+fn bad_date(to: SqlType) -> SqlError {
+    if to == T::SmallDateTime {
+        return SqlError::new(
+            295,
+            "Conversion failed when converting character string to smalldatetime data type.",
+        )
+        .state(3);
+    }
     SqlError::new(
         241,
         "Conversion failed when converting date and/or time from character string.",
