@@ -146,6 +146,11 @@ impl SqlError {
         Self::new(3617, "The user canceled the query.").class(11)
     }
 
+    /// Whether this engine is at fault, not the statement.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        self.number == 40517
+    }
+
     pub(crate) fn is_interrupt(&self) -> bool {
         self.number == 3617
     }

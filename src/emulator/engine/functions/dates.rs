@@ -17,12 +17,11 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     scalar(conn, "t_datediff", 6, datediff)?;
     scalar(conn, "t_datepart", 4, |ctx| part(ctx, false))?;
     scalar(conn, "t_datename", 4, |ctx| part(ctx, true))?;
-    scalar(conn, "t_eomonth", 2, eomonth)?;
-    scalar(conn, "t_datefromparts", 3, from_parts)
+    scalar(conn, "t_eomonth", 2, eomonth)
 }
 
 /// Ticks of the local clock, and the offset if there is one.
-fn ticks(ctx: &Context<'_>, at: usize, ty: SqlType) -> SqlResult<(i64, Option<i16>)> {
+pub(super) fn ticks(ctx: &Context<'_>, at: usize, ty: SqlType) -> SqlResult<(i64, Option<i16>)> {
     Ok(match value(ctx, at, ty)? {
         Value::Date(days) => (days * DAY, None),
         Value::Time(time) => (DAY_1900 * DAY + time, None),
@@ -74,7 +73,7 @@ fn dateadd(ctx: &Context<'_>) -> SqlResult<Stored> {
     finish(moved, offset, ty)
 }
 
-fn finish(ticks: i64, offset: Option<i16>, ty: SqlType) -> SqlResult<Stored> {
+pub(super) fn finish(ticks: i64, offset: Option<i16>, ty: SqlType) -> SqlResult<Stored> {
     let first = match ty {
         SqlType::DateTime => DAY_1753,
         SqlType::SmallDateTime => DAY_1900,
@@ -100,7 +99,7 @@ fn finish(ticks: i64, offset: Option<i16>, ty: SqlType) -> SqlResult<Stored> {
 }
 
 /// Ticks of the parts that have a fixed length.
-fn unit(part: &str) -> i64 {
+pub(super) fn unit(part: &str) -> i64 {
     match part {
         "week" => 7 * DAY,
         "hour" => HOUR,
@@ -112,7 +111,7 @@ fn unit(part: &str) -> i64 {
     }
 }
 
-fn add_months(ticks: i64, months: i64) -> Option<i64> {
+pub(super) fn add_months(ticks: i64, months: i64) -> Option<i64> {
     let (days, time) = (ticks.div_euclid(DAY), ticks.rem_euclid(DAY));
     let date = Ymd::from_days(days);
     let total = (date.year * 12 + date.month - 1).checked_add(months)?;
@@ -161,7 +160,7 @@ fn part(ctx: &Context<'_>, name: bool) -> SqlResult<Stored> {
         return Ok(Stored::Null);
     }
     let (part, ty, first) = (text(ctx, 0)?, type_at(ctx, 2)?, int(ctx, 3)?);
-    let (ticks, _) = ticks(ctx, 1, ty)?;
+    let (ticks, offset) = ticks(ctx, 1, ty)?;
     let (days, time) = (ticks.div_euclid(DAY), ticks.rem_euclid(DAY));
     let date = Ymd::from_days(days);
     let start = Ymd {
@@ -181,6 +180,8 @@ fn part(ctx: &Context<'_>, name: bool) -> SqlResult<Stored> {
         "dayofyear" => days - start + 1,
         "week" => (days - start + weekday(start) - 1) / 7 + 1,
         "weekday" => weekday(days),
+        "iso_week" => iso_week(days),
+        "tzoffset" => offset.unwrap_or(0).into(),
         "hour" => time / HOUR,
         "minute" => time % HOUR / MINUTE,
         "second" => time % MINUTE / SECOND,
@@ -193,6 +194,7 @@ fn part(ctx: &Context<'_>, name: bool) -> SqlResult<Stored> {
     }
     let at = |index: i64| usize::try_from(index).unwrap_or(0);
     Ok(Stored::Text(match part {
+        "tzoffset" => offset_text(number),
         "month" => MONTHS
             .get(at(date.month - 1))
             .copied()
@@ -205,6 +207,22 @@ fn part(ctx: &Context<'_>, name: bool) -> SqlResult<Stored> {
             .to_owned(),
         _ => number.to_string(),
     }))
+}
+
+/// The week that the year's first Thursday begins to count.
+fn iso_week(days: i64) -> i64 {
+    let thursday = days - days.rem_euclid(7) + 3;
+    let start = Ymd {
+        month: 1,
+        day: 1,
+        ..Ymd::from_days(thursday)
+    };
+    (thursday - start.to_days().unwrap_or(0)) / 7 + 1
+}
+
+fn offset_text(minutes: i64) -> String {
+    let sign = if minutes < 0 { '-' } else { '+' };
+    format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
 }
 
 /// `datetime` is kept to 100 ns but shows whole milliseconds.
@@ -228,18 +246,4 @@ fn eomonth(ctx: &Context<'_>) -> SqlResult<Stored> {
         ..date
     };
     Ok(last.to_days().map_or(Stored::Null, Stored::Integer))
-}
-
-fn from_parts(ctx: &Context<'_>) -> SqlResult<Stored> {
-    if (0..3).any(|at| is_null(ctx, at)) {
-        return Ok(Stored::Null);
-    }
-    let date = Ymd {
-        year: int(ctx, 0)?,
-        month: int(ctx, 1)?,
-        day: int(ctx, 2)?,
-    };
-    date.to_days().map(Stored::Integer).ok_or_else(|| {
-        SqlError::new(289, "Cannot construct data type date, some of the arguments have values which are not valid.")
-    })
 }

@@ -1,6 +1,7 @@
 //! What SQLite calls back: conversions, exact arithmetic, texts and dates as T-SQL has them.
 
 mod aggregate;
+mod date_making;
 mod dates;
 mod describe;
 mod numbers;
@@ -80,6 +81,7 @@ pub(crate) fn register(conn: &Connection) -> rusqlite::Result<Identity> {
     texts::register(conn)?;
     variants::register(conn)?;
     dates::register(conn)?;
+    date_making::register(conn)?;
     describe::register(conn)?;
     aggregate::register(conn)?;
     let identity = Identity::default();
@@ -155,7 +157,7 @@ fn cast(ctx: &Context<'_>, try_: bool) -> SqlResult<Stored> {
     };
     match convert::cast(value(ctx, 0, from)?, from, to, style) {
         Ok(value) => Ok(value.into_stored()),
-        Err(_) if try_ => Ok(Stored::Null),
+        Err(error) if try_ && !error.is_unsupported() => Ok(Stored::Null),
         Err(error) => Err(error),
     }
 }

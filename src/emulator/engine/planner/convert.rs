@@ -39,7 +39,9 @@ impl Planner<'_> {
                         ..Typed::constant(folded, to)
                     });
                 }
-                Err(_) if try_ => return Ok(Typed::constant(Value::Null, to)),
+                Err(error) if try_ && !error.is_unsupported() => {
+                    return Ok(Typed::constant(Value::Null, to));
+                }
                 // The error belongs to the run, not to the plan: the branch may never be taken.
                 Err(_) => {}
             }

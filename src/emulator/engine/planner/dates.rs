@@ -4,6 +4,7 @@ use sqlparser::ast::Expr;
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{SqlType, Value, datetime};
+use super::date_making::not_for;
 use super::{Planner, Scope, Typed, literal};
 
 use SqlType as T;
@@ -23,7 +24,16 @@ impl Planner<'_> {
                 let part = date_part(part)?;
                 let count = self.expr(count, scope)?;
                 let count = self.coerce(count, T::Int)?;
-                let date = self.date(date, scope)?;
+                let date = self.expr(date, scope)?;
+                // Unlike other functions, this one takes texts for datetime.
+                let date = if date.ty.is_temporal() {
+                    date
+                } else {
+                    self.coerce(date, T::DateTime)?
+                };
+                if matches!(part, "iso_week" | "tzoffset") {
+                    return Err(not_for(part, "dateadd", date.ty));
+                }
                 let ty = date.ty;
                 Typed::new(
                     format!(
@@ -38,6 +48,9 @@ impl Planner<'_> {
             ("DATEDIFF" | "DATEDIFF_BIG", [part, from, to]) => {
                 let part = date_part(part)?;
                 let (from, to) = (self.date(from, scope)?, self.date(to, scope)?);
+                if matches!(part, "iso_week" | "tzoffset") {
+                    return Err(not_for(part, "datediff", from.ty));
+                }
                 let ty = if name == "DATEDIFF" {
                     T::Int
                 } else {
@@ -79,34 +92,17 @@ impl Planner<'_> {
                 };
                 self.part("DATEPART", part, date, scope)?
             }
-            ("EOMONTH", [date]) => {
-                let date = self.date(date, scope)?;
-                Typed::new(
-                    format!("t_eomonth({},{})", date.sql, date.ty.code()),
-                    T::Date,
-                )
-            }
-            ("DATEFROMPARTS", [y, m, d]) => {
-                let mut parts = Vec::new();
-                for part in [y, m, d] {
-                    let value = self.expr(part, scope)?;
-                    parts.push(self.coerce(value, T::Int)?.sql);
-                }
-                Typed::new(format!("t_datefromparts({})", parts.join(",")), T::Date)
-            }
-            (
-                "SWITCHOFFSET" | "TODATETIMEOFFSET" | "DATETRUNC" | "DATETIMEFROMPARTS" | "ISDATE"
-                | "DATE_BUCKET",
-                _,
-            ) => {
-                return Err(SqlError::unsupported(name));
-            }
-            _ => return Ok(None),
+            _ => return self.date_making_call(name, args, scope),
         }))
     }
 
     fn part(&mut self, name: &str, part: &str, date: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
-        let date = self.date(date, scope)?;
+        let date = if part == "tzoffset" {
+            self.zoned(date, scope)?
+        } else {
+            self.date(date, scope)?
+        };
+        check_part(name, part, date.ty)?;
         let first = self.state.settings.datefirst;
         let ty = if name == "DATENAME" {
             T::NVarChar(30)
@@ -129,7 +125,7 @@ impl Planner<'_> {
     }
 
     /// A date argument; texts become datetime2, so that no digit is lost.
-    fn date(&mut self, expr: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
+    pub(super) fn date(&mut self, expr: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
         let value = self.expr(expr, scope)?;
         if value.ty.is_temporal() {
             return Ok(value);
@@ -165,8 +161,26 @@ impl Planner<'_> {
     }
 }
 
+/// DATEPART of what the type does not have.
+fn check_part(name: &str, part: &str, ty: SqlType) -> SqlResult<()> {
+    let clock = matches!(
+        part,
+        "hour" | "minute" | "second" | "millisecond" | "microsecond" | "nanosecond"
+    );
+    let fine = match ty {
+        T::Date => !clock && part != "tzoffset",
+        T::Time(_) => clock,
+        T::DateTimeOffset(_) | T::DateTime2(_) => true,
+        _ => part != "tzoffset",
+    };
+    if fine {
+        return Ok(());
+    }
+    Err(not_for(part, &name.to_lowercase(), ty))
+}
+
 /// The long name of a date part.
-fn date_part(expr: &Expr) -> SqlResult<&'static str> {
+pub(super) fn date_part(expr: &Expr) -> SqlResult<&'static str> {
     let Expr::Identifier(ident) = expr else {
         return Err(
             SqlError::new(1023, "Invalid parameter 1 specified for a date function.").class(15),
@@ -186,6 +200,8 @@ fn date_part(expr: &Expr) -> SqlResult<&'static str> {
         "millisecond" | "ms" => "millisecond",
         "microsecond" | "mcs" => "microsecond",
         "nanosecond" | "ns" => "nanosecond",
+        "tzoffset" | "tz" => "tzoffset",
+        "iso_week" | "isowk" | "isoww" => "iso_week",
         other => {
             return Err(SqlError::new(
                 155,

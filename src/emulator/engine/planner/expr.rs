@@ -100,7 +100,10 @@ impl Planner<'_> {
                 let amount = self.expr(value, scope)?;
                 self.coerce(amount, SqlType::Money)
             }
-            Expr::AtTimeZone { .. } => Err(SqlError::unsupported("AT TIME ZONE")),
+            Expr::AtTimeZone {
+                timestamp,
+                time_zone,
+            } => self.at_time_zone(timestamp, time_zone, scope),
             Expr::InList { .. }
             | Expr::InSubquery { .. }
             | Expr::Between { .. }

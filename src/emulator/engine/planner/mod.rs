@@ -9,6 +9,7 @@ pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod change;
 pub(crate) mod convert;
+mod date_making;
 pub(crate) mod dates;
 pub(crate) mod dml;
 pub(crate) mod expr;
