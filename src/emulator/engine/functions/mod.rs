@@ -4,10 +4,14 @@ mod aggregate;
 mod date_making;
 mod dates;
 mod describe;
+mod hashes;
+mod json;
+mod more_numbers;
 mod numbers;
 mod rows;
 mod texts;
 mod variants;
+mod words;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,6 +84,10 @@ pub(crate) fn register(conn: &Connection) -> rusqlite::Result<Identity> {
     numbers::register(conn)?;
     texts::register(conn)?;
     variants::register(conn)?;
+    words::register(conn)?;
+    json::register(conn)?;
+    hashes::register(conn)?;
+    more_numbers::register(conn)?;
     dates::register(conn)?;
     date_making::register(conn)?;
     describe::register(conn)?;

@@ -82,7 +82,7 @@ fn modulo(ctx: &Context<'_>) -> SqlResult<Stored> {
     }
 }
 
-fn real(ctx: &Context<'_>, at: usize) -> SqlResult<f64> {
+pub(super) fn real(ctx: &Context<'_>, at: usize) -> SqlResult<f64> {
     match ctx.get_raw(at) {
         ValueRef::Real(v) => Ok(v),
         _ => Err(SqlError::internal("a function got no float")),

@@ -57,8 +57,24 @@ fn units(text: &str) -> Vec<u16> {
     text.encode_utf16().collect()
 }
 
-fn from_units(units: &[u16]) -> Stored {
-    Stored::Text(String::from_utf16_lossy(units))
+/// Half of a surrogate pair cannot be kept in SQLite's UTF-8.
+fn from_units(units: &[u16]) -> SqlResult<Stored> {
+    String::from_utf16(units)
+        .map(Stored::Text)
+        .map_err(|_| SqlError::unsupported("cutting a character beyond U+FFFF in half"))
+}
+
+/// Windows maps letters one by one: ß stays ß.
+fn mapped<I: Iterator<Item = char>>(text: &str, map: impl Fn(char) -> I) -> String {
+    text.chars()
+        .map(|c| {
+            let mut to = map(c);
+            match (to.next(), to.next()) {
+                (Some(one), None) => one,
+                _ => c,
+            }
+        })
+        .collect()
 }
 
 fn datalength(ctx: &Context<'_>) -> SqlResult<Stored> {
@@ -85,11 +101,14 @@ fn plain(ctx: &Context<'_>) -> SqlResult<Stored> {
     }
     let t = text(ctx, 1)?;
     Ok(Stored::Text(match text(ctx, 0)? {
-        "UPPER" => t.to_uppercase(),
-        "LOWER" => t.to_lowercase(),
+        "UPPER" => mapped(t, char::to_uppercase),
+        "LOWER" => mapped(t, char::to_lowercase),
         "LTRIM" => t.trim_start_matches(' ').to_owned(),
         "RTRIM" => t.trim_end_matches(' ').to_owned(),
         "TRIM" => t.trim_matches(' ').to_owned(),
+        _ if t.chars().any(|c| c.len_utf16() == 2) => {
+            return Err(SqlError::unsupported("REVERSE of a character beyond U+FFFF"));
+        }
         _ => t.chars().rev().collect(),
     }))
 }
@@ -114,7 +133,7 @@ fn sides(ctx: &Context<'_>, left: bool) -> SqlResult<Stored> {
     } else {
         units.get(units.len() - count..)
     };
-    Ok(from_units(part.unwrap_or_default()))
+    from_units(part.unwrap_or_default())
 }
 
 /// The part of a sequence that SUBSTRING means: the start may lie before the first element.
@@ -146,11 +165,11 @@ fn substring(ctx: &Context<'_>) -> SqlResult<Stored> {
         ));
     }
     let units = units(text(ctx, 0)?);
-    Ok(from_units(
+    from_units(
         units
             .get(window(start, length, units.len()))
             .unwrap_or_default(),
-    ))
+    )
 }
 
 /// Where the pattern is first found, by the collation, counted in characters.
@@ -191,7 +210,15 @@ fn charindex(ctx: &Context<'_>) -> SqlResult<Stored> {
     }
     let pattern: Vec<char> = text(ctx, 0)?.chars().collect();
     let chars: Vec<char> = text(ctx, 1)?.chars().collect();
-    let start = usize::try_from(int(ctx, 2)?.max(1) - 1).unwrap_or(usize::MAX);
+    let mut start = usize::try_from(int(ctx, 2)?.max(1) - 1).unwrap_or(usize::MAX);
+    // The start counts UTF-16 units, of which some characters have two.
+    let mut units = 0;
+    if let Some(at) = chars.iter().position(|c| {
+        units += c.len_utf16();
+        units > start
+    }) {
+        start = at;
+    }
     if pattern.is_empty() || start > chars.len() {
         return Ok(Stored::Integer(0));
     }
@@ -259,7 +286,7 @@ fn stuff(ctx: &Context<'_>) -> SqlResult<Stored> {
     let mut out = chars.get(..begin).unwrap_or_default().to_vec();
     out.extend(text(ctx, 3)?.encode_utf16());
     out.extend_from_slice(chars.get(end..).unwrap_or_default());
-    Ok(from_units(&out))
+    from_units(&out)
 }
 
 fn code(ctx: &Context<'_>) -> SqlResult<Stored> {
@@ -270,10 +297,11 @@ fn code(ctx: &Context<'_>) -> SqlResult<Stored> {
         return Ok(Stored::Null);
     };
     let ascii = text(ctx, 0)? == "ASCII";
-    let code = if ascii {
+    let code: u32 = if ascii {
         codepage::to_byte(first).unwrap_or(b'?').into()
     } else {
-        u32::from(first)
+        // Of a character beyond U+FFFF the first half.
+        first.encode_utf16(&mut [0; 2]).first().copied().unwrap_or(0).into()
     };
     Ok(Stored::Integer(code.into()))
 }
@@ -286,10 +314,12 @@ fn character(ctx: &Context<'_>) -> SqlResult<Stored> {
     let found = if text(ctx, 0)? == "CHAR" {
         u8::try_from(code).ok().map(codepage::from_byte)
     } else {
-        u32::try_from(code)
-            .ok()
-            .filter(|c| *c <= 0xFFFF)
-            .and_then(char::from_u32)
+        match u32::try_from(code).ok().filter(|c| *c <= 0xFFFF) {
+            Some(0xD800..=0xDFFF) => {
+                return Err(SqlError::unsupported("NCHAR of half a character"));
+            }
+            code => code.and_then(char::from_u32),
+        }
     };
     Ok(found.map_or(Stored::Null, |c| Stored::Text(c.to_string())))
 }

@@ -70,6 +70,11 @@ pub(crate) fn parse_for_cast(text: &str) -> SqlResult<SqlType> {
     Reader::new(text)?.sized_type(30)
 }
 
+/// Reads the type of a column, where a missing length means 1.
+pub(crate) fn parse_for_column(text: &str) -> SqlResult<SqlType> {
+    Reader::new(text)?.data_type()
+}
+
 fn build(name: &str, facets: &[Option<i64>], default_length: u16) -> SqlResult<SqlType> {
     use SqlType as T;
     let number = |at: usize| facets.get(at).copied().flatten();

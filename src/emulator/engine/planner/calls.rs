@@ -7,6 +7,7 @@ use sqlparser::ast::{
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{MAX, SqlType, Storage, Value, limit_text};
 use super::aggregates::AGGREGATES;
+use super::words::count_type;
 use super::{Planner, Scope, Typed, refuse, unknown};
 
 use SqlType as T;
@@ -48,6 +49,9 @@ impl Planner<'_> {
         if let Some(found) = self.date_call(name, args, scope)? {
             return Ok(found);
         }
+        if let Some(found) = self.json_call(name, args, scope)? {
+            return Ok(found);
+        }
         if let Some(found) = self.system_call(name, args, scope)? {
             return Ok(found);
         }
@@ -60,6 +64,12 @@ impl Planner<'_> {
             return Ok(found);
         }
         if let Some(found) = self.text_call(name, &values)? {
+            return Ok(found);
+        }
+        if let Some(found) = self.word_call(name, &values)? {
+            return Ok(found);
+        }
+        if let Some(found) = self.more_number_call(name, &values)? {
             return Ok(found);
         }
         if let Some(found) = self.number_call(name, &values)? {
@@ -167,7 +177,7 @@ impl Planner<'_> {
             }
             ("LEFT" | "RIGHT", [value, count]) => {
                 let (text, count) = (self.characters(value)?, self.coerce(count.clone(), T::Int)?);
-                let ty = varying(text.ty);
+                let ty = cut(varying(text.ty), &count);
                 typed(
                     format!("t_{}({},{})", name.to_lowercase(), text.sql, count.sql),
                     ty,
@@ -191,7 +201,7 @@ impl Planner<'_> {
                 } else {
                     self.characters(value)?
                 };
-                let ty = varying(value.ty);
+                let ty = cut(varying(plain(value.ty)), &length);
                 typed(
                     format!("t_substring({},{},{})", value.sql, start.sql, length.sql),
                     ty,
@@ -221,7 +231,7 @@ impl Planner<'_> {
                 };
                 typed(
                     format!("t_charindex({},{},{start})", find.sql, text.sql),
-                    T::Int,
+                    count_type(&text),
                 )
             }
             _ => self.text_building(name, args),
@@ -265,10 +275,17 @@ impl Planner<'_> {
                     self.coerce(length.clone(), T::BigInt)?,
                 );
                 let unicode = text.ty.is_unicode() || with.ty.is_unicode();
+                let total = text
+                    .ty
+                    .length()
+                    .unwrap_or(MAX)
+                    .saturating_add(with.ty.length().unwrap_or(MAX));
+                let max = [&text, &with].iter().any(|t| t.ty.length() == Some(MAX));
+                let n = if max { MAX } else { limit_text(total, unicode).min(if unicode { 4000 } else { 8000 }) };
                 let ty = if unicode {
-                    T::NVarChar(MAX)
+                    T::NVarChar(n)
                 } else {
-                    T::VarChar(MAX)
+                    T::VarChar(n)
                 };
                 let sql = format!(
                     "t_stuff({},{},{},ifnull({},''))",
@@ -307,17 +324,6 @@ impl Planner<'_> {
                     ty,
                 )))
             }
-            ("QUOTENAME", [value]) => {
-                let text = self.characters(value)?;
-                Ok(Some(Typed::new(
-                    format!("('['||replace({},']',']]')||']')", text.sql),
-                    T::NVarChar(258),
-                )))
-            }
-            ("ISNUMERIC", [value]) if value.ty.is_numeric() => Ok(Some(Typed::new(
-                format!("({} IS NOT NULL)", value.sql),
-                T::Int,
-            ))),
             ("NEWID", []) => Ok(Some(
                 Typed::new("t_newid()", T::UniqueIdentifier).not_null(),
             )),
@@ -445,18 +451,6 @@ impl Planner<'_> {
                 let value = self.coerce(value.clone(), T::Float)?;
                 typed(format!("t_math('{name}',{},NULL)", value.sql), T::Float)
             }
-            ("POWER", [value, exponent]) => {
-                if !value.ty.is_float() {
-                    return Err(SqlError::unsupported(
-                        "POWER of an exact number; cast it to float",
-                    ));
-                }
-                let (a, b) = (
-                    self.coerce(value.clone(), T::Float)?,
-                    self.coerce(exponent.clone(), T::Float)?,
-                );
-                typed(format!("t_math('POWER',{},{})", a.sql, b.sql), T::Float)
-            }
             ("PI", []) => Ok(Some(Typed::new("3.141592653589793", T::Float).not_null())),
             _ => Ok(None),
         }
@@ -464,15 +458,41 @@ impl Planner<'_> {
 }
 
 /// What a function makes of its arguments: NULL where one of them is.
-fn computed(args: &[Typed], sql: String, ty: SqlType) -> SqlResult<Option<Typed>> {
+pub(super) fn computed(args: &[Typed], sql: String, ty: SqlType) -> SqlResult<Option<Typed>> {
     Ok(Some(Typed {
         nullable: args.iter().any(|arg| arg.nullable),
         ..Typed::new(sql, ty)
     }))
 }
 
+/// A type that is no longer than a count that is known.
+fn cut(ty: SqlType, count: &Typed) -> SqlType {
+    let Some(Value::Int(count)) = count.constant else {
+        return ty;
+    };
+    let Some(n) = u16::try_from(count).ok().filter(|n| *n > 0) else {
+        return ty;
+    };
+    match ty {
+        T::VarChar(have) if have != MAX => T::VarChar(have.min(n)),
+        T::NVarChar(have) if have != MAX => T::NVarChar(have.min(n)),
+        T::VarBinary(have) if have != MAX => T::VarBinary(have.min(n)),
+        other => other,
+    }
+}
+
+/// What SUBSTRING makes of the old large types.
+fn plain(ty: SqlType) -> SqlType {
+    match ty {
+        T::Text => T::VarChar(8000),
+        T::NText => T::NVarChar(4000),
+        T::Image => T::VarBinary(8000),
+        other => other,
+    }
+}
+
 /// The variable-length type of a text or binary type.
-fn varying(ty: SqlType) -> SqlType {
+pub(super) fn varying(ty: SqlType) -> SqlType {
     match ty {
         T::Char(n) => T::VarChar(n),
         T::NChar(n) => T::NVarChar(n),

@@ -88,6 +88,16 @@ impl Planner<'_> {
                 expr,
                 trim_characters: None,
             } => self.named_call("TRIM", &[expr], scope),
+            Expr::Trim {
+                trim_where,
+                trim_what: Some(set),
+                expr,
+                trim_characters: None,
+            } => {
+                let (text, set) = (self.expr(expr, scope)?, self.expr(set, scope)?);
+                let side = trim_where.map_or_else(String::new, |s| s.to_string());
+                self.trimmed(&side, &text, &set)
+            }
             Expr::Ceil {
                 expr,
                 field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),

@@ -1,7 +1,7 @@
 //! FROM: tables, joins, derived tables, views, catalogue views and table functions.
 
 use sqlparser::ast::{
-    FunctionArg, FunctionArgExpr, JoinConstraint, JoinOperator, ObjectName, SetExpr, TableAlias,
+    JoinConstraint, JoinOperator, ObjectName, SetExpr, TableAlias,
     TableFactor, TableWithJoins,
 };
 
@@ -9,10 +9,10 @@ use super::super::catalogue::tables::{QualifiedName, Table, quote, same_name};
 use super::super::catalogue::{schema, views};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser;
-use super::super::types::{SqlType, Value};
+use super::super::types::SqlType;
 use super::query::Rel;
 use super::scope::SourceColumn;
-use super::{Output, Planner, Scope, Source, audit, unknown};
+use super::{Output, Planner, Scope, Source, audit};
 
 impl Planner<'_> {
     /// Plans a FROM list; its sources come into the scope.
@@ -39,6 +39,10 @@ impl Planner<'_> {
         let mut applied = false;
         for join in &item.joins {
             audit::check_join(join)?;
+            if let Some(applied) = self.applied(join, scope)? {
+                sql.push_str(&applied);
+                continue;
+            }
             let (word, constraint) = match &join.join_operator {
                 JoinOperator::Join(c) | JoinOperator::Inner(c) => ("JOIN", c),
                 JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => ("LEFT JOIN", c),
@@ -78,6 +82,9 @@ impl Planner<'_> {
     }
 
     fn factor(&mut self, factor: &TableFactor, scope: &mut Scope<'_>) -> SqlResult<String> {
+        if let Some(sql) = self.unfolded(factor, false, scope)? {
+            return Ok(sql);
+        }
         match factor {
             TableFactor::Table {
                 name,
@@ -93,24 +100,6 @@ impl Planner<'_> {
             } if partitions.is_empty() && index_hints.is_empty() => {
                 self.hints(with_hints)?;
                 self.named(name, alias.as_ref(), scope)
-            }
-            TableFactor::Table {
-                name,
-                alias,
-                args: Some(args),
-                with_hints,
-                version: None,
-                with_ordinality: false,
-                partitions,
-                json_path: None,
-                sample: None,
-                index_hints,
-            } if with_hints.is_empty()
-                && partitions.is_empty()
-                && index_hints.is_empty()
-                && args.settings.is_none() =>
-            {
-                self.table_function(name, &args.args, alias.as_ref(), scope)
             }
             TableFactor::Derived {
                 lateral: false,
@@ -138,7 +127,6 @@ impl Planner<'_> {
             TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => {
                 Err(SqlError::unsupported("PIVOT"))
             }
-            TableFactor::OpenJsonTable { .. } => Err(SqlError::unsupported("OPENJSON")),
             other => Err(SqlError::unsupported(
                 other.to_string().chars().take(60).collect::<String>(),
             )),
@@ -230,7 +218,7 @@ impl Planner<'_> {
         )
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         exposed: String,
         schema: Option<String>,
@@ -260,76 +248,6 @@ impl Planner<'_> {
             columns,
         });
         Ok(text)
-    }
-
-    fn table_function(
-        &mut self,
-        name: &ObjectName,
-        args: &[FunctionArg],
-        alias: Option<&TableAlias>,
-        scope: &mut Scope<'_>,
-    ) -> SqlResult<String> {
-        let function = name.to_string().to_uppercase();
-        if let Some(sql) = self.metadata_table(&function, args, scope)? {
-            let (sql, columns) = sql;
-            let exposed = alias.map_or_else(
-                || function.rsplit('.').next().unwrap_or("").to_lowercase(),
-                |a| a.name.value.clone(),
-            );
-            return self.add(exposed, None, sql, columns, scope);
-        }
-        if function != "GENERATE_SERIES" {
-            let missing = unknown::missing(&function);
-            return Err(missing.unwrap_or_else(|| SqlError::invalid_object(name)));
-        }
-        let mut values = Vec::new();
-        let outer = Scope::inside(scope.parent);
-        for arg in args {
-            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else {
-                return Err(SqlError::syntax_near(arg));
-            };
-            values.push(self.expr(expr, &outer)?);
-        }
-        let ty = self.common_type(&values);
-        if !ty.is_integer() || !(2..=3).contains(&values.len()) {
-            return Err(SqlError::unsupported(
-                "GENERATE_SERIES of other than two or three integers",
-            ));
-        }
-        let values = values
-            .into_iter()
-            .map(|v| self.coerce(v, ty))
-            .collect::<SqlResult<Vec<_>>>()?;
-        let step = match values.get(2).map(|v| &v.constant) {
-            None => 1,
-            Some(Some(Value::Int(step))) if *step != 0 => *step,
-            _ => return Err(SqlError::unsupported("GENERATE_SERIES with this step")),
-        };
-        let (start, stop) = match values.as_slice() {
-            [start, stop, ..] => (&start.sql, &stop.sql),
-            _ => return Err(SqlError::syntax_near(name)),
-        };
-        let test = if step > 0 { "<=" } else { ">=" };
-        let series = self.fresh("s");
-        let sql = format!(
-            "(WITH RECURSIVE {series}(v,e) AS (SELECT {start},{stop} WHERE {start}{test}{stop} UNION ALL \
-             SELECT v+({step}),e FROM {series} WHERE v+({step}){test}e) SELECT v AS c1 FROM {series})"
-        );
-        let mut columns = vec![SourceColumn {
-            name: "value".into(),
-            sql: "c1".into(),
-            ty,
-            nullable: false,
-            identity: false,
-        }];
-        let exposed = match alias {
-            Some(alias) => {
-                rename(&mut columns, alias)?;
-                alias.name.value.clone()
-            }
-            None => "generate_series".into(),
-        };
-        self.add(exposed, None, sql, columns, scope)
     }
 }
 

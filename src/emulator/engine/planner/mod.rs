@@ -17,6 +17,8 @@ pub(crate) mod from;
 mod grouping;
 mod hints;
 mod in_turn;
+mod json;
+mod numbers;
 pub(crate) mod load;
 mod metadata;
 mod metadata_tables;
@@ -28,10 +30,12 @@ mod refuse;
 pub(crate) mod scope;
 pub(crate) mod select;
 pub(crate) mod system;
+mod table_functions;
 mod unknown;
 mod update;
 mod variants;
 mod windows;
+mod words;
 
 use std::collections::HashMap;
 

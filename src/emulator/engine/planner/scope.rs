@@ -21,6 +21,9 @@ pub(crate) struct Output {
     pub(crate) all_null: bool,
 }
 
+/// Stands for the source's alias in a [`SourceColumn::sql`] that is an expression.
+pub(super) const SELF: &str = "\u{1}";
+
 /// A table in a FROM clause.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
@@ -228,7 +231,9 @@ impl Source {
 
     /// RETURNING knows no alias, so such a source has none.
     fn reference(&self, column: &str) -> String {
-        if self.alias.is_empty() {
+        if column.contains(SELF) {
+            column.replace(SELF, &self.alias)
+        } else if self.alias.is_empty() {
             column.to_owned()
         } else {
             format!("{}.{column}", self.alias)

@@ -4,7 +4,8 @@
 //! of the tables before it, as APPLY needs.
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, ObjectName, OpenJsonTableColumn, TableAlias, Value as Lit,
+    Expr, FunctionArg, FunctionArgExpr, Join, JoinOperator, ObjectName, OpenJsonTableColumn, TableAlias, TableFactor,
+    Value as Lit,
 };
 
 use super::super::error::{SqlError, SqlResult};
@@ -26,8 +27,79 @@ struct Unfolded {
 }
 
 impl Planner<'_> {
+    /// A function in FROM, if the factor is one. A lateral one may name the tables before it.
+    pub(super) fn unfolded(
+        &mut self,
+        factor: &TableFactor,
+        lateral: bool,
+        scope: &mut Scope<'_>,
+    ) -> SqlResult<Option<String>> {
+        let (exposed, sql, columns) = match factor {
+            TableFactor::Table {
+                name,
+                alias,
+                args: Some(args),
+                with_hints,
+                version: None,
+                with_ordinality: false,
+                partitions,
+                json_path: None,
+                sample: None,
+                index_hints,
+            } if with_hints.is_empty()
+                && partitions.is_empty()
+                && index_hints.is_empty()
+                && args.settings.is_none() =>
+            {
+                let function = name.to_string().to_uppercase();
+                if let Some((sql, columns)) = self.metadata_table(&function, &args.args, scope)? {
+                    let own = || function.rsplit('.').next().unwrap_or("").to_lowercase();
+                    let exposed = alias.as_ref().map_or_else(own, |a| a.name.value.clone());
+                    (exposed, sql, columns)
+                } else {
+                    let outside = Scope::inside(scope.parent);
+                    let outer = if lateral { &*scope } else { &outside };
+                    self.table_function(name, &args.args, alias.as_ref(), outer)?
+                }
+            }
+            TableFactor::OpenJsonTable { .. } => {
+                let outside = Scope::inside(scope.parent);
+                let outer = if lateral { &*scope } else { &outside };
+                self.open_json(factor, outer)?
+            }
+            _ => return Ok(None),
+        };
+        self.add(exposed, None, sql, columns, scope).map(Some)
+    }
+
+    /// APPLY of a function.
+    pub(super) fn applied(
+        &mut self,
+        join: &Join,
+        scope: &mut Scope<'_>,
+    ) -> SqlResult<Option<String>> {
+        let outer = match join.join_operator {
+            JoinOperator::CrossApply => false,
+            JoinOperator::OuterApply => true,
+            _ => return Ok(None),
+        };
+        let before = scope.sources.len();
+        let Some(sql) = self.unfolded(&join.relation, true, scope)? else {
+            return Ok(None);
+        };
+        if !outer {
+            return Ok(Some(format!(" CROSS JOIN {sql}")));
+        }
+        for source in scope.sources.iter_mut().skip(before) {
+            for column in &mut source.columns {
+                column.nullable = true;
+            }
+        }
+        Ok(Some(format!(" LEFT JOIN {sql} ON true")))
+    }
+
     /// Plans a call in FROM. `outer` is what its arguments may name.
-    pub(super) fn table_function(
+    fn table_function(
         &mut self,
         name: &ObjectName,
         args: &[FunctionArg],
@@ -54,16 +126,22 @@ impl Planner<'_> {
     }
 
     /// Plans OPENJSON.
-    pub(super) fn open_json(
+    fn open_json(
         &mut self,
-        json: &Expr,
-        path: Option<&Lit>,
-        columns: &[OpenJsonTableColumn],
-        alias: Option<&TableAlias>,
+        factor: &TableFactor,
         outer: &Scope<'_>,
     ) -> SqlResult<(String, String, Vec<SourceColumn>)> {
+        let TableFactor::OpenJsonTable {
+            json_expr: json,
+            json_path: path,
+            columns,
+            alias,
+        } = factor
+        else {
+            return Err(SqlError::syntax_near("OPENJSON"));
+        };
         let json = self.json_text("OPENJSON", json, outer)?;
-        let path = match path {
+        let path = match path.as_ref().map(|p| &p.value) {
             None => "$".to_owned(),
             Some(Lit::SingleQuotedString(path) | Lit::NationalStringLiteral(path)) => path.clone(),
             Some(other) => return Err(SqlError::syntax_near(other)),
@@ -93,7 +171,7 @@ impl Planner<'_> {
                 columns,
                 name: "openjson",
             },
-            alias,
+            alias.as_ref(),
         )
     }
 
@@ -193,6 +271,25 @@ impl Planner<'_> {
             _ => return Err(SqlError::syntax_near("GENERATE_SERIES")),
         };
         let steps = values.len() == 3;
+        let known = |at: usize| match values.get(at).map(|v| &v.constant) {
+            Some(Some(Value::Int(v))) => Some(*v),
+            _ => None,
+        };
+        if let (Some(a), Some(b)) = (known(0), known(1))
+            && let Some(by) = if steps { known(2) } else { Some(if a <= b { 1 } else { -1 }) }
+            && by != 0
+        {
+            // One row after the other, however many there are.
+            let test = if by > 0 { "<=" } else { ">=" };
+            let series = self.fresh("s");
+            return Ok(Unfolded {
+                sql: format!(
+                    "(WITH RECURSIVE {series}(v) AS (SELECT {a} WHERE {a}{test}{b} UNION ALL SELECT v+({by}) FROM {series} WHERE v+({by}){test}{b}) SELECT v AS value FROM {series})"
+                ),
+                columns: vec![column("value", format!("{SELF}.value"), ty, false)],
+                name: "generate_series",
+            });
+        }
         Ok(Unfolded {
             sql: format!("json_each(t_series({start},{stop},{step},{}))", i32::from(steps)),
             columns: vec![column("value", format!("{SELF}.value"), ty, false)],

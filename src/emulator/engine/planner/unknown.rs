@@ -16,38 +16,25 @@ const MISSING: &[&str] = &[
     "CURRENT_TRANSACTION_ID",
     "DECOMPRESS",
     "DECRYPTBYKEY",
-    "DIFFERENCE",
     "ENCRYPTBYKEY",
     "FORMAT",
     "FREETEXTTABLE",
     "GROUPING",
     "GROUPING_ID",
-    "HASHBYTES",
-    "ISJSON",
-    "ISNUMERIC",
     "JSON_ARRAY",
-    "JSON_MODIFY",
     "JSON_OBJECT",
-    "JSON_QUERY",
-    "JSON_VALUE",
     "NEWSEQUENTIALID",
-    "OPENJSON",
     "OPENQUERY",
     "OPENROWSET",
     "OPENXML",
     "PARSE",
-    "PATINDEX",
     "PERCENTILE_CONT",
     "PERCENTILE_DISC",
     "PWDCOMPARE",
     "PWDENCRYPT",
-    "RAND",
     "SESSION_CONTEXT",
-    "SOUNDEX",
     "STDEV",
     "STDEVP",
-    "STRING_ESCAPE",
-    "STRING_SPLIT",
     "TRY_PARSE",
     "TYPEPROPERTY",
     "VAR",
@@ -80,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_told_from_a_misspelling() {
-        assert_eq!(function("string_split").number, 40517);
+        assert_eq!(function("compress").number, 40517);
         assert_eq!(function("STRING_SPLITS").number, 195);
     }
 

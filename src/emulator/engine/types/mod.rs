@@ -9,6 +9,7 @@ pub(crate) mod datetime;
 pub(crate) mod decimal;
 pub(crate) mod float;
 pub(crate) mod style;
+pub(crate) mod json;
 mod temporal;
 pub(crate) mod value;
 pub(crate) mod variant;
