@@ -20,7 +20,21 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     scalar(conn, "t_bucket", 5, bucket)?;
     scalar(conn, "t_parts", -1, from_parts)?;
     scalar(conn, "t_tooffset", 4, to_offset)?;
-    scalar(conn, "t_tz", 1, offset_of)
+    scalar(conn, "t_tz", 1, offset_of)?;
+    scalar(conn, "t_datesum", 3, date_sum)
+}
+
+/// The sum or difference of two `datetime`, counted from 1900.
+fn date_sum(ctx: &Context<'_>) -> SqlResult<Stored> {
+    if is_null(ctx, 1) || is_null(ctx, 2) {
+        return Ok(Stored::Null);
+    }
+    let (a, b) = (int(ctx, 1)?, int(ctx, 2)? - DAY_1900 * DAY);
+    let sum = if text(ctx, 0)? == "+" { a + b } else { a - b };
+    if sum < DAY_1753 * DAY || sum >= (LAST_DAY + 1) * DAY {
+        return Err(SqlError::overflow("datetime"));
+    }
+    Ok(Stored::Integer(round_datetime(sum)))
 }
 
 /// Days since Monday, where 1 is Monday as the first day of the week and 7 is Sunday.
@@ -175,9 +189,7 @@ fn clock(hours: i64, minutes: i64, seconds: i64) -> Option<i64> {
 
 fn fraction(units: i64, scale: u8) -> Option<i64> {
     let all = 10i64.pow(u32::from(scale.min(7)));
-    (0..all)
-        .contains(&units)
-        .then_some(units * (SECOND / all))
+    (0..all).contains(&units).then_some(units * (SECOND / all))
 }
 
 /// Minutes of an offset given as text or as minutes.
@@ -206,8 +218,8 @@ fn to_offset(ctx: &Context<'_>) -> SqlResult<Stored> {
         return Ok(Stored::Null);
     }
     let (ty, keep_instant) = (type_at(ctx, 1)?, int(ctx, 3)? == 1);
-    let minutes = i16::try_from(int(ctx, 2)?)
-        .map_err(|_| SqlError::internal("an offset is out of range"))?;
+    let minutes =
+        i16::try_from(int(ctx, 2)?).map_err(|_| SqlError::internal("an offset is out of range"))?;
     let shift = i64::from(minutes) * MINUTE;
     let utc = match value(ctx, 0, ty)? {
         Value::DateTimeOffset(v) if keep_instant => v.utc,

@@ -38,5 +38,7 @@ fn hash(ctx: &Context<'_>) -> SqlResult<Stored> {
             .collect(),
         _ => return Err(SqlError::internal("HASHBYTES of this type")),
     };
-    Ok(Stored::Blob(digest::digest(algorithm, &bytes).as_ref().to_vec()))
+    Ok(Stored::Blob(
+        digest::digest(algorithm, &bytes).as_ref().to_vec(),
+    ))
 }

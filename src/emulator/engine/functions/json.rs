@@ -144,9 +144,14 @@ fn modify(ctx: &Context<'_>) -> SqlResult<Stored> {
     let edited = match (at, last) {
         (None, _) if path.strict => return Err(missing()),
         (Some(at), _) if path.append => {
-            let Some(array) = items.get(at).map(|i| i.node).filter(|n| n.kind == Kind::Array)
+            let Some(array) = items
+                .get(at)
+                .map(|i| i.node)
+                .filter(|n| n.kind == Kind::Array)
             else {
-                return Err(SqlError::unsupported("JSON_MODIFY append to what is no array"));
+                return Err(SqlError::unsupported(
+                    "JSON_MODIFY append to what is no array",
+                ));
             };
             add(document, array, new.as_deref().unwrap_or("null"))
         }

@@ -123,12 +123,20 @@ fn width(ty: SqlType) -> u32 {
 /// The value without its sign's extension.
 fn unsigned(value: i64, width: u32) -> u64 {
     let all = value.cast_unsigned();
-    if width == 64 { all } else { all & ((1 << width) - 1) }
+    if width == 64 {
+        all
+    } else {
+        all & ((1 << width) - 1)
+    }
 }
 
 fn signed(bits: u64, ty: SqlType) -> i64 {
     let width = width(ty);
-    let bits = if width == 64 { bits } else { bits & ((1 << width) - 1) };
+    let bits = if width == 64 {
+        bits
+    } else {
+        bits & ((1 << width) - 1)
+    };
     let negative = ty.int_range().is_some_and(|(low, _)| low < 0) && bits >> (width - 1) == 1;
     if negative && width < 64 {
         (bits | (u64::MAX << width)).cast_signed()

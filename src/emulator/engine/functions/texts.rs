@@ -107,7 +107,9 @@ fn plain(ctx: &Context<'_>) -> SqlResult<Stored> {
         "RTRIM" => t.trim_end_matches(' ').to_owned(),
         "TRIM" => t.trim_matches(' ').to_owned(),
         _ if t.chars().any(|c| c.len_utf16() == 2) => {
-            return Err(SqlError::unsupported("REVERSE of a character beyond U+FFFF"));
+            return Err(SqlError::unsupported(
+                "REVERSE of a character beyond U+FFFF",
+            ));
         }
         _ => t.chars().rev().collect(),
     }))
@@ -301,7 +303,12 @@ fn code(ctx: &Context<'_>) -> SqlResult<Stored> {
         codepage::to_byte(first).unwrap_or(b'?').into()
     } else {
         // Of a character beyond U+FFFF the first half.
-        first.encode_utf16(&mut [0; 2]).first().copied().unwrap_or(0).into()
+        first
+            .encode_utf16(&mut [0; 2])
+            .first()
+            .copied()
+            .unwrap_or(0)
+            .into()
     };
     Ok(Stored::Integer(code.into()))
 }

@@ -14,7 +14,9 @@ const MOST_ROWS: i128 = 5_000_000;
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     scalar(conn, "t_patindex", 2, pattern_index)?;
     scalar(conn, "t_soundex", 1, |ctx| {
-        with_texts(ctx, |texts| Ok(Stored::Text(soundex(texts.first().unwrap_or(&""))?)))
+        with_texts(ctx, |texts| {
+            Ok(Stored::Text(soundex(texts.first().unwrap_or(&""))?))
+        })
     })?;
     scalar(conn, "t_difference", 2, |ctx| with_texts(ctx, difference))?;
     scalar(conn, "t_translate", 3, |ctx| with_texts(ctx, translate))?;
@@ -32,10 +34,7 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-fn with_texts(
-    ctx: &Context<'_>,
-    f: impl Fn(&[&str]) -> SqlResult<Stored>,
-) -> SqlResult<Stored> {
+fn with_texts(ctx: &Context<'_>, f: impl Fn(&[&str]) -> SqlResult<Stored>) -> SqlResult<Stored> {
     let mut texts = Vec::new();
     for at in 0..ctx.len() {
         if is_null(ctx, at) {
@@ -58,7 +57,10 @@ fn pattern_index(ctx: &Context<'_>) -> SqlResult<Stored> {
         };
         let mut position = 1;
         for (at, c) in text.char_indices() {
-            if text.get(at..).is_some_and(|from| collate::like(from, rest, None)) {
+            if text
+                .get(at..)
+                .is_some_and(|from| collate::like(from, rest, None))
+            {
                 return Ok(Stored::Integer(position));
             }
             position += i64::try_from(c.len_utf16()).unwrap_or(1);
@@ -310,14 +312,20 @@ fn is_numeric(text: &str) -> SqlResult<bool> {
     if money.starts_with(|c: char| c.is_ascii_digit())
         && money.matches('.').count() <= 1
         && money.len() <= 15
-        && money.bytes().all(|b| b.is_ascii_digit() || matches!(b, b',' | b'.'))
+        && money
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b',' | b'.'))
         && money.rfind(',') < money.find('.').or(Some(usize::MAX))
     {
         return Ok(true);
     }
     // What has a letter that no number has is none; what is left has rules that are not documented.
     let foreign = |c: char| c.is_alphabetic() && !matches!(c, 'd' | 'D' | 'e' | 'E');
-    if trimmed.chars().any(foreign) || trimmed.contains(['_', ':', '/', '(', ')', '@', '#', '%', '&', '*', '!', '?', '\'', '"', ';', '=']) {
+    if trimmed.chars().any(foreign)
+        || trimmed.contains([
+            '_', ':', '/', '(', ')', '@', '#', '%', '&', '*', '!', '?', '\'', '"', ';', '=',
+        ])
+    {
         return Ok(false);
     }
     if trimmed.chars().all(|c| matches!(c, 'd' | 'D' | 'e' | 'E')) {

@@ -3,6 +3,7 @@
 use sqlparser::ast::BinaryOperator as Op;
 
 use super::super::error::{SqlError, SqlResult};
+use super::super::types::allow::clash;
 use super::super::types::{MAX, SqlType, Storage, Value, common, decimal::MAX_PRECISION};
 use super::{Planner, Typed, refuse};
 
@@ -181,34 +182,46 @@ impl Planner<'_> {
         Ok(Typed::new(joined, ty))
     }
 
-    /// `datetime` plus or minus days.
+    /// The old types add and subtract as if they were numbers of days since 1900.
     fn date_arithmetic(&mut self, a: Typed, op: &Op, b: Typed) -> SqlResult<Typed> {
         let old = |t: SqlType| matches!(t, T::DateTime | T::SmallDateTime);
+        let new = |t: &Typed| t.ty.is_temporal() && !old(t.ty);
+        if a.ty == b.ty && new(&a) {
+            return Err(SqlError::new(
+                8117,
+                format!(
+                    "Operand data type {} is invalid for {} operator.",
+                    a.ty.base_name(),
+                    operator_name(op)
+                ),
+            ));
+        }
+        if new(&a) && b.ty.is_numeric() && !b.is_null() {
+            return Err(clash(a.ty, b.ty));
+        }
+        if new(&b) && a.ty.is_numeric() && !a.is_null() {
+            return Err(clash(a.ty, b.ty));
+        }
+        let plain = |t: &Typed| old(t.ty) || t.ty.is_numeric() || t.ty.is_text();
         let sign = match op {
-            Op::Plus => 1,
-            Op::Minus => -1,
+            Op::Plus => "+",
+            Op::Minus => "-",
             _ => return Err(incompatible(a.ty.base_name(), b.ty.base_name(), op)),
         };
-        let (date, days) = if old(a.ty) && b.ty.is_numeric() {
-            (a, b)
-        } else if old(b.ty) && a.ty.is_numeric() && sign == 1 {
-            (b, a)
-        } else {
+        if !plain(&a) || !plain(&b) {
             return Err(incompatible(a.ty.base_name(), b.ty.base_name(), op));
-        };
-        let ty = date.ty;
-        if !days.ty.is_integer() {
-            return Err(SqlError::unsupported("datetime plus a fraction of days"));
         }
-        Ok(Typed::new(
-            format!(
-                "t_dateadd('day',{sign}*({}),{},{})",
-                days.sql,
-                date.sql,
-                ty.code()
-            ),
-            ty,
-        ))
+        let ty = if a.ty == T::DateTime || b.ty == T::DateTime {
+            T::DateTime
+        } else {
+            T::SmallDateTime
+        };
+        let (a, b) = (self.coerce(a, T::DateTime)?, self.coerce(b, T::DateTime)?);
+        let sum = Typed::new(
+            format!("t_datesum('{sign}',{},{})", a.sql, b.sql),
+            T::DateTime,
+        );
+        self.coerce(sum, ty)
     }
 
     fn bitwise(&mut self, a: Typed, op: &Op, b: Typed) -> SqlResult<Typed> {

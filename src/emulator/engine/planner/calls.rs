@@ -133,7 +133,7 @@ impl Planner<'_> {
                     .iter()
                     .map(|a| self.expr(a, scope))
                     .collect::<SqlResult<Vec<_>>>()?;
-                results.push(Typed::constant(Value::Null, T::NULL));
+                results.push(Typed::null());
                 self.choose(conditions, results)?
             }
             _ => return Ok(None),
@@ -281,7 +281,11 @@ impl Planner<'_> {
                     .unwrap_or(MAX)
                     .saturating_add(with.ty.length().unwrap_or(MAX));
                 let max = [&text, &with].iter().any(|t| t.ty.length() == Some(MAX));
-                let n = if max { MAX } else { limit_text(total, unicode).min(if unicode { 4000 } else { 8000 }) };
+                let n = if max {
+                    MAX
+                } else {
+                    limit_text(total, unicode).min(if unicode { 4000 } else { 8000 })
+                };
                 let ty = if unicode {
                     T::NVarChar(n)
                 } else {

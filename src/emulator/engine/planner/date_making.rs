@@ -35,9 +35,10 @@ impl Planner<'_> {
                 self.moved(name, date, offset, scope)?
             }
             ("ISDATE", [value]) => self.is_date(value, scope)?,
-            ("CURRENT_TIMEZONE", []) => {
-                Typed::constant(Value::Text("(UTC) Coordinated Universal Time".into()), T::VarChar(128))
-            }
+            ("CURRENT_TIMEZONE", []) => Typed::constant(
+                Value::Text("(UTC) Coordinated Universal Time".into()),
+                T::VarChar(128),
+            ),
             ("CURRENT_TIMEZONE_ID", []) => {
                 Typed::constant(Value::Text("UTC".into()), T::VarChar(128))
             }
@@ -51,7 +52,10 @@ impl Planner<'_> {
         args: &[&Expr],
         scope: &Scope<'_>,
     ) -> SqlResult<Option<Typed>> {
-        let scaled = matches!(name, "TIMEFROMPARTS" | "DATETIME2FROMPARTS" | "DATETIMEOFFSETFROMPARTS");
+        let scaled = matches!(
+            name,
+            "TIMEFROMPARTS" | "DATETIME2FROMPARTS" | "DATETIMEOFFSETFROMPARTS"
+        );
         let (args, scale) = match args.split_last() {
             Some((scale, rest)) if scaled => (rest, self.part_scale(scale, scope)?),
             _ => (args, 0),
@@ -77,11 +81,7 @@ impl Planner<'_> {
     fn part_scale(&mut self, scale: &Expr, scope: &Scope<'_>) -> SqlResult<u8> {
         let scale = self.constant_int(scale, scope, "a precision")?;
         u8::try_from(scale).ok().filter(|s| *s <= 7).ok_or_else(|| {
-            SqlError::new(
-                1002,
-                format!("Line 1: Specified scale {scale} is invalid."),
-            )
-            .class(15)
+            SqlError::new(1002, format!("Line 1: Specified scale {scale} is invalid.")).class(15)
         })
     }
 
@@ -89,11 +89,15 @@ impl Planner<'_> {
     fn truncated(&mut self, part: &Expr, date: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
         let part = date_part(part)?;
         let date = self.date(date, scope)?;
-        let clock = matches!(part, "hour" | "minute" | "second" | "millisecond" | "microsecond");
-        let known = clock || matches!(
+        let clock = matches!(
             part,
-            "year" | "quarter" | "month" | "dayofyear" | "day" | "week" | "iso_week"
+            "hour" | "minute" | "second" | "millisecond" | "microsecond"
         );
+        let known = clock
+            || matches!(
+                part,
+                "year" | "quarter" | "month" | "dayofyear" | "day" | "week" | "iso_week"
+            );
         let fine = match date.ty {
             T::Date => !clock,
             T::Time(scale) => clock && fine_enough(part, scale),
@@ -108,7 +112,11 @@ impl Planner<'_> {
         Ok(Typed {
             nullable: date.nullable,
             ..Typed::new(
-                format!("t_datetrunc('{part}',{},{},{first})", date.sql, date.ty.code()),
+                format!(
+                    "t_datetrunc('{part}',{},{},{first})",
+                    date.sql,
+                    date.ty.code()
+                ),
                 date.ty,
             )
         })
@@ -215,7 +223,12 @@ impl Planner<'_> {
         Ok(Typed {
             nullable: date.nullable,
             ..Typed::new(
-                format!("t_tooffset({},{},0,{})", date.sql, date.ty.code(), i32::from(keep_instant)),
+                format!(
+                    "t_tooffset({},{},0,{})",
+                    date.sql,
+                    date.ty.code(),
+                    i32::from(keep_instant)
+                ),
                 T::DateTimeOffset(scale),
             )
         })
@@ -224,6 +237,7 @@ impl Planner<'_> {
     fn is_date(&mut self, value: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
         let value = self.expr(value, scope)?;
         let sql = match value.ty {
+            _ if value.is_null() => "0".to_owned(),
             T::DateTime | T::SmallDateTime => format!("({} IS NOT NULL)", value.sql),
             ty if ty.is_text() && !ty.is_old_lob() => {
                 let text = self.cast(value, T::NVarChar(MAX), None, true, false)?;

@@ -272,7 +272,7 @@ impl Planner<'_> {
         }
         let last = match other {
             Some(other) => self.expr(other, scope)?,
-            None => Typed::constant(Value::Null, SqlType::NULL),
+            None => Typed::null(),
         };
         results.push(last);
         self.choose(conditions, results)
@@ -351,7 +351,11 @@ impl Planner<'_> {
 fn literal(value: &Lit) -> SqlResult<Typed> {
     let length = |text: &str| u16::try_from(text.encode_utf16().count()).unwrap_or(MAX);
     Ok(match value {
-        Lit::Null => Typed::constant(Value::Null, SqlType::NULL),
+        Lit::Null => Typed::null(),
+        Lit::Placeholder(text) if text == "$" => {
+            return Err(SqlError::unsupported("the money literal $"));
+        }
+        Lit::Placeholder(text) if text.starts_with('$') => return number(text),
         Lit::SingleQuotedString(text) => {
             let text = super::super::types::codepage::squeeze(text.clone());
             let n = super::super::types::limit_text(length(&text), false);

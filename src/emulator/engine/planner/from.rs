@@ -1,8 +1,7 @@
 //! FROM: tables, joins, derived tables, views, catalogue views and table functions.
 
 use sqlparser::ast::{
-    JoinConstraint, JoinOperator, ObjectName, SetExpr, TableAlias,
-    TableFactor, TableWithJoins,
+    JoinConstraint, JoinOperator, ObjectName, SetExpr, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::super::catalogue::tables::{QualifiedName, Table, quote, same_name};

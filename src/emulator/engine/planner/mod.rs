@@ -18,10 +18,10 @@ mod grouping;
 mod hints;
 mod in_turn;
 mod json;
-mod numbers;
 pub(crate) mod load;
 mod metadata;
 mod metadata_tables;
+mod numbers;
 mod order;
 mod place;
 pub(crate) mod predicate;
@@ -63,6 +63,10 @@ pub(crate) struct Typed {
     pub(crate) name: Option<String>,
 }
 
+/// The SQL of the word NULL, and that of a NULL that has a type.
+const NULL: &str = "NULL";
+const TYPED_NULL: &str = "(NULL)";
+
 impl Typed {
     pub(crate) fn new(sql: impl Into<String>, ty: SqlType) -> Self {
         Self {
@@ -77,7 +81,10 @@ impl Typed {
 
     pub(crate) fn constant(value: Value, ty: SqlType) -> Self {
         Self {
-            sql: literal(&value),
+            sql: match &value {
+                Value::Null => TYPED_NULL.to_owned(),
+                value => literal(value),
+            },
             ty,
             nullable: value.is_null(),
             constant: Some(value),
@@ -91,8 +98,17 @@ impl Typed {
         self
     }
 
+    /// The word NULL, which has no type of its own yet.
+    pub(crate) fn null() -> Self {
+        Self {
+            sql: NULL.to_owned(),
+            ..Self::constant(Value::Null, SqlType::NULL)
+        }
+    }
+
+    /// Whether this is the word NULL. A NULL of a type (from CAST or a variable) is none.
     pub(crate) fn is_null(&self) -> bool {
-        matches!(self.constant, Some(Value::Null))
+        self.sql == NULL
     }
 
     /// With the collation that its comparison needs.

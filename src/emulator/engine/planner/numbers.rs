@@ -37,14 +37,22 @@ impl Planner<'_> {
             }
             ("ASIN" | "ACOS" | "ATAN" | "COT", [value]) => {
                 let value = self.coerce(value.clone(), T::Float)?;
-                computed(args, format!("t_trig('{name}',{},NULL)", value.sql), T::Float)
+                computed(
+                    args,
+                    format!("t_trig('{name}',{},NULL)", value.sql),
+                    T::Float,
+                )
             }
             ("ATN2" | "LOG", [a, b]) => {
                 let (a, b) = (
                     self.coerce(a.clone(), T::Float)?,
                     self.coerce(b.clone(), T::Float)?,
                 );
-                computed(args, format!("t_trig('{name}',{},{})", a.sql, b.sql), T::Float)
+                computed(
+                    args,
+                    format!("t_trig('{name}',{},{})", a.sql, b.sql),
+                    T::Float,
+                )
             }
             ("RADIANS" | "DEGREES", [value]) if value.ty.is_exact_numeric() => Err(
                 SqlError::unsupported(format!("{name} of an exact number; cast it to float")),
@@ -95,7 +103,10 @@ impl Planner<'_> {
         Ok(Typed {
             nullable: args.iter().all(|a| a.nullable),
             ..Typed::new(
-                format!("(SELECT {function}({value}) FROM ({}))", rows.join(" UNION ALL ")),
+                format!(
+                    "(SELECT {function}({value}) FROM ({}))",
+                    rows.join(" UNION ALL ")
+                ),
                 ty,
             )
         })

@@ -226,10 +226,18 @@ impl Planner<'_> {
                 0 => false,
                 1 => true,
                 _ => {
-                    return Err(SqlError::unsupported("STRING_SPLIT with this enable_ordinal"));
+                    return Err(SqlError::unsupported(
+                        "STRING_SPLIT with this enable_ordinal",
+                    ));
                 }
             },
-            _ => return Err(SqlError::new(8144, "Procedure or function STRING_SPLIT has too many arguments specified.").state(2)),
+            _ => {
+                return Err(SqlError::new(
+                    8144,
+                    "Procedure or function STRING_SPLIT has too many arguments specified.",
+                )
+                .state(2));
+            }
         };
         let ty = match text.ty {
             T::NChar(n) | T::NVarChar(n) => T::NVarChar(n),
@@ -238,7 +246,12 @@ impl Planner<'_> {
         };
         let mut columns = vec![column("value", format!("{SELF}.value"), ty, false)];
         if ordinal {
-            columns.push(column("ordinal", format!("({SELF}.key+1)"), T::BigInt, false));
+            columns.push(column(
+                "ordinal",
+                format!("({SELF}.key+1)"),
+                T::BigInt,
+                false,
+            ));
         }
         Ok(Unfolded {
             sql: format!("json_each(t_split({},{}))", text.sql, separator.sql),
@@ -258,8 +271,14 @@ impl Planner<'_> {
                 "GENERATE_SERIES of other than two or three integers",
             ));
         }
-        if values.windows(2).any(|pair| matches!(pair, [a, b] if a.ty != b.ty && !a.is_null() && !b.is_null())) {
-            return Err(SqlError::new(5373, "All the input parameters should be of the same type. Supported types are tinyint, smallint, int, bigint, decimal and numeric."));
+        if values
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a.ty != b.ty && !a.is_null() && !b.is_null()))
+        {
+            return Err(SqlError::new(
+                5373,
+                "All the input parameters should be of the same type. Supported types are tinyint, smallint, int, bigint, decimal and numeric.",
+            ));
         }
         let values = values
             .into_iter()
@@ -276,7 +295,11 @@ impl Planner<'_> {
             _ => None,
         };
         if let (Some(a), Some(b)) = (known(0), known(1))
-            && let Some(by) = if steps { known(2) } else { Some(if a <= b { 1 } else { -1 }) }
+            && let Some(by) = if steps {
+                known(2)
+            } else {
+                Some(if a <= b { 1 } else { -1 })
+            }
             && by != 0
         {
             // One row after the other, however many there are.
@@ -291,7 +314,10 @@ impl Planner<'_> {
             });
         }
         Ok(Unfolded {
-            sql: format!("json_each(t_series({start},{stop},{step},{}))", i32::from(steps)),
+            sql: format!(
+                "json_each(t_series({start},{stop},{step},{}))",
+                i32::from(steps)
+            ),
             columns: vec![column("value", format!("{SELF}.value"), ty, false)],
             name: "generate_series",
         })

@@ -13,7 +13,11 @@ impl Planner<'_> {
             ("PATINDEX", [pattern, text]) => {
                 let (pattern, text) = (self.characters(pattern)?, self.characters(text)?);
                 let ty = count_type(&text);
-                computed(args, format!("t_patindex({},{})", pattern.sql, text.sql), ty)
+                computed(
+                    args,
+                    format!("t_patindex({},{})", pattern.sql, text.sql),
+                    ty,
+                )
             }
             ("SOUNDEX", [text]) => {
                 let text = self.characters(text)?;
@@ -33,7 +37,11 @@ impl Planner<'_> {
                 computed(args, sql, varying(text.ty))
             }
             ("LTRIM" | "RTRIM", [text, set]) => {
-                let side = if name == "LTRIM" { "LEADING" } else { "TRAILING" };
+                let side = if name == "LTRIM" {
+                    "LEADING"
+                } else {
+                    "TRAILING"
+                };
                 self.trimmed(side, text, set).map(Some)
             }
             ("QUOTENAME", [text, quote @ ..]) if quote.len() < 2 => {

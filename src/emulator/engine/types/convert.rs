@@ -67,12 +67,7 @@ pub(crate) fn assign(value: Value, from: SqlType, to: SqlType) -> Result<Value, 
     }
 }
 
-fn to_scalar(
-    value: Value,
-    from: SqlType,
-    to: SqlType,
-    style: Option<i64>,
-) -> SqlResult<Value> {
+fn to_scalar(value: Value, from: SqlType, to: SqlType, style: Option<i64>) -> SqlResult<Value> {
     match to.storage() {
         Storage::Int => to_int(value, from, to).map(Value::Int),
         Storage::Float => to_float(value, from, to).map(Value::Float),

@@ -337,7 +337,10 @@ mod tests {
             let parsed = parse(text, None).map(|p| p.days);
             assert_eq!(parsed, Ok(day(2026, 11, 22)), "{text}");
         }
-        assert_eq!(parse("Nov 2026", None).map(|p| p.days), Ok(day(2026, 11, 1)));
+        assert_eq!(
+            parse("Nov 2026", None).map(|p| p.days),
+            Ok(day(2026, 11, 1))
+        );
         assert_eq!(parse("2026", None).map(|p| p.days), Ok(day(2026, 1, 1)));
         let parsed = parse("2026-11-22T23:59:58.1234567+02:00", None).unwrap();
         assert_eq!(parsed.offset, Some(120));

@@ -51,7 +51,11 @@ pub(crate) fn document(text: &str) -> Result<Node<'_>, usize> {
     let start = blanks(text, 0);
     let (node, end) = scan(text, start, 0)?;
     let end = blanks(text, end);
-    if end == text.len() { Ok(node) } else { Err(end) }
+    if end == text.len() {
+        Ok(node)
+    } else {
+        Err(end)
+    }
 }
 
 fn malformed(text: &str, at: usize) -> SqlError {
@@ -386,7 +390,17 @@ mod tests {
         ] {
             assert!(document(text).is_ok(), "{text}");
         }
-        for text in ["", "{", "[1,]", "{a:1}", "01", "[1] x", "\"\\x\"", "{\"a\":1,}", "nul"] {
+        for text in [
+            "",
+            "{",
+            "[1,]",
+            "{a:1}",
+            "01",
+            "[1] x",
+            "\"\\x\"",
+            "{\"a\":1,}",
+            "nul",
+        ] {
             assert!(document(text).is_err(), "{text}");
         }
         assert!(document(&"[".repeat(500)).is_err());

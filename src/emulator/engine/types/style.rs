@@ -85,6 +85,16 @@ impl Moment {
             12 => "yymmdd",
             112 => "yyyymmdd",
             14 | 114 => return self.clock(':'),
+            22 => {
+                let (date, time) = (self.days?, self.time?);
+                let clock = self.twelve_hours(time - time % SECOND, false);
+                let (clock, half) = clock.split_at_checked(clock.len() - 2)?;
+                let seconds = time % MINUTE / SECOND;
+                return Some(format!(
+                    "{} {clock}:{seconds:02} {half}",
+                    date_text(date, "mm/dd/yy")
+                ));
+            }
             23 => "yyyy-mm-dd",
             _ => return None,
         };

@@ -59,7 +59,10 @@ fn read(text: &str, from: SqlType, to: SqlType, style: Option<i64>) -> SqlResult
         Err(Bad::OutOfRange) if old => Err(date_range(from, to)),
         Err(Bad::Gap) => Err(SqlError::unsupported(match style {
             None => format!("a date written as '{text}'"),
-            Some(style) => format!("CONVERT of '{text}' to {} with style {style}", to.base_name()),
+            Some(style) => format!(
+                "CONVERT of '{text}' to {} with style {style}",
+                to.base_name()
+            ),
         })),
         Err(_) => Err(bad_date(to)),
     }
