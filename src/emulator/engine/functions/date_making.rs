@@ -31,7 +31,7 @@ fn date_sum(ctx: &Context<'_>) -> SqlResult<Stored> {
     }
     let (a, b) = (int(ctx, 1)?, int(ctx, 2)? - DAY_1900 * DAY);
     let sum = if text(ctx, 0)? == "+" { a + b } else { a - b };
-    if sum < DAY_1753 * DAY || sum >= (LAST_DAY + 1) * DAY {
+    if !(DAY_1753 * DAY..(LAST_DAY + 1) * DAY).contains(&sum) {
         return Err(SqlError::overflow("datetime"));
     }
     Ok(Stored::Integer(round_datetime(sum)))

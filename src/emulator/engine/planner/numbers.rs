@@ -66,6 +66,12 @@ impl Planner<'_> {
             ("GREATEST" | "LEAST", [_, ..]) if args.len() <= MOST => {
                 self.extreme(name, args).map(Some)
             }
+            _ => self.bit_call(name, args),
+        }
+    }
+
+    fn bit_call(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {
+        match (name, args) {
             ("LEFT_SHIFT" | "RIGHT_SHIFT" | "GET_BIT", [value, n]) => {
                 let n = self.coerce(n.clone(), T::BigInt)?;
                 let ty = if name == "GET_BIT" { T::Bit } else { value.ty };

@@ -4,8 +4,8 @@
 //! of the tables before it, as APPLY needs.
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Join, JoinOperator, ObjectName, OpenJsonTableColumn, TableAlias, TableFactor,
-    Value as Lit,
+    Expr, FunctionArg, FunctionArgExpr, Join, JoinOperator, ObjectName, OpenJsonTableColumn,
+    TableAlias, TableFactor, Value as Lit,
 };
 
 use super::super::error::{SqlError, SqlResult};

@@ -46,7 +46,7 @@ impl Value {
             Self::Bytes(v) => Stored::Blob(v),
             Self::Guid(v) => Stored::Blob(guid_to_stored(&v).to_vec()),
             Self::DateTimeOffset(v) => Stored::Text(v.to_text()),
-            Self::Variant(v) => Stored::Text(v.to_text()),
+            Self::Variant(v) => Stored::Text(v.into_text()),
         }
     }
 

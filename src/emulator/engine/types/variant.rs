@@ -25,7 +25,7 @@ impl Variant {
     }
 
     /// The form in which SQLite keeps it: code of the type, kind of the value, value.
-    pub(crate) fn to_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         let code = self.base.code();
         match self.value.into_stored() {
             Stored::Null => format!("{code}:N"),
@@ -75,7 +75,7 @@ impl Variant {
             };
             match (self.in_type(ty), other.in_type(ty)) {
                 (Some(a), Some(b)) => compare_alike(a, b),
-                _ => self.to_text().cmp(&other.to_text()),
+                _ => self.into_text().cmp(&other.into_text()),
             }
         })
     }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn text(value: Value, base: SqlType) -> String {
-        Variant { base, value }.to_text()
+        Variant { base, value }.into_text()
     }
 
     #[test]

@@ -144,7 +144,7 @@ mod tests {
         ] {
             let variant = Variant { base, value };
             let mut out = Vec::new();
-            put(variant.clone().to_text().as_bytes(), &mut out).unwrap();
+            put(variant.clone().into_text().as_bytes(), &mut out).unwrap();
             assert_eq!(read(&out), Some(variant));
         }
     }
@@ -156,7 +156,7 @@ mod tests {
             value: Value::Int(5),
         };
         let mut out = Vec::new();
-        put(five.to_text().as_bytes(), &mut out).unwrap();
+        put(five.into_text().as_bytes(), &mut out).unwrap();
         assert_eq!(out, [0x38, 0, 5, 0, 0, 0]);
     }
 }
