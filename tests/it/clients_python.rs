@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::clients::{judge, python};
 
 /// The server's administrator, for clients that log in by password.
-const ADMIN: (&str, &str) = ("sa", "Only-For-Tests-1");
+pub(crate) const ADMIN: (&str, &str) = ("sa", "Only-For-Tests-1");
 
 /// Runs the script against the emulator and compares what it did with what the client must do.
 async fn run(client: &str, script: &str, emulator: Value) {
@@ -19,7 +19,7 @@ async fn run(client: &str, script: &str, emulator: Value) {
 }
 
 /// An emulator's addresses, names and secrets, as `judge.py` reads them.
-fn coordinates(emulator: &Emulator) -> Value {
+pub(crate) fn coordinates(emulator: &Emulator) -> Value {
     let identities: Vec<Value> = emulator
         .identities()
         .iter()

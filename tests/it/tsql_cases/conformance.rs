@@ -1,9 +1,11 @@
-//! The conformance list in `docs/emulator.md`, which is made from the cases.
+//! The conformance list in `docs/emulator.md`, which is made from the cases and from what the clients
+//! of `tests/data/emulator/clients.toml` must be able to do.
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use super::{Area, areas, directory};
+use crate::support::clients;
 
 /// Numbers by which Azure SQL, and the emulator, refuse what they do not support.
 const UNSUPPORTED: RangeInclusive<i32> = 40_500..=40_599;
@@ -17,7 +19,7 @@ fn the_documentation_has_the_conformance_list() {
     let page = std::fs::read_to_string(path).unwrap();
     let (head, rest) = page.split_once(BEGIN).unwrap();
     let (found, tail) = rest.split_once(END).unwrap();
-    let list = language();
+    let list = language() + &drivers();
     if std::env::var_os("ENTRADA_BLESS").is_some() {
         std::fs::write(path, format!("{head}{BEGIN}{list}{END}{tail}")).unwrap();
         return;
@@ -39,6 +41,25 @@ fn language() -> String {
             }
         }
         let row = [area.area, works.join("; "), refused.join("; ")];
+        writeln!(list, "| {} |", row.map(cell).join(" | ")).unwrap();
+    }
+    list
+}
+
+/// What each client does, as its own script in `tests/judges` shows.
+fn drivers() -> String {
+    let mut list = String::from(
+        "\n### Clients\n\n| Client | Works | Is refused, as at Azure |\n| --- | --- | --- |\n",
+    );
+    for client in clients::expected() {
+        let over = client
+            .over
+            .map_or_else(String::new, |o| format!(" over {o}"));
+        let row = [
+            format!("{} {}{over}", client.name, client.version),
+            client.features.join("; "),
+            client.refused.join("; "),
+        ];
         writeln!(list, "| {} |", row.map(cell).join(" | ")).unwrap();
     }
     list
