@@ -188,8 +188,10 @@ async fn run(
         loop {
             tokio::select! {
                 biased;
-                written = &mut respond => break written?,
+                // First, or a client that reads as fast as the engine writes is never heard: the
+                // response alone uses up all that tokio lets a task do before it must yield.
                 event = meanwhile.watch(&mut io.reader) => event?,
+                written = &mut respond => break written?,
             }
         }
     }
@@ -203,11 +205,13 @@ async fn run(
             return Err(ConnectionError::Backend(panic));
         }
     };
+    io.writer.finish().await?;
+    // A message of its own, as SQL Server sends it: tedious waits for the next message when it has
+    // cancelled a request.
     for _ in 0..meanwhile.attentions {
         shared.counters.counts().attentions.add_one();
-        io.writer.write(&done(version, DoneStatus::ATTN)?).await?;
+        io.writer.message(&done(version, DoneStatus::ATTN)?).await?;
     }
-    io.writer.finish().await?;
     Ok((
         Established {
             io,
