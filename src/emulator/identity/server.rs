@@ -112,12 +112,16 @@ fn router(identity: Arc<Identity>, faults: Faults, recorded: Requests) -> Router
         recorded: recorded.clone(),
         endpoint,
     };
-    let imds = Router::new()
-        .route(
-            "/metadata/identity/oauth2/token",
-            get(imds::token).fallback(imds::wrong_method),
-        )
-        .layer(from_fn_with_state(shared(Endpoint::Imds), watched));
+    // Azure's libraries for JavaScript ask with a slash at the end.
+    let imds = [
+        "/metadata/identity/oauth2/token",
+        "/metadata/identity/oauth2/token/",
+    ]
+    .into_iter()
+    .fold(Router::new(), |router, path| {
+        router.route(path, get(imds::token).fallback(imds::wrong_method))
+    })
+    .layer(from_fn_with_state(shared(Endpoint::Imds), watched));
     let app_service = Router::new()
         .route("/msi/token", get(app_service::token))
         .layer(from_fn_with_state(shared(Endpoint::AppService), watched));
