@@ -79,6 +79,24 @@ pub(crate) async fn python<'a>(
     Some(lines(script, command).await)
 }
 
+/// As [`python`], for a script of `tests/judges/node/`.
+pub(crate) async fn node(
+    script: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Option<Vec<Value>> {
+    let modules = tokio::task::spawn_blocking(node_modules).await.unwrap()?;
+    let home = TempDir::new().unwrap();
+    let mut command = Command::new("node");
+    command
+        .arg(judges().join("node").join(script))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home.path())
+        .env("NODE_PATH", modules)
+        .envs(environment);
+    Some(lines(script, command).await)
+}
+
 /// Runs a client's process to its end and gives the objects that it printed. The process is killed
 /// if it does not end in time, or when this future is dropped.
 pub(crate) async fn lines(what: &str, mut command: Command) -> Vec<Value> {
@@ -196,4 +214,41 @@ fn install() -> Option<PathBuf> {
     run(&mut install, "pip is needed to install the Python clients")?;
     fs::write(marker, wanted).unwrap();
     Some(python)
+}
+
+/// The packages of `package-lock.json`, installed once.
+fn node_modules() -> Option<PathBuf> {
+    static INSTALLED: OnceLock<Option<PathBuf>> = OnceLock::new();
+    INSTALLED.get_or_init(install_node_modules).clone()
+}
+
+fn install_node_modules() -> Option<PathBuf> {
+    let source = judges().join("node");
+    let wanted = fs::read_to_string(source.join("package-lock.json")).unwrap();
+    let place = target().join("node");
+    let marker = place.join("installed");
+    fs::create_dir_all(&place).unwrap();
+    // Another test process may be at it.
+    let lock = File::create(target().join("node.lock")).unwrap();
+    lock.lock().unwrap();
+    if fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        return Some(place.join("node_modules"));
+    }
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(source.join(file), place.join(file)).unwrap();
+    }
+    let mut node = Blocking::new("node");
+    node.arg("--version");
+    run(&mut node, "Node 20 is needed to run its clients")?;
+    let mut install = Blocking::new("npm");
+    install
+        .args(["ci", "--silent", "--ignore-scripts", "--no-audit"])
+        .args(["--no-fund", "--omit=optional"])
+        .current_dir(&place);
+    run(
+        &mut install,
+        "npm is needed to install the clients for Node",
+    )?;
+    fs::write(marker, wanted).unwrap();
+    Some(place.join("node_modules"))
 }

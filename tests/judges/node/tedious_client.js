@@ -1,0 +1,124 @@
+// Promises around tedious: a connection, and what a request answers.
+'use strict';
+
+const { Connection, Request } = require('tedious');
+
+// Where the emulator is and who may log in, as the test tells it.
+const emulator = JSON.parse(process.env.EMULATOR);
+
+const password = {
+  type: 'default',
+  options: { userName: emulator.user, password: emulator.password },
+};
+
+/** Options for a connection that verifies the emulator's certificate. */
+function settings(authentication, options = {}) {
+  return {
+    server: emulator.host,
+    authentication,
+    options: {
+      port: emulator.port,
+      database: 'demo',
+      encrypt: true,
+      trustServerCertificate: false,
+      serverName: 'localhost',
+      cryptoCredentialsDetails: { ca: emulator.ca_pem },
+      connectTimeout: 20_000,
+      requestTimeout: 30_000,
+      maxRetriesOnTransientErrors: 0,
+      ...options,
+    },
+  };
+}
+
+/** A connection that is logged in. It collects messages of PRINT and the like in `infos`. */
+function connect(authentication = password, options = {}) {
+  const connection = new Connection(settings(authentication, options));
+  connection.infos = [];
+  connection.on('infoMessage', (info) => connection.infos.push(info));
+  connection.on('error', () => {});
+  return new Promise((resolve, reject) => {
+    connection.connect((error) => {
+      if (error) {
+        connection.close();
+        reject(error);
+      } else {
+        resolve(connection);
+      }
+    });
+  });
+}
+
+/** Calls `use` with a connection of its own and closes it. */
+async function connected(use, authentication, options) {
+  const connection = await connect(authentication, options);
+  try {
+    return await use(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+/**
+ * Sends a request by one of the connection's methods and collects its answer: `results` (columns and
+ * rows), `outputs`, `status`, `count`. Rejects with the request's error, which carries the answer.
+ */
+function send(connection, sql, { prepare = () => {}, method = 'execSql', onRow } = {}) {
+  return new Promise((resolve, reject) => {
+    const answer = { results: [], outputs: {} };
+    const request = new Request(sql, (error, count) => {
+      answer.count = count;
+      if (error) {
+        error.answer = answer;
+        reject(error);
+      } else {
+        resolve(answer);
+      }
+    });
+    collect(request, answer, onRow);
+    prepare(request);
+    connection[method](request);
+  });
+}
+
+function collect(request, answer, onRow) {
+  request.on('columnMetadata', (columns) => answer.results.push({ columns, rows: [] }));
+  request.on('row', (row) => {
+    if (onRow) onRow(row, request);
+    else answer.results.at(-1).rows.push(row.map((cell) => cell.value));
+  });
+  request.on('returnValue', (name, value) => (answer.outputs[name] = value));
+  request.on('doneProc', (_count, _more, status) => (answer.status = status));
+}
+
+/** Rows of the only result of a batch. */
+async function rows(connection, sql) {
+  const answer = await send(connection, sql, { method: 'execSqlBatch' });
+  if (answer.results.length !== 1) throw new Error(`${answer.results.length} results: ${sql}`);
+  return answer.results[0].rows;
+}
+
+function batch(connection, sql) {
+  return send(connection, sql, { method: 'execSqlBatch' });
+}
+
+/** Turns `method(…, callback)` of the connection into a promise. */
+function call(connection, method, ...args) {
+  return new Promise((resolve, reject) => {
+    connection[method]((error, value) => (error ? reject(error) : resolve(value)), ...args);
+  });
+}
+
+/** The error that the promise is rejected with. */
+async function rejection(promise) {
+  let value;
+  try {
+    value = await promise;
+  } catch (error) {
+    return error;
+  }
+  value?.close?.();
+  throw new Error('an error was expected');
+}
+
+module.exports = { batch, call, collect, connect, connected, emulator, password, rejection, rows, send };
