@@ -100,7 +100,7 @@ fn sid(id: i64) -> Option<Vec<u8>> {
     match id {
         1 => Some(vec![1]),
         2 => Some(vec![0]),
-        3 | 4 => None,
+        0 | 3 | 4 => None,
         _ => {
             let mut sid = vec![1, 5, 0, 0, 0, 0, 0, 9, 4, 0, 0, 0];
             sid.extend([0; 12]);

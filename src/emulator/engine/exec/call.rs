@@ -81,10 +81,10 @@ impl Run<'_, '_> {
                 })?;
                 Ok(0)
             }
-            _ if name.starts_with("sp_cursor") => Err(SqlError::unsupported(name)),
-            _ => Err(
-                SqlError::new(2812, format!("Could not find stored procedure '{name}'.")).state(62),
-            ),
+            _ => {
+                let given = self.given(args)?;
+                self.system_procedure(name, given)
+            }
         }
     }
 
@@ -144,7 +144,11 @@ impl Run<'_, '_> {
     }
 
     /// Runs a text as a batch of its own inside this one.
-    fn nested(&mut self, sql: &str, variables: Variables) -> SqlResult<(Variables, i32)> {
+    pub(super) fn nested(
+        &mut self,
+        sql: &str,
+        variables: Variables,
+    ) -> SqlResult<(Variables, i32)> {
         if self.depth >= MAX_NESTING {
             return Err(SqlError::new(
                 217,

@@ -13,6 +13,7 @@ mod grant;
 mod identity;
 mod load;
 mod prepared;
+mod procedures;
 mod remote;
 mod rows;
 mod secure;

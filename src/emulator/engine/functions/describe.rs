@@ -87,7 +87,7 @@ fn time_length(scale: u8) -> i64 {
     }
 }
 
-fn precision(ty: SqlType) -> (i64, i64) {
+pub(super) fn precision(ty: SqlType) -> (i64, i64) {
     let places = |whole: i64, s: u8| {
         if s == 0 {
             (whole, 0)

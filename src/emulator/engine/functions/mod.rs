@@ -8,6 +8,7 @@ mod hashes;
 mod json;
 mod more_numbers;
 mod numbers;
+mod odbc;
 mod rows;
 mod texts;
 mod variants;
@@ -91,6 +92,7 @@ pub(crate) fn register(conn: &Connection) -> rusqlite::Result<Identity> {
     dates::register(conn)?;
     date_making::register(conn)?;
     describe::register(conn)?;
+    odbc::register(conn)?;
     aggregate::register(conn)?;
     let identity = Identity::default();
     let counter = identity.clone();

@@ -446,7 +446,10 @@ impl Reader {
     fn call(&mut self, result: Option<String>) -> SqlResult<Exec> {
         let name = self.object_name()?;
         let begins = |r: &Self| match r.word_at(0) {
-            Some(w) => w.starts_with('@') || w == "NULL" || w == "DEFAULT",
+            Some(w) => {
+                let ends = ["BULK", "CHECKPOINT", "DBCC", "KILL", "THROW"].contains(&w.as_str());
+                w == "NULL" || w == "DEFAULT" || !(ends || super::KEYWORDS.contains(&w.as_str()))
+            }
             None => !r.peek_token(&Token::SemiColon) && !r.at_end(),
         };
         let args = if begins(self) {

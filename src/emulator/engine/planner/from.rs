@@ -97,7 +97,7 @@ impl Planner<'_> {
                 sample: None,
                 index_hints,
             } if partitions.is_empty() && index_hints.is_empty() => {
-                self.hints(with_hints)?;
+                self.hints(with_hints, is_catalogue(name))?;
                 self.named(name, alias.as_ref(), scope)
             }
             TableFactor::Derived {
@@ -345,6 +345,12 @@ pub(super) fn rename(columns: &mut [SourceColumn], alias: &TableAlias) -> SqlRes
         column.name.clone_from(&name.name.value);
     }
     Ok(())
+}
+
+/// Whether a name is that of a catalogue view.
+fn is_catalogue(name: &ObjectName) -> bool {
+    QualifiedName::of(name)
+        .is_ok_and(|name| views::find(name.schema.as_deref(), &name.name).is_some())
 }
 
 /// The type of a column that has only NULLs.

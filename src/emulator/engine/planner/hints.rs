@@ -31,12 +31,15 @@ const HOLDING: &[&str] = &[
 ];
 
 impl Planner<'_> {
-    pub(super) fn hints(&mut self, hints: &[Expr]) -> SqlResult<()> {
+    /// Reads hints; `catalogue` says that they are about a catalogue view.
+    pub(super) fn hints(&mut self, hints: &[Expr], catalogue: bool) -> SqlResult<()> {
         for hint in hints {
             let word = hint.to_string().to_uppercase();
             let is_index = matches!(hint, Expr::Function(f) if matches!(f.name.to_string().to_uppercase().as_str(), "INDEX" | "FORCESEEK"));
             if HOLDING.contains(&word.as_str()) {
                 self.locks = true;
+            } else if catalogue && word == "READPAST" {
+                // No row of the catalogue is ever locked here, so that none is skipped.
             } else if !is_index && !WITHOUT_EFFECT.contains(&word.as_str()) {
                 return Err(SqlError::unsupported(format!("table hint {word}")));
             }

@@ -1,10 +1,11 @@
 //! Queries: WITH, set operations, ORDER BY, OFFSET and FETCH.
 
 use sqlparser::ast::{
-    Cte as CteAst, Expr, LimitClause, OrderByExpr, OrderByKind, OrderBySort, Query, SetExpr,
-    SetOperator, SetQuantifier, Values, With,
+    Cte as CteAst, Expr, LimitClause, OrderByExpr, OrderByKind, OrderBySort, Query, SelectItem,
+    SetExpr, SetOperator, SetQuantifier, Values, With,
 };
 
+use super::super::catalogue::tables::same_name;
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{self, SqlType, Value};
 use super::from::or_int;
@@ -86,19 +87,23 @@ impl Planner<'_> {
             SetExpr::Select(select) => self.select(select, parent, around),
             body => {
                 let rel = self.set_expr(body, parent, None)?;
-                self.ordered(rel, around)
+                self.ordered(rel, around, body)
             }
         }
     }
 
     /// ORDER BY and FETCH of a set operation: only its columns can be named.
-    fn ordered(&mut self, rel: Rel, around: Around<'_>) -> SqlResult<Rel> {
+    fn ordered(&mut self, rel: Rel, around: Around<'_>, body: &SetExpr) -> SqlResult<Rel> {
         if around.order.is_empty() && around.limit.is_none() {
             return Ok(rel);
         }
         let mut terms = Vec::new();
         for term in around.order {
-            let index = output_index(&term.expr, &rel.columns)?.ok_or_else(|| {
+            let named = match item_index(body, &term.expr) {
+                Some(index) => Some(index),
+                None => output_index(&term.expr, &rel.columns)?,
+            };
+            let index = named.ok_or_else(|| {
                 SqlError::new(
                     104,
                     "ORDER BY items must appear in the select list if the statement contains a UNION, \
@@ -438,6 +443,36 @@ impl Planner<'_> {
             (Some(offset), fetch) => Ok(Some((fetch.unwrap_or(-1), offset))),
         }
     }
+}
+
+/// The position of a qualified column in the select list of a set operation's first query.
+fn item_index(body: &SetExpr, expr: &Expr) -> Option<usize> {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::SetOperation { left, .. } => return item_index(left, expr),
+        _ => return None,
+    };
+    let Expr::CompoundIdentifier(wanted) = expr else {
+        return None;
+    };
+    select
+        .projection
+        .iter()
+        .position(|item| match item {
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(own))
+            | SelectItem::ExprWithAlias {
+                expr: Expr::CompoundIdentifier(own),
+                ..
+            } => {
+                own.len() == wanted.len()
+                    && own
+                        .iter()
+                        .zip(wanted)
+                        .all(|(a, b)| same_name(&a.value, &b.value))
+            }
+            _ => false,
+        })
+        .map(|index| index + 1)
 }
 
 /// Which output column an ORDER BY item names: an ordinal or an alias.

@@ -48,6 +48,23 @@ macro_rules! system_column_rows {
 }
 
 pub(super) const VIEWS: &[SystemView] = &[
+    // What sp_columns and its kin tell of columns, in ODBC's terms.
+    SystemView::sys(
+        "spt_columns_odbc_view",
+        "object_id int,table_owner sysname,table_name sysname,column_id int,column_name sysname,ordinal int,\
+         data_type int,type_name sysname,precision int,length int,scale int?,radix int?,is_nullable bit,\
+         is_identity bit,column_def nvarchar(max)?,sql_data_type int,sql_datetime_sub int?,octets int?,\
+         ss_data_type tinyint?,is_new bit",
+        "SELECT o.id,s.name,o.name,c.id,c.name,row_number() OVER (PARTITION BY c.object_id ORDER BY c.id),\
+         t_odbc('type',c.type,0),t_type('name',c.type)||CASE WHEN c.seed IS NULL THEN '' ELSE \
+         CASE t_type('name',c.type) WHEN 'decimal' THEN '() identity' ELSE ' identity' END END,\
+         t_odbc('precision',c.type,0),t_odbc('length',c.type,0),t_odbc('scale',c.type,0),\
+         t_odbc('radix',c.type,0),c.nullable,c.seed IS NOT NULL,(SELECT d.definition FROM {d}.\"~objects\" d \
+         WHERE d.parent=c.object_id AND d.kind='D' AND d.name=c.default_name),t_odbc('sql',c.type,0),\
+         t_odbc('sub',c.type,0),t_odbc('octets',c.type,0),t_odbc('ss',c.type,c.nullable),\
+         t_type('name',c.type) IN ('date','time','datetime2','datetimeoffset') \
+         FROM {d}.\"~columns\" c JOIN {objects} o ON o.id=c.object_id JOIN {d}.\"~schemas\" s ON s.id=o.schema_id",
+    ),
     SystemView::sys("columns", column!(""), column_rows!("", "")),
     SystemView::sys(
         "all_columns",
