@@ -41,6 +41,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR")]
     identity_listen: Option<SocketAddr>,
 
+    /// Where the admin endpoint listens, on loopback [default: 127.0.0.1 and any port]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
+
+    /// Read the configuration, try its tables and scripts in memory, and end
+    #[arg(long)]
+    check_config: bool,
+
     /// Keep certificates and keys in this folder [default: new ones at each start]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -70,6 +78,11 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     let backend = args.backend.as_ref().map(ConnArg::read).transpose()?;
     let (builder, database) = builder(args, backend).map_err(failure)?;
+    if args.check_config {
+        builder.check().await.map_err(failure)?;
+        print_line("the configuration is good")?;
+        return Ok(Exit::Ok);
+    }
     let emulator = builder.start().await.map_err(failure)?;
     match args.format {
         TextOrJson::Text => print_line(&text(&emulator, &database))?,
@@ -92,12 +105,16 @@ fn builder(
         None => Emulator::builder().user("demo", "demo-app", &DEMO_ROLES),
     }
     .default_ports(loopback(SQL_PORT), loopback(IDENTITY_PORT))
+    .default_admin_address(loopback(0))
     .allow_beyond_loopback(args.allow_beyond_loopback);
     if let Some(address) = args.listen {
         builder = builder.sql_address(address);
     }
     if let Some(address) = args.identity_listen {
         builder = builder.identity_address(address);
+    }
+    if let Some(address) = args.admin {
+        builder = builder.admin_address(address);
     }
     if let Some(path) = &args.state {
         builder = builder.state_dir(path);
@@ -155,6 +172,11 @@ fn text(emulator: &Emulator, database: &str) -> String {
         format!("IMDS                {}", emulator.imds_url()),
         format!("App Service         {}", emulator.app_service_endpoint()),
         format!("Entra tenant        {}", emulator.authority_url()),
+        format!(
+            "admin               {}, key {}",
+            emulator.admin_url().unwrap_or_default(),
+            admin_key(emulator)
+        ),
         format!(
             "CA certificate      {}",
             emulator.ca_certificate_file().display()
@@ -218,6 +240,8 @@ fn record(emulator: &Emulator, database: &str) -> Value {
         "app_service": emulator.app_service_endpoint(),
         "authority": emulator.authority_url(),
         "tenant": emulator.tenant_id(),
+        "admin": emulator.admin_url(),
+        "admin_key": admin_key(emulator),
         "ca_certificate": emulator.ca_certificate_file(),
         "server_certificate": emulator.server_certificate_file(),
         "databases": match emulator.backend_server() {
@@ -240,4 +264,9 @@ fn kind(assignment: Assignment) -> &'static str {
         Assignment::System => "system-assigned",
         _ => "user-assigned",
     }
+}
+
+fn admin_key(emulator: &Emulator) -> String {
+    let key = emulator.admin_key();
+    key.map_or_else(String::new, |key| key.expose().to_owned())
 }

@@ -34,6 +34,7 @@ pub struct EmulatorBuilder {
     pub(super) token_options: TokenOptions,
     pub(super) identity_address: SocketAddr,
     pub(super) sql_address: SocketAddr,
+    pub(super) admin_address: Option<SocketAddr>,
     pub(super) beyond_loopback: bool,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) data_file: Option<PathBuf>,
@@ -66,6 +67,7 @@ impl EmulatorBuilder {
             token_options: TokenOptions::default(),
             identity_address: loopback,
             sql_address: loopback,
+            admin_address: None,
             beyond_loopback: false,
             state_dir: None,
             data_file: None,
@@ -182,6 +184,19 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Opens the admin endpoint on this address, which must be loopback. Defaults to none: what it can
+    /// do, the handle can do as well.
+    pub fn admin_address(mut self, address: SocketAddr) -> Self {
+        self.admin_address = Some(address);
+        self
+    }
+
+    /// Opens the admin endpoint here unless it was set before, in calls or in a configuration file.
+    pub fn default_admin_address(mut self, address: SocketAddr) -> Self {
+        self.admin_address.get_or_insert(address);
+        self
+    }
+
     /// Sets where both listen unless that was set before, in calls or in a configuration file.
     pub fn default_ports(mut self, sql: SocketAddr, identity: SocketAddr) -> Self {
         if self.sql_address.port() == 0 {
@@ -283,6 +298,23 @@ impl EmulatorBuilder {
     pub fn fault(mut self, fault: FaultSpec) -> Self {
         self.faults.push(fault);
         self
+    }
+
+    /// Does what [`start`](Self::start) does up to listening, with databases in memory: a description
+    /// that passes has names, tables and scripts that are good.
+    ///
+    /// # Errors
+    /// As `start`'s.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
+    pub async fn check(mut self) -> Result<(), EmulatorError> {
+        self.check_addresses()?;
+        self.check_backend()?;
+        self.fill_in_defaults();
+        self.check_names()?;
+        self.data_file = None;
+        Emulator::check(self).await
     }
 
     /// Starts everything.

@@ -43,6 +43,8 @@ struct Tenant {
 struct Server {
     name: Option<String>,
     listen: Option<SocketAddr>,
+    admin_listen: Option<SocketAddr>,
+    recheck_after_seconds: Option<u64>,
     certificate_names: Vec<String>,
     only_for: Vec<String>,
     encryption: Option<Encryption>,
@@ -181,6 +183,10 @@ impl EmulatorBuilder {
 
     fn with_server(mut self, server: Server, folder: &Path) -> Self {
         self.sql_address = server.listen.unwrap_or(self.sql_address);
+        self.admin_address = server.admin_listen;
+        if let Some(seconds) = server.recheck_after_seconds {
+            self = self.recheck_after(Duration::from_secs(seconds));
+        }
         self.settings.server_name = server.name.unwrap_or(self.settings.server_name);
         self.settings.accepted_names = server.only_for;
         self.certificate_names = server.certificate_names;

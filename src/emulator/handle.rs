@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::admin::{AdminAccess, AdminServer, Controls};
 use super::backend::Backing;
 use super::builder::EmulatorBuilder;
 use super::counters::Counters;
@@ -57,6 +58,7 @@ pub struct Emulator {
     sessions: Sessions,
     recorded: Requests,
     counters: Counters,
+    admin: Option<AdminAccess>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -78,9 +80,14 @@ impl Emulator {
             key,
             engine,
             backing,
+            state,
         } = {
             let (builder, directory) = (builder.clone(), directory.clone());
             blocking(move || Prepared::new(&builder, directory)).await?
+        };
+        let admin = match builder.admin_address {
+            Some(address) => Some(AdminServer::bind(address, state.as_ref()).await?),
+            None => None,
         };
         let issuer = Issuer {
             tenant_id: builder.tenant_id,
@@ -105,6 +112,7 @@ impl Emulator {
             sessions,
             recorded: Requests::new(builder.clock),
             counters,
+            admin: admin.as_ref().map(|server| server.access.clone()),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         };
@@ -112,7 +120,16 @@ impl Emulator {
             emulator.faults.add(fault);
         }
         emulator.serve(server, gateway, builder.settings)?;
+        if let Some(admin) = admin {
+            let run = admin.run(emulator.controls(), emulator.shutdown.clone());
+            emulator.tasks.spawn(run);
+        }
         Ok(emulator)
+    }
+
+    pub(super) async fn check(builder: EmulatorBuilder) -> Result<(), EmulatorError> {
+        let directory = directory_of(&builder);
+        blocking(move || engine_of(&builder, directory).map(drop)).await
     }
 
     fn serve(
@@ -139,6 +156,32 @@ impl Emulator {
             recorded: self.recorded.clone(),
         };
         gateway.start(parts, &self.certificates, &self.tasks, &self.shutdown)
+    }
+
+    fn controls(&self) -> Controls {
+        let embedded = matches!(self.backing, Backing::Embedded(_));
+        Controls {
+            sql_address: self.sql_address,
+            engine: embedded.then(|| self.engine.clone()),
+            identity: self.identity.clone(),
+            faults: self.faults.clone(),
+            sessions: self.sessions.clone(),
+            recorded: self.recorded.clone(),
+            counters: self.counters.clone(),
+        }
+    }
+
+    /// The admin endpoint's URL, without a slash at the end, if there is one.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<String> {
+        let access = self.admin.as_ref()?;
+        Some(format!("http://{}", access.address))
+    }
+
+    /// What opens the admin endpoint: `Authorization: Bearer KEY`.
+    #[must_use]
+    pub fn admin_key(&self) -> Option<Secret> {
+        Some(self.admin.as_ref()?.key.clone())
     }
 
     /// Where the SQL gateway listens.
@@ -364,6 +407,7 @@ struct Prepared {
     key: SigningKey,
     engine: Engine,
     backing: Backing,
+    state: Option<StateDir>,
 }
 
 impl Prepared {
@@ -382,6 +426,7 @@ impl Prepared {
             key: SigningKey::load_or_generate(state.as_ref())?,
             backing: backing_of(builder, &engine, directory)?,
             engine,
+            state,
         })
     }
 }

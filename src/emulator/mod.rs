@@ -1,5 +1,6 @@
 //! The Azure side on loopback: identity endpoints, Entra, and an Azure SQL server.
 
+mod admin;
 mod backend;
 mod builder;
 mod clock;

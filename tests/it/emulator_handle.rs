@@ -164,6 +164,14 @@ async fn the_program_tells_when_it_is_ready_and_ends_on_sigterm() {
     assert_eq!(ready["databases"], serde_json::json!(["master", "shop"]));
     let address = ready["sql"].as_str().unwrap();
     tokio::net::TcpStream::connect(address).await.unwrap();
+    let admin = reqwest::Client::builder().no_proxy().build().unwrap();
+    let status = admin
+        .get(format!("{}/status", ready["admin"].as_str().unwrap()))
+        .bearer_auth(ready["admin_key"].as_str().unwrap());
+    assert_eq!(
+        soon("the status", status.send()).await.unwrap().status(),
+        200
+    );
     let pid = program.id().unwrap().to_string();
     let killed = tokio::process::Command::new("kill")
         .arg(pid)
@@ -191,6 +199,27 @@ fn the_program_names_the_place_of_a_mistake() {
         error.contains("emulator.toml is not valid at line 2, column"),
         "{error}"
     );
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_program_checks_a_configuration_down_to_its_scripts() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("emulator.toml");
+    let check = |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        assert_cmd::Command::cargo_bin("entrada")
+            .unwrap()
+            .args(["emulator", "--check-config", "--config"])
+            .arg(&config)
+            .assert()
+    };
+    check("[[database]]\nname = \"shop\"\nsql = \"create table t (id int)\"\n").code(0);
+    let assert =
+        check("[[database]]\nname = \"shop\"\nsql = \"create tabel t (id int)\"\n").failure();
+    let error = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(error.contains("\"shop\""), "{error}");
+    check("[server]\nlisten = \"0.0.0.0:1\"\n").code(2);
 }
 
 async fn jwks(emulator: &Emulator) -> String {

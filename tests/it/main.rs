@@ -15,6 +15,8 @@ mod clients_python;
 mod conn_string;
 mod dial;
 #[cfg(feature = "emulator")]
+mod emulator_admin;
+#[cfg(feature = "emulator")]
 mod emulator_gateway;
 #[cfg(feature = "emulator")]
 mod emulator_handle;
