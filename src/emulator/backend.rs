@@ -58,8 +58,14 @@ pub(super) trait BackendSession: Send {
     ) -> Result<(), SinkClosed>;
 
     /// Puts the session back to what it was after the login, and says what else changed for the
-    /// client by that. With `keep_transaction` an open transaction goes on.
-    fn reset(&mut self, keep_transaction: bool) -> Vec<EnvChange>;
+    /// client by that. With `keep_transaction` an open transaction goes on. After an error the
+    /// session [is over](Self::is_over).
+    fn reset(&mut self, keep_transaction: bool) -> Result<Vec<EnvChange>, ServerMessage>;
+
+    /// Whether the connection is to be closed once the client has been told why.
+    fn is_over(&self) -> bool {
+        false
+    }
 
     /// Something that stops the running request from another thread, and does nothing if none runs.
     fn interrupter(&self) -> Interrupter;
@@ -106,7 +112,11 @@ impl BackendSession for EngineSession {
         Self::load(self, body, sink)
     }
 
-    fn reset(&mut self, keep_transaction: bool) -> Vec<EnvChange> {
+    fn is_over(&self) -> bool {
+        Self::is_over(self)
+    }
+
+    fn reset(&mut self, keep_transaction: bool) -> Result<Vec<EnvChange>, ServerMessage> {
         if keep_transaction {
             self.reset_keeping_transaction()
         } else {

@@ -37,6 +37,8 @@ pub(super) enum ConnectionError {
     NoEncryption,
     #[error("the login was sent on to another server")]
     Redirected,
+    #[error("the session was dropped by the backend, which has told the client why")]
+    SessionOver,
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
     #[error("a {0} message came out of turn")]

@@ -97,6 +97,15 @@ pub(super) async fn refuse_request(
         })
         .await?;
         established.session = session;
+        let changes = match changes {
+            Ok(changes) => changes,
+            Err(dropped) => {
+                let payload = refused(dropped, &shared.settings.server_name, version)?;
+                established.io.writer.message(&payload).await?;
+                established.io.writer.close().await;
+                return Err(ConnectionError::SessionOver);
+            }
+        };
         for change in std::iter::once(EnvChange::ResetAcknowledged).chain(changes) {
             Token::EnvChange(change).encode(version, &mut payload)?;
         }

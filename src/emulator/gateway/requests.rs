@@ -212,6 +212,10 @@ async fn run(
         shared.counters.counts().attentions.add_one();
         io.writer.message(&done(version, DoneStatus::ATTN)?).await?;
     }
+    if session.is_over() {
+        io.writer.close().await;
+        return Err(ConnectionError::SessionOver);
+    }
     Ok((
         Established {
             io,
@@ -244,6 +248,7 @@ fn execute(
         None => Ok(()),
     };
     let outcome = outcome.and_then(|()| match work {
+        _ if session.is_over() => Ok(()),
         Work::Message(message) => session.execute(&message, &mut sink),
         Work::Load(mut body) => session.load(&mut body, &mut sink),
     });
@@ -258,7 +263,16 @@ fn reset(
     sink: &mut ChannelSink,
     version: TdsVersion,
 ) -> Result<(), SinkClosed> {
-    let changes = session.reset(keep_transaction);
+    let changes = match session.reset(keep_transaction) {
+        Ok(changes) => changes,
+        Err(error) => {
+            let mut bytes = Vec::new();
+            let dropped = Token::Error(error).encode(version, &mut bytes);
+            dropped.map_err(|_| SinkClosed)?;
+            bytes.extend(done(version, DoneStatus::ERROR).map_err(|_| SinkClosed)?);
+            return sink.send(&bytes);
+        }
+    };
     for change in std::iter::once(EnvChange::ResetAcknowledged).chain(changes) {
         let mut bytes = Vec::new();
         // All of them hold names that came in fields of the same width.

@@ -116,12 +116,12 @@ impl BackendSession for Canned {
         }
     }
 
-    fn reset(&mut self, keep_transaction: bool) -> Vec<EnvChange> {
+    fn reset(&mut self, keep_transaction: bool) -> Result<Vec<EnvChange>, ServerMessage> {
         self.observed.resets.lock().unwrap().push(keep_transaction);
-        vec![EnvChange::Database {
+        Ok(vec![EnvChange::Database {
             new: "demo".into(),
             old: "other".into(),
-        }]
+        }])
     }
 
     fn interrupter(&self) -> Interrupter {

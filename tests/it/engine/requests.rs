@@ -300,7 +300,7 @@ fn a_reset_clears_what_it_should_and_keeps_the_isolation_level() {
         "CREATE TABLE t(id int); SELECT 1 AS x INTO #tmp; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; BEGIN TRAN; INSERT t VALUES (1)",
     );
     ask(&mut session, "USE master");
-    assert!(session.reset().len() <= 1);
+    assert!(session.reset().unwrap().len() <= 1);
     assert_eq!(
         one(&mut session, "SELECT COUNT(*), @@TRANCOUNT FROM t"),
         "0|0"

@@ -68,6 +68,12 @@ impl Run<'_, '_> {
     fn procedure(&mut self, name: &str, args: &[Arg]) -> SqlResult<i32> {
         match name {
             "sp_executesql" => self.execute_sql(args),
+            "sp_addextendedproperty" => self.add_extended_property(args),
+            "sp_reset_connection" => {
+                Err(self.state.refuse_reset().err().unwrap_or_else(|| {
+                    SqlError::unsupported("sp_reset_connection called by a batch")
+                }))
+            }
             "sp_addrolemember" | "sp_droprolemember" => {
                 let [role, member] = args else {
                     return Err(SqlError::new(201, format!("Procedure or function '{name}' expects parameter '@membername', which was not supplied.")).state(4));
@@ -88,7 +94,7 @@ impl Run<'_, '_> {
         }
     }
 
-    fn text(&mut self, expr: &sqlparser::ast::Expr) -> SqlResult<String> {
+    pub(super) fn text(&mut self, expr: &sqlparser::ast::Expr) -> SqlResult<String> {
         let (ty, value) = self.value(expr, None)?;
         match convert::cast(value, ty, SqlType::NVarChar(MAX), None)? {
             Value::Text(text) => Ok(text),
@@ -168,7 +174,9 @@ impl Run<'_, '_> {
             depth: self.depth + 1,
         };
         inner.out.in_procedure += 1;
+        let context = inner.state.enter_module();
         let result = stacker::maybe_grow(256 << 10, 4 << 20, || inner.statements(&statements));
+        inner.state.leave_module(context);
         inner.out.in_procedure -= 1;
         let variables = std::mem::take(&mut inner.variables);
         table_variables::leave(self.state, outer);

@@ -53,10 +53,7 @@ impl Run<'_, '_> {
     }
 
     fn only_admin(&self, what: &str) -> SqlResult<()> {
-        if matches!(
-            self.state.principal,
-            super::super::Principal::ServerAdmin { .. }
-        ) {
+        if self.state.is_server_admin() {
             return Ok(());
         }
         Err(SqlError::new(

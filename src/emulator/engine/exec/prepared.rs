@@ -24,7 +24,9 @@ const HANDLE: &[&str] = &["@handle"];
 pub(super) fn call(state: &mut State, out: &mut Out<'_>, call: Call) {
     out.in_procedure += 1;
     let before = out.first_error.take();
+    let outer = state.enter_module();
     let result = run(state, out, call);
+    state.leave_module(outer);
     out.in_procedure -= 1;
     let failed = match result {
         Ok(()) => out.first_error.is_some(),
@@ -70,6 +72,7 @@ fn run(state: &mut State, out: &mut Out<'_>, call: Call) -> SqlResult<()> {
             Ok(())
         }
         "sp_reset_connection" => {
+            state.refuse_reset()?;
             for change in state.reset(true) {
                 out.env_change(change);
             }

@@ -6,7 +6,7 @@ use sqlparser::ast::Ident;
 use super::super::catalogue::now_ticks;
 use super::super::catalogue::security;
 use super::super::error::{SqlError, SqlResult};
-use super::super::parser::ast::{AsWho, Security, UserKind};
+use super::super::parser::ast::{Security, UserKind};
 use super::super::session::login;
 use super::super::types::datetime::round_datetime;
 use super::super::wire::out::command;
@@ -78,10 +78,8 @@ impl Run<'_, '_> {
             } => {
                 self.permission(*verb, permissions, on.as_ref(), to, *grant_option)?;
             }
-            Security::ExecuteAs(who) => self.execute_as(who)?,
-            Security::Revert => {
-                self.state.impersonated.pop();
-            }
+            Security::ExecuteAs(who, ending) => self.execute_as(who, ending)?,
+            Security::Revert(cookie) => self.revert(cookie.as_deref())?,
         }
         self.out.done(command::OTHER, None, false);
         Ok(())
@@ -183,7 +181,12 @@ impl Run<'_, '_> {
                 new.password = Some(login::hash(password)?);
                 new.auth = 2;
             }
-            UserKind::WithoutLogin => {}
+            // S-1-9-3 and four random parts.
+            UserKind::WithoutLogin => {
+                let random = uuid::Uuid::new_v4();
+                let prefix = [1, 5, 0, 0, 0, 0, 0, 9, 3, 0, 0, 0];
+                new.sid = Some([&prefix[..], random.as_bytes()].concat());
+            }
         }
         Ok(())
     }
@@ -249,7 +252,7 @@ impl Run<'_, '_> {
         })
     }
 
-    fn kind_of(&self, id: i64) -> SqlResult<(String, bool)> {
+    pub(super) fn kind_of(&self, id: i64) -> SqlResult<(String, bool)> {
         let alias = self.alias();
         Ok(self.state.conn.query_row(
             &format!("SELECT kind, fixed OR id < 5 FROM {alias}.\"~principals\" WHERE id = ?1"),
@@ -334,6 +337,7 @@ impl Run<'_, '_> {
             for sql in [
                 "DELETE FROM {d}.\"~members\" WHERE member_id = ?1",
                 "DELETE FROM {d}.\"~permissions\" WHERE grantee = ?1",
+                "DELETE FROM {d}.\"~properties\" WHERE class = 4 AND major = ?1",
                 "DELETE FROM {d}.\"~principals\" WHERE id = ?1",
             ] {
                 run.state.conn.execute(&sql.replace("{d}", &alias), [id])?;
@@ -459,7 +463,7 @@ impl Run<'_, '_> {
         })
     }
 
-    fn is_owner(&self) -> SqlResult<bool> {
+    pub(super) fn is_owner(&self) -> SqlResult<bool> {
         let user = self.state.acting();
         user.is_member(&self.state.conn, &self.alias(), 16384)
     }
@@ -471,10 +475,7 @@ impl Run<'_, '_> {
     }
 
     fn only_server_admin(&self) -> SqlResult<()> {
-        if matches!(
-            self.state.principal,
-            super::super::Principal::ServerAdmin { .. }
-        ) {
+        if self.state.is_server_admin() {
             return Ok(());
         }
         Err(SqlError::new(
@@ -515,31 +516,6 @@ impl Run<'_, '_> {
         if master.execute("DELETE FROM \"~logins\" WHERE name = ?1", [name])? == 0 {
             return Err(Self::no_principal("drop", "login", name));
         }
-        Ok(())
-    }
-
-    fn execute_as(&mut self, who: &AsWho) -> SqlResult<()> {
-        let AsWho::User(name) = who else {
-            return Ok(());
-        };
-        let missing = || {
-            SqlError::new(
-                15517,
-                format!(
-                    "Cannot execute as the database principal because the principal \"{name}\" does not exist, this type of principal cannot be impersonated, or you do not have permission."
-                ),
-            )
-        };
-        if !self.is_owner()? {
-            return Err(missing());
-        }
-        let id = self.id_of(name)?.ok_or_else(missing)?;
-        let (kind, _) = self.kind_of(id)?;
-        if !matches!(kind.as_str(), "S" | "E") {
-            return Err(missing());
-        }
-        let user = security::user_by_id(&self.state.conn, &self.alias(), id)?;
-        self.state.impersonated.push(user);
         Ok(())
     }
 }

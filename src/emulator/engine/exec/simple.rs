@@ -164,6 +164,12 @@ impl Run<'_, '_> {
         };
         let (ty, message) = self.value(message, None)?;
         let Value::Text(format) = message else {
+            if let Value::Int(15063) = message {
+                return Err(SqlError::new(
+                    15063,
+                    "The login already has an account under a different user name.",
+                ));
+            }
             if ty.is_integer() {
                 return Err(SqlError::unsupported("RAISERROR with a message id"));
             }

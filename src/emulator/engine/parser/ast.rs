@@ -311,8 +311,9 @@ pub(crate) enum Security {
         to: Vec<Ident>,
         grant_option: bool,
     },
-    ExecuteAs(AsWho),
-    Revert,
+    ExecuteAs(AsWho, Ending),
+    /// With the cookie, if one is given.
+    Revert(Option<Box<Expr>>),
 }
 
 /// How CREATE USER says who the user is.
@@ -349,4 +350,15 @@ pub(crate) struct Target {
 pub(crate) enum AsWho {
     Caller,
     User(String),
+}
+
+/// How a context that EXECUTE AS enters is left again.
+#[derive(Clone, Debug)]
+pub(crate) enum Ending {
+    /// By REVERT.
+    Revert,
+    /// Not at all.
+    NoRevert,
+    /// By REVERT WITH COOKIE; the cookie goes into this variable.
+    Cookie(String),
 }

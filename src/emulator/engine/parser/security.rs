@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Token;
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::convert::hex;
 use super::Reader;
-use super::ast::{AsWho, Kind, Security, Target, UserKind, Verb};
+use super::ast::{AsWho, Ending, Kind, Security, Target, UserKind, Verb};
 
 impl Reader {
     pub(super) fn security(&mut self) -> SqlResult<Kind> {
@@ -20,7 +20,13 @@ impl Reader {
             }
         }
         if self.eat(&["REVERT"]) {
-            return Ok(Kind::Security(Security::Revert));
+            let mut cookie = None;
+            if self.eat(&["WITH"]) {
+                self.expect(&["COOKIE"])?;
+                self.expect_token(&Token::Eq)?;
+                cookie = Some(Box::new(self.expr()?));
+            }
+            return Ok(Kind::Security(Security::Revert(cookie)));
         }
         let words = [0, 1].map(|n| self.word_at(n).unwrap_or_default());
         let words = [words[0].as_str(), words[1].as_str()];
@@ -59,19 +65,28 @@ impl Reader {
     }
 
     pub(super) fn execute_as(&mut self) -> SqlResult<Kind> {
-        if self.eat(&["CALLER"]) {
-            return Ok(Kind::Security(Security::ExecuteAs(AsWho::Caller)));
-        }
-        if self.peek(&["LOGIN"]) {
+        let who = if self.eat(&["CALLER"]) {
+            AsWho::Caller
+        } else if self.peek(&["LOGIN"]) {
             return Err(SqlError::unsupported("EXECUTE AS LOGIN"));
+        } else {
+            self.expect(&["USER"])?;
+            self.expect_token(&Token::Eq)?;
+            AsWho::User(self.string()?)
+        };
+        let mut ending = Ending::Revert;
+        if self.eat(&["WITH"]) {
+            if self.eat(&["NO", "REVERT"]) {
+                ending = Ending::NoRevert;
+            }
+            if !matches!(ending, Ending::NoRevert) || self.peek(&["COOKIE"]) {
+                self.expect(&["COOKIE", "INTO"])?;
+                let variable = self.peek_variable().ok_or_else(|| self.unexpected())?;
+                self.parser().advance_token();
+                ending = Ending::Cookie(variable);
+            }
         }
-        self.expect(&["USER"])?;
-        self.expect_token(&Token::Eq)?;
-        let name = self.string()?;
-        if self.peek(&["WITH"]) {
-            return Err(SqlError::unsupported("EXECUTE AS … WITH"));
-        }
-        Ok(Kind::Security(Security::ExecuteAs(AsWho::User(name))))
+        Ok(Kind::Security(Security::ExecuteAs(who, ending)))
     }
 
     fn create_user(&mut self) -> SqlResult<Security> {

@@ -59,7 +59,8 @@ impl Planner<'_> {
     }
 
     fn login_name(&self) -> Typed {
-        Typed::constant(Value::Text(self.state.login_name.clone()), T::NVarChar(128))
+        let name = self.state.acting_login().to_owned();
+        Typed::constant(Value::Text(name), T::NVarChar(128))
     }
 
     pub(super) fn system_call(
@@ -77,7 +78,8 @@ impl Planner<'_> {
             ("DB_NAME" | "DB_ID", [arg]) => {
                 return self.database_lookup(name, arg, scope).map(Some);
             }
-            ("SUSER_SNAME" | "SUSER_NAME" | "ORIGINAL_LOGIN", []) => self.login_name(),
+            ("SUSER_SNAME" | "SUSER_NAME", []) => self.login_name(),
+            ("ORIGINAL_LOGIN", []) => text(state.login_name.clone()),
             ("USER_NAME" | "CURRENT_USER" | "SESSION_USER" | "USER", []) => self.user_name(),
             ("SYSTEM_USER", []) => self.login_name(),
             ("SCHEMA_NAME", []) => text(state.acting().default_schema.clone()),

@@ -1,6 +1,7 @@
 //! One client's session: what it may see, what it has open, and what a reset clears.
 
 pub(crate) mod client;
+pub(crate) mod context;
 pub(crate) mod login;
 pub(crate) mod state;
 
@@ -157,13 +158,36 @@ impl EngineSession {
     /// What RESETCONNECTION clears: open transactions, temporary tables, prepared handles, SET
     /// options, and the database goes back to the login's. The isolation level stays, as on SQL
     /// Server. Returns the changes to tell the client, apart from the acknowledgement.
-    pub fn reset(&mut self) -> Vec<EnvChange> {
-        self.state.reset(true)
+    ///
+    /// # Errors
+    /// 18059 in the context of another user (EXECUTE AS); the session [is over](Self::is_over)
+    /// then.
+    pub fn reset(&mut self) -> Result<Vec<EnvChange>, ServerMessage> {
+        self.reset_unless_impersonating(true)
     }
 
     /// As [`reset`](Self::reset), but an open transaction goes on (RESETCONNECTIONSKIPTRAN).
-    pub fn reset_keeping_transaction(&mut self) -> Vec<EnvChange> {
-        self.state.reset(false)
+    ///
+    /// # Errors
+    /// As [`reset`](Self::reset).
+    pub fn reset_keeping_transaction(&mut self) -> Result<Vec<EnvChange>, ServerMessage> {
+        self.reset_unless_impersonating(false)
+    }
+
+    /// Whether the server drops the session: its connection is to be closed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state.over
+    }
+
+    fn reset_unless_impersonating(
+        &mut self,
+        roll_back: bool,
+    ) -> Result<Vec<EnvChange>, ServerMessage> {
+        let server = self.state.shared.options.server_name.clone();
+        let refused = self.state.refuse_reset();
+        refused.map_err(|error| message(&error, &server))?;
+        Ok(self.state.reset(roll_back))
     }
 
     /// A handle that stops the running statement; good for the session's life.

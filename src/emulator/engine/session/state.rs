@@ -13,6 +13,7 @@ use super::super::parser::ast::InsertBulk;
 use super::super::store::Database;
 use super::super::types::SqlType;
 use super::super::{Principal, Shared};
+use super::context::Frame;
 use super::{ClientInfo, Interrupter, login};
 use crate::tds::EnvChange;
 
@@ -30,7 +31,11 @@ pub(crate) struct State {
     pub(crate) database: Database,
     /// The user whose rights count; EXECUTE AS pushes onto `impersonated`.
     pub(crate) user: User,
-    pub(crate) impersonated: Vec<User>,
+    pub(crate) impersonated: Vec<Frame>,
+    /// How many of these the running procedure or dynamic SQL found; `None` in a batch itself.
+    pub(crate) module: Option<usize>,
+    /// The server drops the session.
+    pub(crate) over: bool,
     attached: Vec<i64>,
     pub(crate) settings: Settings,
     pub(crate) isolation: Isolation,
@@ -174,6 +179,8 @@ impl State {
             database,
             user,
             impersonated: Vec::new(),
+            module: None,
+            over: false,
             settings: Settings::default(),
             isolation: Isolation::default(),
             tran: Transaction::default(),
@@ -215,7 +222,7 @@ impl State {
 
     /// The user whose rights count now.
     pub(crate) fn acting(&self) -> &User {
-        self.impersonated.last().unwrap_or(&self.user)
+        self.impersonated.last().map_or(&self.user, |f| &f.user)
     }
 
     /// Changes the database. The client learns of it by an environment change.
@@ -229,6 +236,7 @@ impl State {
         if found.id == self.database.id {
             return Ok(());
         }
+        self.may_leave_database(&found)?;
         if !self.attached.contains(&found.id) {
             if self.tran.started {
                 return Err(SqlError::unsupported("USE inside a transaction"));

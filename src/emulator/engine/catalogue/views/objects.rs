@@ -148,7 +148,7 @@ pub(super) const VIEWS: &[SystemView] = &[
     SystemView::sys(
         "extended_properties",
         "class tinyint,class_desc nvarchar(60)?,major_id int,minor_id int,name sysname,value sql_variant?",
-        "SELECT NULL,NULL,NULL,NULL,NULL,NULL WHERE 0",
+        "SELECT class,'DATABASE_PRINCIPAL',major,minor,name,value FROM {d}.\"~properties\"",
     ),
     SystemView::sys(
         "sysobjects",
