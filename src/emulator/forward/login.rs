@@ -118,7 +118,8 @@ impl Forwarding {
             return Err(OpenError::OldServer(info.tds_version));
         }
         let wire = Wire::new(stream, info.packet_size);
-        let mut session = ForwardSession::new(wire, about(&info), self.patience);
+        let directory = self.directory.clone();
+        let mut session = ForwardSession::new(wire, about(&info), directory, self.patience);
         if let Principal::Entra(entra) = principal {
             let (outside, user) = self.user_of(&mut session, entra).await?;
             session

@@ -7,7 +7,10 @@
 mod answer;
 mod context;
 mod error;
+mod lexer;
 mod login;
+mod requests;
+mod rewrite;
 mod session;
 mod tracker;
 mod wire;

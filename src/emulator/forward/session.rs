@@ -7,11 +7,13 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::context::{self, DatabaseUser, Outside};
 use super::error::ForwardError;
+use super::requests;
 use super::tracker::Tracker;
 use super::wire::Wire;
+use crate::emulator::InMemoryDirectory;
 use crate::emulator::engine::SessionInfo;
 use crate::tds::{
-    EncodeError, EnvChange, PacketStatus, PacketType, TdsVersion, Token, all_headers,
+    EncodeError, EnvChange, PacketStatus, PacketType, ServerMessage, TdsVersion, Token, all_headers,
 };
 
 /// The longest answer to a request of our own.
@@ -23,6 +25,7 @@ pub(in crate::emulator) struct ForwardSession {
     pub(in crate::emulator) tracker: Tracker,
     info: SessionInfo,
     context: Option<Context>,
+    directory: InMemoryDirectory,
     /// Time for a request of the gateway's own.
     patience: Duration,
 }
@@ -37,8 +40,14 @@ struct Context {
 
 impl ForwardSession {
     /// A session that acts as the login itself.
-    pub(super) fn new(wire: Wire, info: SessionInfo, patience: Duration) -> Self {
+    pub(super) fn new(
+        wire: Wire,
+        info: SessionInfo,
+        directory: InMemoryDirectory,
+        patience: Duration,
+    ) -> Self {
         Self {
+            directory,
             tracker: Tracker::new(&info.database),
             wire,
             info,
@@ -55,6 +64,23 @@ impl ForwardSession {
     /// Whether it acts for a database user, and not as the login itself.
     pub(in crate::emulator) fn has_context(&self) -> bool {
         self.context.is_some()
+    }
+
+    /// The request as the server is to have it; `None` if that is as it came.
+    ///
+    /// # Errors
+    /// What the client is told instead of an answer of the server.
+    pub(in crate::emulator) fn translated(
+        &self,
+        packet_type: PacketType,
+        payload: &[u8],
+    ) -> Result<Option<Vec<u8>>, ServerMessage> {
+        requests::translated(packet_type, payload, &self.directory)
+    }
+
+    /// Whether a request that begins so would reset the session behind the gateway's back.
+    pub(in crate::emulator) fn is_escape(&self, packet_type: PacketType, start: &[u8]) -> bool {
+        self.has_context() && requests::resets_by_name(packet_type, start)
     }
 
     /// Enters the context of a user of the database that the session is in.

@@ -21,6 +21,14 @@ pub(super) fn no_integrated_security() -> ServerMessage {
     ServerMessage::new(18452, 1, 14, text)
 }
 
+/// 18059: a session cannot be reset in the context of a database user.
+pub(super) fn reset_inside_context() -> ServerMessage {
+    let text = "The connection has been dropped because the principal that opened it subsequently \
+                assumed a new security context, and then tried to reset the connection under its \
+                impersonated security context. This scenario is not supported.";
+    ServerMessage::new(18059, 1, 20, text)
+}
+
 /// 17832: the login packet makes no sense.
 pub(super) fn malformed_login() -> ServerMessage {
     let text = "The login packet used to open the connection is structurally invalid; the \

@@ -13,15 +13,19 @@ use super::azure_errors::ends_connection;
 use super::error::ConnectionError;
 use super::login::{BoxedStream, Forwarded};
 use super::login_response::refused;
+use super::messages;
 use super::packet_io::{PacketReader, PacketWriter};
 use super::requests::done;
 use super::trouble::trouble;
 use crate::emulator::GatewayStep;
-use crate::emulator::forward::{Tracker, WireReader, WireWriter};
+use crate::emulator::forward::{ForwardSession, Tracker, WireReader, WireWriter};
 use crate::tds::{DoneStatus, PacketHeader, PacketStatus, PacketType, ServerMessage, TdsVersion};
 
 /// The bits that ask for a reset.
 const RESETS: u8 = PacketStatus::RESET_CONNECTION.0 | PacketStatus::RESET_CONNECTION_SKIP_TRAN.0;
+
+/// Requests up to this length are looked through for statements to translate.
+const LONGEST_TRANSLATED: usize = 1024 * 1024;
 
 /// A packet of the client.
 type Packet = (PacketHeader, Vec<u8>);
@@ -107,6 +111,27 @@ async fn request(
         }
         bits = PacketStatus::NORMAL;
     }
+    let first = (header, data);
+    let Some((header, data)) = collected(&mut io.reader, first, shared).await? else {
+        shared.counters.counts().attentions.add_one();
+        let acknowledged = done(*version, DoneStatus::ATTN)?;
+        io.writer.message(&acknowledged).await?;
+        return Ok(None);
+    };
+    let data = match admitted(session, header, data) {
+        Ok(data) => data,
+        Err(error) => {
+            let ends = ends_connection(&error);
+            let number = error.number;
+            let payload = refused(error, &shared.settings.server_name, *version)?;
+            io.writer.message(&payload).await?;
+            if !ends {
+                return Ok(None);
+            }
+            io.writer.close().await;
+            return Err(ConnectionError::RequestRefused(number));
+        }
+    };
     session.wire.writer.begin(header.packet_type, bits);
     let given_up = AtomicBool::new(false);
     let mut upward = Upward {
@@ -133,6 +158,48 @@ async fn request(
         shared.counters.counts().attentions.add_one();
     }
     Ok(upward.early)
+}
+
+/// The beginning of a request, and all of it if it is short enough to be translated, as if it were
+/// one packet. `None` if the client takes it back.
+async fn collected(
+    client: &mut PacketReader<ReadHalf<BoxedStream>>,
+    (mut header, mut data): Packet,
+    shared: &Shared,
+) -> Result<Option<Packet>, ConnectionError> {
+    let translatable = [PacketType::SQL_BATCH, PacketType::RPC].contains(&header.packet_type);
+    while translatable
+        && !header.status.contains(PacketStatus::EOM)
+        && data.len() < LONGEST_TRANSLATED
+    {
+        let packet = next(client, shared.settings.idle_timeout).await?;
+        let (more, rest) = packet.ok_or(ConnectionError::Eof)?;
+        match more.packet_type {
+            PacketType::ATTENTION => return Ok(None),
+            same if same == header.packet_type => {}
+            other => return Err(ConnectionError::Unexpected(other)),
+        }
+        data.extend(rest);
+        header.status.insert(more.status);
+    }
+    Ok(Some((header, data)))
+}
+
+/// What is passed on for a request that begins so, or what is said in its place.
+fn admitted(
+    session: &ForwardSession,
+    header: PacketHeader,
+    data: Vec<u8>,
+) -> Result<Vec<u8>, ServerMessage> {
+    if session.is_escape(header.packet_type, &data) {
+        return Err(messages::reset_inside_context());
+    }
+    let whole = header.status.contains(PacketStatus::EOM);
+    if !whole || header.status.contains(PacketStatus::IGNORE) {
+        return Ok(data);
+    }
+    let translated = session.translated(header.packet_type, &data)?;
+    Ok(translated.unwrap_or(data))
 }
 
 /// Answers a request with an error in place of passing it on.
