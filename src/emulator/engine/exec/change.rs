@@ -143,11 +143,12 @@ impl Run<'_, '_> {
     /// Runs an INSERT with RETURNING; the new rows go to the work table.
     fn returned_rows(&mut self, change: &Change, binds: &[Stored]) -> SqlResult<i64> {
         let mut all: Vec<Vec<Stored>> = Vec::new();
+        let mut failed = None;
         {
             let mut statement = self.state.conn.prepare(&change.sql)?;
             let width = statement.column_count();
-            let binds = used(&statement, binds.to_vec());
-            let mut rows = statement.query(binds)?;
+            let given = used(&statement, binds.to_vec());
+            let mut rows = statement.query(given)?;
             loop {
                 match rows.next() {
                     Ok(None) => break,
@@ -156,21 +157,32 @@ impl Run<'_, '_> {
                             .map(|index| row.get(index))
                             .collect::<rusqlite::Result<_>>()?,
                     ),
-                    Err(error) => return Err(self.constraint(error, &change.table, change.verb)),
+                    Err(error) => {
+                        failed = Some(self.constraint(error, &change.table, change.verb));
+                        break;
+                    }
                 }
             }
+        }
+        if let Some(error) = failed {
+            return Err(self.blamed(error, change, &change.sql, binds));
         }
         self.fill(WORK, &change.work, &all)?;
         Ok(i64::try_from(all.len()).unwrap_or(i64::MAX))
     }
 
     fn execute(&mut self, sql: &str, binds: &[Stored], change: &Change) -> SqlResult<i64> {
-        let mut statement = self.state.conn.prepare(sql)?;
-        let given = used(&statement, binds.to_vec());
-        let changed = statement
-            .execute(given)
-            .map_err(|error| self.constraint(error, &change.table, change.verb))?;
-        Ok(i64::try_from(changed).unwrap_or(i64::MAX))
+        let result = {
+            let mut statement = self.state.conn.prepare(sql)?;
+            let given = used(&statement, binds.to_vec());
+            statement
+                .execute(given)
+                .map_err(|error| self.constraint(error, &change.table, change.verb))
+        };
+        match result {
+            Ok(changed) => Ok(i64::try_from(changed).unwrap_or(i64::MAX)),
+            Err(error) => Err(self.blamed(error, change, sql, binds)),
+        }
     }
 
     /// UPDATE … SET @v = …: the last row counts, and no row leaves the variables alone.

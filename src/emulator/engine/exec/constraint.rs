@@ -25,7 +25,14 @@ impl Run<'_, '_> {
             "NOT NULL constraint failed" => self.not_null(table, detail, verb),
             "UNIQUE constraint failed" => self.duplicate(table, detail).unwrap_or_else(|e| e),
             "CHECK constraint failed" => {
-                conflict(verb, "CHECK", detail, &self.state.database.name, table)
+                let mut error = conflict(verb, "CHECK", detail, &self.state.database.name, table);
+                if let Some(column) = self.checked_column(table, detail) {
+                    error.message = format!(
+                        "{}, column '{column}'.",
+                        error.message.trim_end_matches('.')
+                    );
+                }
+                error
             }
             "FOREIGN KEY constraint failed" => {
                 let kind = if verb == "DELETE" {
@@ -37,6 +44,18 @@ impl Run<'_, '_> {
             }
             _ => error.into(),
         }
+    }
+
+    /// The column at which a check stands.
+    fn checked_column(&self, table: &Table, name: &str) -> Option<String> {
+        let sql = format!(
+            "SELECT c.name FROM {0}.\"~objects\" o JOIN {0}.\"~columns\" c ON c.object_id = o.parent AND c.id = o.parent_column
+             WHERE o.parent = ?1 AND o.name = ?2",
+            table.alias
+        );
+        let conn = &self.state.conn;
+        conn.query_row(&sql, params![table.id, name], |row| row.get(0))
+            .ok()
     }
 
     fn not_null(&self, table: &Table, detail: &str, verb: &str) -> SqlError {

@@ -7,7 +7,7 @@ use super::super::EngineError;
 use super::super::catalogue::security::{self, Securable};
 use super::super::catalogue::tables::{self, QualifiedName, Table, quote};
 use super::super::error::{SqlError, SqlResult};
-use super::super::parser::ast::{Column, Constraint, ConstraintKind, CreateIndex, Kind};
+use super::super::parser::ast::{Column, CreateIndex, Kind};
 use super::super::wire::out::command;
 use super::Run;
 use super::tables::column_sql;
@@ -18,9 +18,7 @@ impl Run<'_, '_> {
             Kind::CreateTable(create) => self.create_table(create)?,
             Kind::DropTable { names, if_exists } => self.drop_tables(names, *if_exists, false)?,
             Kind::DropView { names, if_exists } => self.drop_tables(names, *if_exists, true)?,
-            Kind::AlterAddColumns(name, columns, constraints) => {
-                self.add_columns(name, columns, constraints)?
-            }
+            Kind::AlterTable(name, change) => self.alter_table(name, change)?,
             Kind::CreateIndex(index) => self.create_index(index)?,
             Kind::DropIndex {
                 name,
@@ -186,40 +184,12 @@ impl Run<'_, '_> {
         Ok(table)
     }
 
-    fn add_columns(
+    pub(super) fn add_column(
         &mut self,
-        name: &ObjectName,
-        columns: &[Column],
-        constraints: &[Constraint],
+        table: &mut Table,
+        column: &Column,
+        has_rows: bool,
     ) -> SqlResult<()> {
-        let mut table = self.alterable(name)?;
-        self.write(table.is_temp(), |run| {
-            let rows: i64 = run
-                .state
-                .conn
-                .query_row(&format!("SELECT EXISTS (SELECT 1 FROM {})", table.sql()), [], |row| row.get(0))?;
-            for column in columns {
-                run.add_column(&mut table, column, rows > 0)?;
-            }
-            let own = columns.iter().flat_map(|c| &c.constraints);
-            for constraint in own.chain(constraints) {
-                let (kind, keys) = match &constraint.kind {
-                    ConstraintKind::PrimaryKey(keys) => ("PK", keys),
-                    ConstraintKind::Unique(keys) => ("UQ", keys),
-                    _ => return Err(SqlError::unsupported("ALTER TABLE ADD CHECK and FOREIGN KEY")),
-                };
-                let nullable = keys.iter().any(|(k, _)| table.column(&k.value).is_some_and(|c| c.nullable));
-                if kind == "PK" && nullable {
-                    return Err(SqlError::new(8111, format!("Cannot define PRIMARY KEY constraint on nullable column in table '{}'.", table.name)));
-                }
-                let name = run.constraint_name(&table, constraint.name.as_ref(), kind, None)?;
-                run.new_index(&table, &name, kind, true, keys)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn add_column(&mut self, table: &mut Table, column: &Column, has_rows: bool) -> SqlResult<()> {
         if column.identity.is_some() && has_rows {
             return Err(SqlError::unsupported(
                 "adding an IDENTITY column to a table with rows",

@@ -1,6 +1,8 @@
 //! Runs requests: batches, procedure calls, transaction requests.
 
+mod alter;
 mod arguments;
+mod blame;
 mod call;
 mod catalogued;
 mod change;

@@ -296,7 +296,9 @@ impl Run<'_, '_> {
                         self.foreign_key_sql(&table, constraint, columns, parent, keys, actions)?,
                     );
                 }
-                ConstraintKind::PrimaryKey(_) | ConstraintKind::Unique(_) => {}
+                ConstraintKind::PrimaryKey(_)
+                | ConstraintKind::Unique(_)
+                | ConstraintKind::Default(..) => {}
             }
         }
         self.state.conn.execute_batch(&format!(
@@ -352,7 +354,7 @@ impl Run<'_, '_> {
         Ok(table)
     }
 
-    fn check_sql(
+    pub(super) fn check_sql(
         &mut self,
         table: &Table,
         columns: &[Column],
@@ -380,7 +382,7 @@ impl Run<'_, '_> {
         Ok(format!("CONSTRAINT {} CHECK ({sql})", quote(&name)))
     }
 
-    fn foreign_key_sql(
+    pub(super) fn foreign_key_sql(
         &mut self,
         table: &Table,
         constraint: &Constraint,
@@ -434,7 +436,7 @@ impl Run<'_, '_> {
         ))
     }
 
-    fn primary_key(&self, table: &Table) -> SqlResult<Vec<String>> {
+    pub(super) fn primary_key(&self, table: &Table) -> SqlResult<Vec<String>> {
         let columns: String = self
             .state
             .conn

@@ -46,7 +46,7 @@ pub(crate) enum Kind {
         names: Vec<ObjectName>,
         if_exists: bool,
     },
-    AlterAddColumns(ObjectName, Vec<Column>, Vec<Constraint>),
+    AlterTable(ObjectName, Box<AlterTable>),
     CreateIndex(CreateIndex),
     DropIndex {
         name: Ident,
@@ -220,6 +220,31 @@ pub(crate) struct CreateTable {
     pub(crate) constraints: Vec<Constraint>,
 }
 
+/// What ALTER TABLE does.
+#[derive(Clone, Debug)]
+pub(crate) enum AlterTable {
+    Add {
+        columns: Vec<Column>,
+        constraints: Vec<Constraint>,
+        /// Without WITH NOCHECK: the rows that are there must keep the new constraints, too.
+        checked: bool,
+    },
+    Column {
+        name: Ident,
+        ty: SqlType,
+        nullable: bool,
+    },
+    Drop(Vec<Dropped>),
+}
+
+/// A column or constraint that ALTER TABLE drops.
+#[derive(Clone, Debug)]
+pub(crate) struct Dropped {
+    pub(crate) column: bool,
+    pub(crate) name: Ident,
+    pub(crate) if_exists: bool,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) name: Ident,
@@ -245,6 +270,8 @@ pub(crate) enum ConstraintKind {
     PrimaryKey(Vec<(Ident, bool)>),
     Unique(Vec<(Ident, bool)>),
     Check(Expr),
+    /// `DEFAULT value FOR column` of ALTER TABLE.
+    Default(Ident, Expr),
     ForeignKey {
         columns: Vec<Ident>,
         table: ObjectName,

@@ -167,29 +167,7 @@ impl Reader {
         })
     }
 
-    fn alter_table(&mut self) -> SqlResult<Kind> {
-        let name = self.object_name()?;
-        let _ = self.eat(&["WITH", "CHECK"]) || self.eat(&["WITH", "NOCHECK"]);
-        if !self.eat(&["ADD"]) {
-            let what = [0, 1]
-                .map(|n| self.word_at(n).unwrap_or_default())
-                .join(" ");
-            return Err(SqlError::unsupported(format!("ALTER TABLE … {what}")));
-        }
-        let (mut columns, mut constraints) = (Vec::new(), Vec::new());
-        loop {
-            match self.table_constraint()? {
-                Some(constraint) => constraints.push(constraint),
-                None => columns.push(self.column()?),
-            }
-            if !self.eat_token(&Token::Comma) {
-                break;
-            }
-        }
-        Ok(Kind::AlterAddColumns(name, columns, constraints))
-    }
-
-    fn column(&mut self) -> SqlResult<Column> {
+    pub(super) fn column(&mut self) -> SqlResult<Column> {
         let name = self.ident()?;
         if self.peek(&["AS"]) {
             return Err(SqlError::unsupported("computed columns"));
@@ -260,7 +238,7 @@ impl Reader {
         })
     }
 
-    fn table_constraint(&mut self) -> SqlResult<Option<Constraint>> {
+    pub(super) fn table_constraint(&mut self) -> SqlResult<Option<Constraint>> {
         let named = self.peek(&["CONSTRAINT"]);
         let name = if self.eat(&["CONSTRAINT"]) {
             Some(self.ident()?)

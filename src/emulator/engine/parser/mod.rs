@@ -3,6 +3,7 @@
 //! sqlparser reads tokens, queries and expressions; statements are read here, because T-SQL needs no
 //! semicolons and knows much that sqlparser does not.
 
+mod alter;
 pub(crate) mod ast;
 mod bulk;
 mod control;
