@@ -9,11 +9,13 @@ use super::azure_errors::{Scene, azure_error};
 use super::error::ConnectionError;
 use super::fed_auth::Credential;
 use super::judged::Admission;
+use super::login_only::encrypted_packets;
 use super::login_record::Record;
 use super::login_response::{Accepted, refused};
 use super::messages;
 use super::packet_io::PacketIo;
 use super::prelogin::{self, Negotiated, Next, Transport};
+use super::settings::EncryptionPolicy;
 use super::stream::{ClientStream, ResetSwitch, Stream};
 use super::trouble::{on_stream, trouble};
 use crate::emulator::backend::{BackendSession, Backing};
@@ -30,6 +32,8 @@ const MAX_ENCRYPTED_PACKET: usize = 16383;
 /// A first byte that begins PRELOGIN, and one that begins TLS.
 const FIRST_OF_PRELOGIN: u8 = 0x12;
 const FIRST_OF_TLS: u8 = 0x16;
+/// A first byte of clients that do without PRELOGIN, as those of TDS 7.0 and jTDS may.
+const FIRST_OF_LOGIN: u8 = 0x10;
 
 pub(super) type BoxedStream = Box<dyn Stream>;
 
@@ -72,6 +76,8 @@ pub(super) struct Prepared {
     pub(super) io: PacketIo<BoxedStream>,
     pub(super) negotiated: Negotiated,
     pub(super) encrypted: bool,
+    /// What a refusal is written in.
+    version: TdsVersion,
     reset: ResetSwitch,
 }
 
@@ -94,6 +100,7 @@ pub(super) async fn log_in(
     let mut prepared = match stream.peek().await? {
         Some(FIRST_OF_PRELOGIN) => tunnelled(stream, shared, reset).await?,
         Some(FIRST_OF_TLS) => strict(stream, shared, reset).await?,
+        Some(FIRST_OF_LOGIN) => unannounced(stream, shared, reset),
         Some(other) => return Err(ConnectionError::NotTds(other)),
         None => return Err(ConnectionError::Eof),
     };
@@ -103,6 +110,13 @@ pub(super) async fn log_in(
             .refuse(shared, messages::malformed_login(), "LOGIN7 is malformed")
             .await;
     };
+    if login.tds_version < TdsVersion::V7_4 {
+        prepared.version = login.tds_version;
+    } else if !prepared.encrypted
+        && shared.settings.encryption == EncryptionPolicy::Required
+    {
+        return Err(ConnectionError::NoEncryption);
+    }
     let origin = Origin { peer, role };
     let record = Record::begin(shared, &login, role == Role::Node, prepared.encrypted);
     let ended = prepared
@@ -121,6 +135,7 @@ async fn tunnelled(
     let mut io = PacketIo::new(stream, shared.settings.login_timeout);
     let negotiated = answer_prelogin(&mut io, shared, &reset, Transport::Tcp).await?;
     let (stream, sent_more) = io.into_stream();
+    let mut begun = Vec::new();
     let stream: BoxedStream = match negotiated.next {
         _ if sent_more => return Err(ConnectionError::Unexpected(PacketType::PRELOGIN)),
         Next::Close => return Err(ConnectionError::NoEncryption),
@@ -129,15 +144,36 @@ async fn tunnelled(
             let stream = on_stream(stream, shared, &reset, GatewayStep::Tls).await?;
             Box::new(shared.acceptors.tunnelled(stream).await?)
         }
+        Next::TlsForLogin => {
+            let stream = on_stream(stream, shared, &reset, GatewayStep::Tls).await?;
+            let tls = shared.acceptors.tunnelled(stream).await?;
+            let (packets, stream) = encrypted_packets(tls).await?;
+            begun = packets;
+            Box::new(stream)
+        }
     };
     let encrypted = negotiated.next == Next::Tls;
-    let io = PacketIo::new(stream, shared.settings.login_timeout);
+    let mut io = PacketIo::new(stream, shared.settings.login_timeout);
+    io.push(&begun);
     Ok(Prepared {
         io,
         negotiated,
         encrypted,
+        version: TdsVersion::V7_4,
         reset,
     })
+}
+
+/// LOGIN7 without a word before it.
+fn unannounced(stream: ClientStream, shared: &Shared, reset: ResetSwitch) -> Prepared {
+    let stream: BoxedStream = Box::new(stream);
+    Prepared {
+        io: PacketIo::new(stream, shared.settings.login_timeout),
+        negotiated: Negotiated::nothing(),
+        encrypted: false,
+        version: TdsVersion::V7_4,
+        reset,
+    }
 }
 
 /// TLS, then PRELOGIN inside (TDS 8.0).
@@ -154,6 +190,7 @@ async fn strict(
         io,
         negotiated,
         encrypted: true,
+        version: TdsVersion::V7_4,
         reset,
     })
 }
@@ -212,7 +249,7 @@ impl Prepared {
     ) -> Result<LoggedIn, ConnectionError> {
         shared.counters.counts().logins_refused.add_one();
         let number = error.number;
-        let payload = refused(error, &shared.settings.server_name, TdsVersion::V7_4)?;
+        let payload = refused(error, &shared.settings.server_name, self.version)?;
         self.io.writer.message(&payload).await?;
         self.io.writer.close().await;
         Err(ConnectionError::Refused {

@@ -9,6 +9,7 @@ mod incoming;
 mod judged;
 mod load;
 mod login;
+mod login_only;
 mod login_record;
 mod login_response;
 mod messages;

@@ -15,7 +15,7 @@ use crate::tds::{
 };
 
 /// LOGIN7 holds less than 128 KiB, and so do PRELOGIN and the token message.
-const MAX_LOGIN_MESSAGE: usize = 128 * 1024;
+pub(super) const MAX_LOGIN_MESSAGE: usize = 128 * 1024;
 
 /// Both directions of a connection.
 pub(super) struct PacketIo<S> {
@@ -66,6 +66,11 @@ impl<S: Stream> PacketIo<S> {
                 cut: None,
             },
         }
+    }
+
+    /// Puts bytes in front of what is yet to be read.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.reader.messages.push(bytes);
     }
 
     /// The stream, and whether the client had sent more than what was read.

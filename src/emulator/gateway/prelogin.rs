@@ -27,6 +27,8 @@ pub(super) enum Next {
     Close,
     Plain,
     Tls,
+    /// TLS for LOGIN7 and nothing else.
+    TlsForLogin,
 }
 
 /// The transport that PRELOGIN came over.
@@ -62,6 +64,15 @@ pub(super) fn negotiate(
 }
 
 impl Negotiated {
+    /// What holds for a client that begins with LOGIN7.
+    pub(super) fn nothing() -> Self {
+        Self {
+            answer: Prelogin::new(SERVER_VERSION, Encryption::NOT_SUP),
+            next: Next::Plain,
+            fed_auth_required: false,
+        }
+    }
+
     /// The payload of the answer.
     pub(super) fn answer(&self) -> Result<Vec<u8>, EncodeError> {
         let mut payload = Vec::new();
@@ -75,12 +86,10 @@ fn encrypt(client: Encryption, policy: EncryptionPolicy) -> (Encryption, Next) {
     match (client.level(), policy) {
         (Encryption::ON | Encryption::REQ, _) => (Encryption::ON, Next::Tls),
         (Encryption::OFF, EncryptionPolicy::Required) => (Encryption::REQ, Next::Tls),
-        (Encryption::OFF | Encryption::NOT_SUP, EncryptionPolicy::OnRequest)
-            if !client.has_client_cert() =>
-        {
+        (Encryption::OFF, EncryptionPolicy::OnRequest) => (Encryption::OFF, Next::TlsForLogin),
+        (Encryption::NOT_SUP, EncryptionPolicy::OnRequest) if !client.has_client_cert() => {
             (Encryption::NOT_SUP, Next::Plain)
         }
-        (Encryption::OFF, EncryptionPolicy::OnRequest) => (Encryption::REQ, Next::Tls),
         _ => (Encryption::REQ, Next::Close),
     }
 }
@@ -119,7 +128,9 @@ mod tests {
     #[test]
     fn on_request_nobody_is_made_to_encrypt() {
         let policy = EncryptionPolicy::OnRequest;
-        assert_eq!(answer(0x00, policy), (Encryption::NOT_SUP, Next::Plain));
+        assert_eq!(answer(0x00, policy), (Encryption::OFF, Next::TlsForLogin));
+        assert_eq!(answer(0x80, policy), (Encryption::OFF, Next::TlsForLogin));
+        assert_eq!(answer(0x82, policy), (Encryption::REQ, Next::Close));
         assert_eq!(answer(0x02, policy), (Encryption::NOT_SUP, Next::Plain));
         assert_eq!(answer(0x01, policy), (Encryption::ON, Next::Tls));
     }

@@ -9,7 +9,8 @@ pub enum EncryptionPolicy {
     /// Everybody encrypts, as at Azure SQL. The default.
     #[default]
     Required,
-    /// Whoever asks for TLS gets it; others go on in clear, and cannot log in with a token.
+    /// Whoever asks for TLS gets it, for the login alone if that was asked; others go on in clear, and
+    /// cannot log in with a token.
     OnRequest,
 }
 

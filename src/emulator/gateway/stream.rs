@@ -111,11 +111,48 @@ impl AsyncWrite for ClientStream {
     }
 }
 
+/// Where in a TLS record the reading is (RFC 5246, 6.2.1).
+#[derive(Default)]
+struct Record {
+    header: [u8; 5],
+    header_len: usize,
+    body_left: usize,
+}
+
+impl Record {
+    /// How many bytes may be read at once.
+    fn wants(&self) -> usize {
+        match self.body_left {
+            0 => self.header.len() - self.header_len,
+            left => left,
+        }
+    }
+
+    fn took(&mut self, bytes: &[u8]) {
+        if self.body_left > 0 {
+            self.body_left -= bytes.len();
+            return;
+        }
+        let end = self.header_len + bytes.len();
+        if let Some(part) = self.header.get_mut(self.header_len..end) {
+            part.copy_from_slice(bytes);
+        }
+        self.header_len = end;
+        if end == self.header.len() {
+            let [.., high, low] = self.header;
+            self.body_left = usize::from(u16::from_be_bytes([high, low]));
+            self.header_len = 0;
+        }
+    }
+}
+
 /// Carries TLS records in PRELOGIN packets until told that the handshake is over, and then as they
 /// are (MS-TDS 2.2.6.5).
 pub(super) struct Tunnel<S> {
     inner: S,
     open: bool,
+    /// The TLS record that is being read, so that not a byte beyond it is.
+    record: Record,
     /// Header bytes of the packet that is being read.
     header: [u8; HEADER_LEN],
     header_len: usize,
@@ -132,6 +169,7 @@ impl<S> Tunnel<S> {
         Self {
             inner,
             open: false,
+            record: Record::default(),
             header: [0; HEADER_LEN],
             header_len: 0,
             packet_left: 0,
@@ -144,6 +182,15 @@ impl<S> Tunnel<S> {
     /// The handshake is over: from here on nothing is wrapped.
     pub(super) fn open(&mut self) {
         self.open = true;
+    }
+
+    pub(super) fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// The stream below, of which nothing was read that was not given out.
+    pub(super) fn into_inner(self) -> S {
+        self.inner
     }
 }
 
@@ -179,6 +226,23 @@ fn handshake_data(header: &[u8; HEADER_LEN]) -> io::Result<usize> {
     Ok(header.data_len())
 }
 
+impl<S: AsyncRead + Unpin> Tunnel<S> {
+    /// Reads part of a bare record. TLS may end with any, as it does after a login.
+    fn poll_record(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let want = self.record.wants().min(buf.remaining());
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(want));
+        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut part))?;
+        self.record.took(part.filled());
+        let got = part.filled().len();
+        buf.advance(got);
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Tunnel<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -187,7 +251,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tunnel<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.open && this.packet_left == 0 {
-            return Pin::new(&mut this.inner).poll_read(cx, buf);
+            return this.poll_record(cx, buf);
         }
         if !ready!(this.poll_header(cx))? {
             return Poll::Ready(Ok(()));

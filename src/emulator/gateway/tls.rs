@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::server::NoServerSessionStorage;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::certificates::Certificates;
 use super::error::ConnectionError;
@@ -41,7 +42,7 @@ impl Acceptors {
     pub(super) async fn tunnelled<S: Stream>(
         &self,
         stream: S,
-    ) -> Result<impl Stream + use<S>, ConnectionError> {
+    ) -> Result<TlsStream<Tunnel<S>>, ConnectionError> {
         let mut tls = self
             .tunnelled
             .accept(Tunnel::new(stream))
