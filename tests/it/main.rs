@@ -17,6 +17,10 @@ mod dial;
 #[cfg(feature = "emulator")]
 mod emulator_admin;
 #[cfg(feature = "emulator")]
+mod emulator_crowd;
+#[cfg(feature = "emulator")]
+mod emulator_fuzz;
+#[cfg(feature = "emulator")]
 mod emulator_gateway;
 #[cfg(feature = "emulator")]
 mod emulator_handle;
@@ -26,6 +30,8 @@ mod emulator_identity;
 mod emulator_tokens;
 #[cfg(feature = "emulator")]
 mod emulator_trouble;
+#[cfg(feature = "emulator")]
+mod emulator_wire;
 #[cfg(feature = "emulator")]
 mod engine;
 mod front;

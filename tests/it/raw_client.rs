@@ -142,6 +142,11 @@ impl RawClient {
         self.tls = Some(tls);
     }
 
+    /// Goes on without TLS, as after a login that alone was encrypted.
+    pub(crate) fn forget_tls(&mut self) {
+        self.tls = None;
+    }
+
     pub(crate) async fn login(&mut self, login: &Login7) -> LoginAnswer {
         self.send_login(login).await;
         let answer = self.receive().await.expect("an answer to LOGIN7");

@@ -431,15 +431,15 @@ fn login_payload(conversation: &Conversation) -> Vec<u8> {
     login.expect("a login").payload
 }
 
-fn messages(bytes: &[u8]) -> Vec<Message> {
+pub(crate) fn messages(bytes: &[u8]) -> Vec<Message> {
     let mut reader = MessageReader::new(32767, 1 << 20);
     reader.push(bytes);
     std::iter::from_fn(|| reader.next().expect("a message")).collect()
 }
 
-struct Conversation {
+pub(crate) struct Conversation {
     name: String,
-    client: Vec<u8>,
+    pub(crate) client: Vec<u8>,
     server: Vec<u8>,
 }
 
@@ -447,7 +447,7 @@ fn conversation(name: &str) -> Conversation {
     read_conversation(&captures().join(format!("{name}.jsonl")))
 }
 
-fn conversations() -> Vec<Conversation> {
+pub(crate) fn conversations() -> Vec<Conversation> {
     let mut paths: Vec<_> = std::fs::read_dir(captures())
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -112,9 +112,7 @@ pub(super) async fn log_in(
     };
     if login.tds_version < TdsVersion::V7_4 {
         prepared.version = login.tds_version;
-    } else if !prepared.encrypted
-        && shared.settings.encryption == EncryptionPolicy::Required
-    {
+    } else if !prepared.encrypted && shared.settings.encryption == EncryptionPolicy::Required {
         return Err(ConnectionError::NoEncryption);
     }
     let origin = Origin { peer, role };

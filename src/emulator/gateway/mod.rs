@@ -184,7 +184,11 @@ async fn accept(
             }
             // Out of sockets, most likely: those in use must be given back first.
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                tracing::warn!(
+                    %error,
+                    "cannot accept a connection; a session needs about six file descriptors, so raise \
+                     their limit (ulimit -n) if it is that"
+                );
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

@@ -228,11 +228,7 @@ fn handshake_data(header: &[u8; HEADER_LEN]) -> io::Result<usize> {
 
 impl<S: AsyncRead + Unpin> Tunnel<S> {
     /// Reads part of a bare record. TLS may end with any, as it does after a login.
-    fn poll_record(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_record(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let want = self.record.wants().min(buf.remaining());
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(want));
         ready!(Pin::new(&mut self.inner).poll_read(cx, &mut part))?;
