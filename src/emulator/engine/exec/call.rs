@@ -74,6 +74,7 @@ impl Run<'_, '_> {
                     SqlError::unsupported("sp_reset_connection called by a batch")
                 }))
             }
+            "sp_set_session_context" => self.set_session_context(args),
             "sp_addrolemember" | "sp_droprolemember" => {
                 let [role, member] = args else {
                     return Err(SqlError::new(201, format!("Procedure or function '{name}' expects parameter '@membername', which was not supplied.")).state(4));

@@ -21,6 +21,7 @@ mod property;
 mod remote;
 mod rows;
 mod secure;
+mod session_context;
 mod simple;
 mod table_variables;
 mod tables;

@@ -208,12 +208,27 @@ impl Run<'_, '_> {
         if identity.is_some() && table.identity_column().is_some() {
             return Err(SqlError::new(2744, format!("Multiple identity columns specified for table '{}'. Only one identity column per table is allowed.", table.name)).state(2));
         }
-        let nullable = column.nullable.unwrap_or(true) && !key && identity.is_none();
+        let stamp = column.ty == super::super::types::SqlType::RowVersion;
+        if stamp
+            && table
+                .columns
+                .iter()
+                .any(|c| c.ty == super::super::types::SqlType::RowVersion)
+        {
+            return Err(SqlError::new(
+                2738,
+                format!(
+                    "A table can only have one timestamp column. Because table '{}' already has one, the column '{name}' cannot be added.",
+                    table.name
+                ),
+            ));
+        }
+        let nullable = column.nullable.unwrap_or(!stamp) && !key && identity.is_none();
         let default = column.default.as_ref().map(|(_, expr)| expr.to_string());
         if let Some((_, expr)) = &column.default {
             // A default that cannot be planned must fail now, not at the first INSERT.
             let mut planner = self.planner();
-            let value = planner.expr(expr, &Scope::inside(None))?;
+            let value = planner.default_value(expr)?;
             planner.coerce(value, column.ty)?;
         }
         let entry = tables::Column {

@@ -122,6 +122,7 @@ fn build(name: &str, facets: &[Option<i64>], default_length: u16) -> SqlResult<S
         "NTEXT" => plain(T::NText),
         "IMAGE" => plain(T::Image),
         "SQL_VARIANT" => plain(T::Variant),
+        "ROWVERSION" | "TIMESTAMP" => plain(T::RowVersion),
         "UNIQUEIDENTIFIER" => plain(T::UniqueIdentifier),
         "DATE" => plain(T::Date),
         "TIME" => scale().map(T::Time),
@@ -137,8 +138,6 @@ fn build(name: &str, facets: &[Option<i64>], default_length: u16) -> SqlResult<S
 fn unknown(name: &str) -> SqlError {
     const REFUSED: &[&str] = &[
         "XML",
-        "ROWVERSION",
-        "TIMESTAMP",
         "HIERARCHYID",
         "GEOMETRY",
         "GEOGRAPHY",

@@ -145,6 +145,27 @@ impl Planner<'_> {
                     ty,
                 ))
             }
+            ("STDEV" | "STDEVP" | "VAR" | "VARP", [value]) => {
+                if !value.ty.is_numeric() {
+                    return Err(SqlError::new(
+                        8117,
+                        format!(
+                            "Operand data type {} is invalid for {} operator.",
+                            value.ty.base_name(),
+                            name.to_lowercase()
+                        ),
+                    ));
+                }
+                let value = self.coerce(value.clone(), T::Float)?;
+                let function = name.to_lowercase();
+                let sql = format!("t_fin(t_{function}({distinct}{}){over})", value.sql);
+                Ok(Typed::new(sql, T::Float))
+            }
+            // An exact count is a good approximation.
+            ("APPROX_COUNT_DISTINCT", [value]) => {
+                let sql = format!("count(DISTINCT {}){over}", value.collated());
+                Ok(Typed::new(sql, T::BigInt).not_null())
+            }
             _ => Err(SqlError::unsupported(format!("aggregate {name}"))),
         }
     }

@@ -49,6 +49,9 @@ impl Planner<'_> {
         if let Some(found) = self.date_call(name, args, scope)? {
             return Ok(found);
         }
+        if let Some(found) = self.context_call(name, args, scope)? {
+            return Ok(found);
+        }
         if let Some(found) = self.json_call(name, args, scope)? {
             return Ok(found);
         }

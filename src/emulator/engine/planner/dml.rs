@@ -183,17 +183,26 @@ impl Planner<'_> {
         if column.identity.is_some() {
             return self.store(Typed::new("t_next()", SqlType::BigInt), table, column);
         }
+        if column.ty == SqlType::RowVersion {
+            return Ok("t_rowversion()".into());
+        }
         let Some(default) = &column.default else {
             return Ok("NULL".into());
         };
         let expr = parser::expression(default)?;
-        let value = self.expr(&expr, &Scope::inside(None))?;
+        let value = self.default_value(&expr)?;
         self.store(value, table, column)
     }
 }
 
 fn insert_columns(table: &Table, names: &[Ident], identity_on: bool) -> SqlResult<Vec<Column>> {
+    let stamp = |c: &Column| c.ty == SqlType::RowVersion;
     if names.is_empty() {
+        if table.columns.iter().any(stamp) {
+            return Err(SqlError::unsupported(
+                "INSERT without a column list into a table with a rowversion",
+            ));
+        }
         let columns: Vec<Column> = table
             .columns
             .iter()
@@ -209,6 +218,13 @@ fn insert_columns(table: &Table, names: &[Ident], identity_on: bool) -> SqlResul
             .ok_or_else(|| SqlError::invalid_column(&name.value))?;
         if columns.iter().any(|c| c.name == column.name) {
             return Err(twice(&column.name));
+        }
+        if stamp(column) {
+            return Err(SqlError::new(
+                273,
+                "Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to \
+                 exclude the timestamp column, or insert a DEFAULT into the timestamp column.",
+            ));
         }
         if column.identity.is_some() && !identity_on {
             return Err(SqlError::new(

@@ -19,6 +19,11 @@ impl Planner<'_> {
     /// The table of a bulk load and its columns that get values, in the order of the rows.
     pub(crate) fn load_target(&mut self, bulk: &InsertBulk) -> SqlResult<(Table, Vec<Column>)> {
         let table = self.target(&bulk.table, "INSERT")?;
+        if table.columns.iter().any(|c| c.ty == SqlType::RowVersion) {
+            return Err(SqlError::unsupported(
+                "a bulk load into a table with a rowversion",
+            ));
+        }
         if bulk.columns.is_empty() {
             let columns = table.columns.clone();
             return Ok((table, columns));

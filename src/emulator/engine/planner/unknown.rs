@@ -6,7 +6,6 @@ use super::super::error::SqlError;
 
 /// Built-in functions of T-SQL, scalar and table-valued, that are not implemented.
 const MISSING: &[&str] = &[
-    "APPROX_COUNT_DISTINCT",
     "BINARY_CHECKSUM",
     "CERTENCODED",
     "CHECKSUM",
@@ -17,13 +16,11 @@ const MISSING: &[&str] = &[
     "DECOMPRESS",
     "DECRYPTBYKEY",
     "ENCRYPTBYKEY",
-    "FORMAT",
     "FREETEXTTABLE",
     "GROUPING",
     "GROUPING_ID",
     "JSON_ARRAY",
     "JSON_OBJECT",
-    "NEWSEQUENTIALID",
     "OPENQUERY",
     "OPENROWSET",
     "OPENXML",
@@ -32,13 +29,8 @@ const MISSING: &[&str] = &[
     "PERCENTILE_DISC",
     "PWDCOMPARE",
     "PWDENCRYPT",
-    "SESSION_CONTEXT",
-    "STDEV",
-    "STDEVP",
     "TRY_PARSE",
     "TYPEPROPERTY",
-    "VAR",
-    "VARP",
 ];
 
 /// The error for a name that is called and is not known.

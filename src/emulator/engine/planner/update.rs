@@ -4,8 +4,9 @@ use sqlparser::ast::{Expr, Visit, Visitor};
 use std::ops::ControlFlow;
 
 use super::super::catalogue::tables::quote;
-use super::super::error::SqlResult;
+use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Delete, Update};
+use super::super::types::SqlType;
 use super::change::{Assigned, Change, WORK, own_column, pseudo_table};
 use super::dml::twice;
 use super::place::Place;
@@ -162,6 +163,9 @@ impl Planner<'_> {
                     if sets.columns.iter().any(|(n, _)| *n == quote(&column.name)) {
                         return Err(twice(&column.name));
                     }
+                    if column.ty == SqlType::RowVersion {
+                        return Err(SqlError::new(272, "Cannot update a timestamp column."));
+                    }
                     let value = match &set.value {
                         Some(value) => {
                             let value = self.expr(value, &place.scope)?;
@@ -187,6 +191,12 @@ impl Planner<'_> {
                     ty,
                 });
             }
+        }
+        let changed = !sets.columns.is_empty();
+        let stamps = place.table.columns.iter();
+        for column in stamps.filter(|c| changed && c.ty == SqlType::RowVersion) {
+            sets.columns.push((quote(&column.name), sets.values.len()));
+            sets.values.push("t_rowversion()".into());
         }
         Ok(sets)
     }

@@ -11,7 +11,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::functions::Identity;
 use super::super::parser::ast::InsertBulk;
 use super::super::store::Database;
-use super::super::types::SqlType;
+use super::super::types::{SqlType, Value};
 use super::super::{Principal, Shared};
 use super::context::Frame;
 use super::{ClientInfo, Interrupter, login};
@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) over: bool,
     attached: Vec<i64>,
     pub(crate) settings: Settings,
+    /// What `sp_set_session_context` keeps.
+    pub(crate) context: HashMap<String, ContextEntry>,
     pub(crate) isolation: Isolation,
     pub(crate) tran: Transaction,
     pub(crate) prepared: HashMap<i32, Prepared>,
@@ -73,6 +75,24 @@ pub(crate) struct Declared {
     pub(crate) name: String,
     pub(crate) ty: SqlType,
     pub(crate) output: bool,
+}
+
+/// A value of the session's context.
+#[derive(Clone, Debug)]
+pub(crate) struct ContextEntry {
+    /// A `sql_variant`.
+    pub(crate) value: Value,
+    pub(crate) read_only: bool,
+}
+
+impl ContextEntry {
+    /// Bytes of the value, more or less.
+    pub(crate) fn size(&self) -> usize {
+        match self.value.clone().into_stored() {
+            rusqlite::types::Value::Text(text) => text.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// SET options that change what statements do.
@@ -182,6 +202,7 @@ impl State {
             module: None,
             over: false,
             settings: Settings::default(),
+            context: HashMap::new(),
             isolation: Isolation::default(),
             tran: Transaction::default(),
             prepared: HashMap::new(),
@@ -271,6 +292,7 @@ impl State {
         self.load = None;
         self.impersonated.clear();
         self.settings = Settings::default();
+        self.context.clear();
         self.identity = None;
         self.scope_identity = None;
         self.rowcount = 0;

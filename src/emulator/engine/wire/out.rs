@@ -153,6 +153,7 @@ impl<'s> Out<'s> {
                 }
                 Column {
                     flags,
+                    user_type: user_type(output.ty),
                     ..Column::new(
                         output.name.chars().take(128).collect::<String>(),
                         info.clone(),
@@ -296,6 +297,11 @@ impl<'s> Out<'s> {
         self.flush();
         if self.closed { Err(SinkClosed) } else { Ok(()) }
     }
+}
+
+/// `timestamp` is a binary(8) with a user type (MS-TDS 2.2.5.4.1).
+fn user_type(ty: SqlType) -> u32 {
+    if ty == SqlType::RowVersion { 80 } else { 0 }
 }
 
 /// Cuts a message to what a token can hold.
