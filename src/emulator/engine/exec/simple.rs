@@ -22,6 +22,7 @@ impl Run<'_, '_> {
             Kind::SetVariable(name, value) => self.set_variable(name, value),
             Kind::Set(option) => self.set(option),
             Kind::Print(value) => self.print(value),
+            Kind::WaitFor(delay) => self.wait_for(delay),
             Kind::RaiseError(args) => self.raise_error(args),
             Kind::Throw(args) => self.throw(args.as_ref()),
             Kind::Exec(exec) => self.exec(exec),

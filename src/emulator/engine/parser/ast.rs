@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     SetVariable(String, Box<Expr>),
     Set(SetOption),
     Print(Box<Expr>),
+    /// WAITFOR DELAY.
+    WaitFor(Box<Expr>),
     RaiseError(Vec<Expr>),
     Throw(Option<[Box<Expr>; 3]>),
     Exec(Exec),

@@ -24,7 +24,6 @@ const REFUSED: &[&[&str]] = &[
     &["FETCH"],
     &["CLOSE"],
     &["DEALLOCATE"],
-    &["WAITFOR"],
     &["GOTO"],
     &["BACKUP"],
     &["RESTORE"],
@@ -65,6 +64,7 @@ impl Reader {
             "BEGIN" => self.begin(),
             "EXEC" | "EXECUTE" => self.exec(),
             "DBCC" => self.dbcc(),
+            "WAITFOR" => self.wait_for(),
             "COMMIT" | "ROLLBACK" | "SAVE" => self.end_transaction(),
             "BREAK" | "CONTINUE" | "RETURN" | "PRINT" | "RAISERROR" | "THROW" | "USE" => {
                 self.small(&word)

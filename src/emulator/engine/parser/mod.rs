@@ -14,6 +14,7 @@ mod rpc;
 mod security;
 mod source;
 pub(crate) mod types;
+mod wait;
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Query};
 use sqlparser::keywords::Keyword;

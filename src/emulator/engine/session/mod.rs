@@ -2,11 +2,13 @@
 
 pub(crate) mod client;
 pub(crate) mod context;
+mod interrupt;
 pub(crate) mod login;
 pub(crate) mod state;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+
+use interrupt::Interrupt;
 
 use super::error::SqlError;
 use super::{Principal, Shared};
@@ -85,7 +87,7 @@ pub struct SinkClosed;
 /// Stops the statement that a session is running, from another thread.
 #[derive(Clone)]
 pub struct Interrupter {
-    flag: Arc<AtomicBool>,
+    interrupt: Arc<Interrupt>,
     handle: Arc<rusqlite::InterruptHandle>,
 }
 
@@ -94,7 +96,7 @@ impl Interrupter {
     /// no ERROR token, after which the gateway acknowledges the attention. Without a running request
     /// nothing happens.
     pub fn interrupt(&self) {
-        self.flag.store(true, Ordering::Release);
+        self.interrupt.set();
         self.handle.interrupt();
     }
 }

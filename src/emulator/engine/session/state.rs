@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -14,6 +14,7 @@ use super::super::store::Database;
 use super::super::types::{SqlType, Value};
 use super::super::{Principal, Shared};
 use super::context::Frame;
+use super::interrupt::Interrupt;
 use super::{ClientInfo, Interrupter, login};
 use crate::tds::EnvChange;
 
@@ -57,7 +58,7 @@ pub(crate) struct State {
     pub(crate) table_scopes: Vec<Option<String>>,
     pub(crate) last_table_scope: i64,
     pub(crate) counter: Identity,
-    interrupted: Arc<AtomicBool>,
+    interrupt: Arc<Interrupt>,
     handle: Arc<rusqlite::InterruptHandle>,
 }
 
@@ -216,7 +217,7 @@ impl State {
             table_scopes: Vec::new(),
             last_table_scope: 0,
             counter,
-            interrupted: Arc::new(AtomicBool::new(false)),
+            interrupt: Arc::default(),
             handle,
             conn,
         }
@@ -224,21 +225,27 @@ impl State {
 
     pub(crate) fn interrupter(&self) -> Interrupter {
         Interrupter {
-            flag: Arc::clone(&self.interrupted),
+            interrupt: Arc::clone(&self.interrupt),
             handle: Arc::clone(&self.handle),
         }
     }
 
     /// Forgets an interrupt that came when nothing ran.
     pub(crate) fn clear_interrupt(&self) {
-        self.interrupted.store(false, Ordering::Release);
+        self.interrupt.clear();
     }
 
     pub(crate) fn check_interrupt(&self) -> SqlResult<()> {
-        if self.interrupted.load(Ordering::Acquire) {
+        if self.interrupt.is_set() {
             return Err(SqlError::interrupted());
         }
         Ok(())
+    }
+
+    /// Lets time pass, unless an interrupt comes.
+    pub(crate) fn pause(&self, time: Duration) -> SqlResult<()> {
+        self.interrupt.wait(time);
+        self.check_interrupt()
     }
 
     /// The user whose rights count now.
