@@ -59,6 +59,63 @@ async fn with_fault(fault: &str) -> Emulator {
     builder.start().await.unwrap()
 }
 
+/// Where OpenSSL looks for authorities.
+const AUTHORITIES: &str = "SSL_CERT_FILE";
+
+#[tokio::test]
+async fn pymssql() {
+    drives("pymssql", "pymssql_judge.py", &[]).await;
+}
+
+#[tokio::test]
+async fn python_tds() {
+    drives("python-tds", "pytds_judge.py", &[]).await;
+}
+
+#[tokio::test]
+async fn mssql_python() {
+    drives("mssql-python", "mssql_python_judge.py", &[]).await;
+}
+
+#[tokio::test]
+async fn pyodbc() {
+    drives("pyodbc", "pyodbc_judge.py", &[]).await;
+}
+
+#[tokio::test]
+async fn sqlalchemy() {
+    let script = "sqlalchemy_judge.py";
+    for (client, over) in [
+        ("SQLAlchemy, mssql+mssqlpython", "mssqlpython"),
+        ("SQLAlchemy, mssql+pyodbc", "pyodbc"),
+        ("SQLAlchemy, mssql+pymssql", "pymssql"),
+    ] {
+        drives(client, script, &[over]).await;
+    }
+}
+
+/// Has a SQL client work in the database `demo` of an emulator of its own, where the system-assigned
+/// identity owns everything and the user-assigned one reads.
+async fn drives(client: &str, script: &str, arguments: &[&str]) {
+    let emulator = Emulator::builder()
+        .sql_admin(ADMIN.0, ADMIN.1)
+        .user("demo", "demo-app", &["db_owner"])
+        .user("demo", "demo-worker", &["db_datareader"])
+        .start()
+        .await
+        .unwrap();
+    let other = Emulator::builder().start().await.unwrap();
+    let mut told = coordinates(&emulator);
+    let token = emulator.issue_token("demo-app", "https://database.windows.net/");
+    told["token"] = json!(token.unwrap().token.expose());
+    told["other_ca"] = json!(other.ca_certificate_file());
+    let authorities = emulator.ca_certificate_file().display().to_string();
+    let environment = [("EMULATOR", told.to_string()), (AUTHORITIES, authorities)];
+    if let Some(lines) = python(script, arguments, environment).await {
+        judge(client, &lines);
+    }
+}
+
 #[tokio::test]
 async fn azure_identity() {
     let emulators = [

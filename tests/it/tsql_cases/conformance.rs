@@ -49,7 +49,8 @@ fn language() -> String {
 /// What each client does, as its own script in `tests/judges` shows.
 fn drivers() -> String {
     let mut list = String::from(
-        "\n### Clients\n\n| Client | Works | Is refused, as at Azure |\n| --- | --- | --- |\n",
+        "\n### Clients\n\n| Client | Works | Is refused, as at Azure | Does not work yet |\n\
+         | --- | --- | --- | --- |\n",
     );
     for client in clients::expected() {
         let over = client
@@ -59,6 +60,7 @@ fn drivers() -> String {
             format!("{} {}{over}", client.name, client.version),
             client.features.join("; "),
             client.refused.join("; "),
+            client.missing.join("; "),
         ];
         writeln!(list, "| {} |", row.map(cell).join(" | ")).unwrap();
     }

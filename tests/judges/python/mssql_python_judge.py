@@ -270,7 +270,8 @@ def pooling():
 
 @feature("query timeout")
 def timeout():
-    with driver.connection(timeout=1) as connection:
+    with driver.connection() as connection:
+        connection.timeout = 1
         cursor = connection.cursor()
         raises(mssql_python.Error, lambda: cursor.execute("waitfor delay '00:00:20'"), "imeout")
         same(one(connection.cursor(), "select 1"), [1])

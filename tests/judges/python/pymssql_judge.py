@@ -43,14 +43,14 @@ def no_wish():
         same(one(cursor, "select 1"), [1])
 
 
-@feature("login with a wrong password")
-def wrong_password():
-    raises(pymssql.OperationalError, lambda: connect(password="wrong"), "18456", "Login failed for user 'sa'")
-
-
 @feature("login to a database that does not exist")
 def wrong_database():
     raises(pymssql.OperationalError, lambda: connect(database="nowhere"), "nowhere")
+
+
+@feature("login with a wrong password")
+def wrong_password():
+    raises(pymssql.OperationalError, lambda: connect(password="wrong"), "18456", "Login failed for user 'sa'")
 
 
 @feature("as_dict rows")
@@ -98,7 +98,7 @@ def options():
         same(one(cursor, "select @@textsize"), [64512])
 
 
-# The last one: pymssql tells the number of the worst error so far with every later refusal.
+# The last one: pymssql tells the worst error so far with every later refusal.
 @feature("login with TDS 7.3")
 def old():
     raises(pymssql.OperationalError, lambda: connect(tds_version="7.3"), "TDS 7.4")

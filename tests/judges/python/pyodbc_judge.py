@@ -6,16 +6,18 @@ import struct
 import threading
 import uuid
 
+import odbc_driver
 import pyodbc
 from dbapi import Driver, one, rows, shared
 from judge import EMULATOR, feature, raises, run, same
 
 os.environ.update(EMULATOR["app_service_environment"])
+odbc_driver.register()
 pyodbc.pooling = False
 SYSTEM = next(i for i in EMULATOR["identities"] if i["assignment"] == "system")
 USER = next(i for i in EMULATOR["identities"] if i["assignment"] == "user")
 SERVER = (
-    "Driver={ODBC Driver 18 for SQL Server};"
+    f"Driver={{{odbc_driver.NAME}}};"
     f"Server=tcp:{EMULATOR['host']},{EMULATOR['port']};Database=demo"
 )
 STRICT = f"Encrypt=strict;ServerCertificate={EMULATOR['server_certificate']}"
@@ -56,8 +58,8 @@ driver = Driver(
     pyodbc,
     connect,
     values={"uniqueidentifier": lambda value: str(value).upper()},
-    # It sends an aware datetime without its offset.
-    parameters={"datetimeoffset": str},
+    # It sends times without fractions, and an aware datetime without its offset.
+    parameters={"time": str, "datetimeoffset": str},
     without=["errors without numbers"],
 )
 shared(driver)
