@@ -49,6 +49,8 @@ pub struct EmulatorBuilder {
 #[derive(Clone, Debug)]
 pub(super) struct Script {
     pub(super) database: String,
+    /// Names it among the database's seeds.
+    pub(super) step: String,
     pub(super) sql: String,
 }
 
@@ -106,9 +108,35 @@ impl EmulatorBuilder {
 
     /// Runs T-SQL in a database before the first login, as the server's administrator; batches are
     /// separated by lines that say `GO`. Scripts run in the order of these calls.
-    pub fn script(mut self, database: impl Into<String>, sql: impl Into<String>) -> Self {
+    ///
+    /// With a [data file](Self::data_file), a script is applied once: the next start skips it if it
+    /// stands as it was, applies what was added behind it, and refuses to start if it has changed.
+    pub fn script(self, database: impl Into<String>, sql: impl Into<String>) -> Self {
+        self.step(database, "script", sql)
+    }
+
+    /// Adds a script of that name; a second one gets a number.
+    pub(super) fn step(
+        mut self,
+        database: impl Into<String>,
+        name: &str,
+        sql: impl Into<String>,
+    ) -> Self {
+        let database = database.into();
+        let taken = |step: &str| {
+            let here = |script: &&Script| script.database.eq_ignore_ascii_case(&database);
+            self.scripts.iter().filter(here).any(|s| s.step == step)
+        };
+        let mut step = name.to_owned();
+        for number in 2.. {
+            if !taken(&step) {
+                break;
+            }
+            step = format!("{name} {number}");
+        }
         self.scripts.push(Script {
-            database: database.into(),
+            database,
+            step,
             sql: sql.into(),
         });
         self
@@ -122,7 +150,7 @@ impl EmulatorBuilder {
         for role in roles {
             sql.push_str(&format!("ALTER ROLE {} ADD MEMBER {name};\n", quoted(role)));
         }
-        self.script(database, sql)
+        self.step(database, &format!("user {identity}"), sql)
     }
 
     /// Sets the server administrator's name and password for SQL logins. Defaults to none.
@@ -233,7 +261,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Keeps the databases in this file and others beside it. Defaults to memory.
+    /// Keeps the databases in this file and others beside it, and the state in a folder of its name
+    /// with `-state` behind it unless [`state_dir`](Self::state_dir) names one. Defaults to memory.
     pub fn data_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_file = Some(path.into());
         self
@@ -329,6 +358,11 @@ impl EmulatorBuilder {
         self.check_backend()?;
         self.fill_in_defaults();
         self.check_names()?;
+        if let (None, Some(data)) = (&self.state_dir, &self.data_file) {
+            let mut folder = data.clone().into_os_string();
+            folder.push("-state");
+            self.state_dir = Some(folder.into());
+        }
         Emulator::start(self).await
     }
 

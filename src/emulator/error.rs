@@ -109,6 +109,19 @@ pub enum EmulatorError {
         /// The engine's reason.
         source: Box<super::EngineError>,
     },
+    /// A seed differs from what the kept databases have had.
+    #[error(
+        "the seed {step:?} of the database {database:?} {problem}, and seeds are applied once; take \
+         the change back, add it as a new script, or start anew with another data file"
+    )]
+    Seed {
+        /// The database.
+        database: String,
+        /// Which part of its seed.
+        step: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// The state folder could not be read or written.
     #[error("cannot use {path} of the state folder")]
     State {

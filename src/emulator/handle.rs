@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::admin::{AdminAccess, AdminServer, Controls};
 use super::backend::Backing;
-use super::builder::EmulatorBuilder;
+use super::builder::{EmulatorBuilder, Script};
 use super::counters::Counters;
+use super::engine::Seeded;
 use super::forward::Forwarding;
 use super::gateway::{Certificates, Gateway, Parts, Settings};
 use super::identity::{Identity, IdentityServer, Issuer, SigningKey};
@@ -469,27 +470,51 @@ fn engine_of(
     };
     let engine = opened.map_err(|source| failed("open", "master", source))?;
     let there = engine.databases();
-    let mut fresh = vec!["master"];
-    for name in &builder.databases {
-        if !there.iter().any(|old| old.eq_ignore_ascii_case(name)) {
-            engine
-                .create_database(name)
-                .map_err(|source| failed("create", name, source))?;
-            fresh.push(name);
-        }
+    let is_there = |name: &str| there.iter().any(|old| old.eq_ignore_ascii_case(name));
+    let missing = builder.databases.iter().filter(|name| !is_there(name));
+    let missing: Vec<&String> = missing.collect();
+    for name in &missing {
+        engine
+            .create_database(name)
+            .map_err(|source| failed("create", name, source))?;
     }
     for script in &builder.scripts {
-        // A database that was kept has had its scripts when it was made.
-        let kept = builder.data_file.is_some() && there.len() > 1;
-        if !kept
-            || fresh
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(&script.database))
-        {
-            run_script(&engine, &script.database, &script.sql)?;
+        if let Err(error) = seed(&engine, script) {
+            // A database that this start has made is made anew by the next, with mended seeds.
+            for name in missing {
+                let _ = engine.drop_database(name);
+            }
+            return Err(error);
         }
     }
     Ok(engine)
+}
+
+/// Applies a step of a seed, unless it was applied to the kept files before.
+fn seed(engine: &Engine, script: &Script) -> Result<(), EmulatorError> {
+    let Script {
+        database,
+        step,
+        sql,
+    } = script;
+    let refused = |source| EmulatorError::Engine {
+        what: "run the script in",
+        database: database.clone(),
+        source: Box::new(source),
+    };
+    let known = engine.seeded(database, step, sql);
+    let known = known.map_err(|error| refused(engine.script_error(error)))?;
+    let problem = match known {
+        Seeded::Same => return Ok(()),
+        Seeded::Never => return engine.seed(database, step, sql).map_err(refused),
+        Seeded::Broken => "was interrupted when it was applied",
+        Seeded::Changed => "has changed since it was applied",
+    };
+    Err(EmulatorError::Seed {
+        database: database.clone(),
+        step: step.clone(),
+        problem,
+    })
 }
 
 /// What the gateway serves: the engine, or a real server in its place.

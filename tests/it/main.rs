@@ -27,6 +27,8 @@ mod emulator_handle;
 #[cfg(feature = "emulator")]
 mod emulator_identity;
 #[cfg(feature = "emulator")]
+mod emulator_kept;
+#[cfg(feature = "emulator")]
 mod emulator_tokens;
 #[cfg(feature = "emulator")]
 mod emulator_trouble;

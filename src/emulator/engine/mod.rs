@@ -12,14 +12,16 @@ mod catalogue;
 mod error;
 mod exec;
 mod functions;
+mod keep;
 mod parser;
 mod planner;
+mod seeds;
 mod session;
 mod store;
 mod types;
 mod wire;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -29,6 +31,7 @@ use super::directory::{Directory, EntraPrincipal, InMemoryDirectory};
 use crate::secret::Secret;
 use crate::tds::ServerMessage;
 
+pub(super) use seeds::Seeded;
 pub use session::{
     BodyCancelled, ClientInfo, EngineSession, Interrupter, RequestBody, SessionInfo, SinkClosed,
     TokenSink,
@@ -94,6 +97,44 @@ pub enum EngineError {
     /// A statement of a script failed.
     #[error("statement refused by the emulator's engine: {} (error {}, line {})", .0.message, .0.number, .0.line)]
     Script(ServerMessage),
+    /// Another engine has the files.
+    #[error("{path} is in use by another emulator; end that one, or choose another file")]
+    InUse {
+        /// The file of `master`.
+        path: PathBuf,
+    },
+    /// A file is broken, by a crash of the machine or by other hands.
+    #[error(
+        "{path} is damaged ({detail}); restore it, or delete all files of that name and start anew"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A database's file is gone or empty.
+    #[error(
+        "{path} holds a database and is gone; restore it, or delete all files of that name and start anew"
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that no engine of this kind has made.
+    #[error("{path} was not made by the emulator; choose another file")]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that an engine of another version has made.
+    #[error(
+        "{path} was made by another version of the emulator; use that one, or start anew with another file"
+    )]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is such a database already.
     #[error("the database '{name}' already exists; choose another name")]
     DatabaseExists {

@@ -1,5 +1,6 @@
 //! Where the databases are: one SQLite file each, in WAL mode, attached by every session.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -8,11 +9,14 @@ use rusqlite::Connection;
 use super::EngineError;
 use super::catalogue::schema;
 use super::error::{SqlError, SqlResult};
+use super::keep;
 
 /// All databases of a server.
 pub(crate) struct Store {
     master: PathBuf,
     temporary: Option<PathBuf>,
+    /// Keeps other engines away from the files.
+    _lock: File,
     databases: RwLock<Vec<Database>>,
 }
 
@@ -49,19 +53,24 @@ impl Store {
     }
 
     /// Opens the file of `master`, making it if it is not there.
+    ///
+    /// # Errors
+    /// When another engine has the files, or they are not whole, or not of this engine's making.
     pub(crate) fn at(path: &Path) -> Result<Self, EngineError> {
         let store = Self {
             master: path.to_owned(),
             temporary: None,
+            _lock: keep::lock(path)?,
             databases: RwLock::new(Vec::new()),
         };
+        keep::check_lone(path)?;
+        store.register(1, "master".into(), path.to_owned(), true)?;
         let conn = Connection::open(path).map_err(EngineError::Open)?;
         schema::create_server(&conn).map_err(EngineError::Open)?;
-        store.register(1, "master".into(), path.to_owned())?;
         let known = schema::read_databases(&conn).map_err(EngineError::Open)?;
         for (id, name) in known {
             let path = store.path_of(id);
-            store.register(id, name, path)?;
+            store.register(id, name, path, false)?;
         }
         Ok(store)
     }
@@ -71,8 +80,17 @@ impl Store {
             return Err(EngineError::DatabaseExists { name: name.into() });
         }
         let conn = Connection::open(&self.master).map_err(EngineError::Open)?;
-        let id = schema::add_database(&conn, name, FIRST_ID).map_err(EngineError::Open)?;
-        self.register(id, name.into(), self.path_of(id))
+        // The file is there before anybody reads of it.
+        let adding = conn.unchecked_transaction().map_err(EngineError::Open)?;
+        let id = schema::add_database(&adding, name, FIRST_ID).map_err(EngineError::Open)?;
+        let path = self.path_of(id);
+        // What a crash left of a database that never came to be.
+        remove(&path);
+        self.register(id, name.into(), path, true)?;
+        adding.commit().map_err(|error| {
+            self.write().retain(|database| database.id != id);
+            EngineError::Open(error)
+        })
     }
 
     /// Takes a database away. Sessions that have it open keep what they see.
@@ -90,12 +108,7 @@ impl Store {
         let conn = Connection::open(&self.master)?;
         schema::remove_database(&conn, database.id)?;
         self.write().retain(|d| d.id != database.id);
-        for suffix in ["", "-wal", "-shm"] {
-            let mut path = database.path.clone().into_os_string();
-            path.push(suffix);
-            // Windows keeps a file that a session has open; it is orphaned then, never wrong.
-            drop(std::fs::remove_file(path));
-        }
+        remove(&database.path);
         Ok(())
     }
 
@@ -140,13 +153,11 @@ impl Store {
     }
 
     fn path_of(&self, id: i64) -> PathBuf {
-        let mut name = self.master.clone().into_os_string();
-        name.push(format!("-{id}"));
-        name.into()
+        keep::beside(&self.master, &format!("-{id}"))
     }
 
-    fn register(&self, id: i64, name: String, path: PathBuf) -> Result<(), EngineError> {
-        let conn = Connection::open(&path).map_err(EngineError::Open)?;
+    fn register(&self, id: i64, name: String, path: PathBuf, new: bool) -> Result<(), EngineError> {
+        let conn = keep::open(&path, new)?;
         conn.pragma_update(None, "journal_mode", "WAL")
             .map_err(EngineError::Open)?;
         schema::create_database(&conn, &name).map_err(EngineError::Open)?;
@@ -172,6 +183,14 @@ impl Drop for Store {
         if let Some(dir) = &self.temporary {
             drop(std::fs::remove_dir_all(dir));
         }
+    }
+}
+
+/// Removes a database's files.
+fn remove(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        // Windows keeps a file that a session has open; it is orphaned then, never wrong.
+        drop(std::fs::remove_file(keep::beside(path, suffix)));
     }
 }
 

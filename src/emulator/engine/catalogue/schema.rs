@@ -7,6 +7,8 @@ use rusqlite::Connection;
 const SERVER: &str = "
 CREATE TABLE IF NOT EXISTS \"~databases\"(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE);
 CREATE TABLE IF NOT EXISTS \"~logins\"(name TEXT PRIMARY KEY COLLATE NOCASE, salt BLOB NOT NULL, hash BLOB NOT NULL, sid BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS \"~seeds\"(database TEXT NOT NULL COLLATE NOCASE, step TEXT NOT NULL, salt TEXT NOT NULL,
+  hash BLOB NOT NULL, done INTEGER NOT NULL, PRIMARY KEY(database, step));
 ";
 
 /// Tables of every database. Times are 100 ns since year 1; types are `SqlType::code`.
@@ -62,6 +64,17 @@ const PRINCIPALS: &[(i64, &str, &str, Option<&str>)] = &[
     (16392, "db_denydatareader", "R", None),
     (16393, "db_denydatawriter", "R", None),
 ];
+
+/// A number that another one follows whenever these tables change: files with other tables must not
+/// be taken for one's own.
+pub(crate) fn version() -> i32 {
+    // FNV-1a, without the sign.
+    let bytes = SERVER.bytes().chain(DATABASE.bytes());
+    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    i32::try_from(hash >> 1).unwrap_or(1).max(1)
+}
 
 /// Makes the server's tables in `master`.
 pub(crate) fn create_server(conn: &Connection) -> rusqlite::Result<()> {
@@ -131,6 +144,10 @@ pub(crate) fn add_database(conn: &Connection, name: &str, first: i64) -> rusqlit
 
 /// Forgets a database.
 pub(crate) fn remove_database(conn: &Connection, id: i64) -> rusqlite::Result<()> {
+    conn.execute(
+        "DELETE FROM \"~seeds\" WHERE database = (SELECT name FROM \"~databases\" WHERE id = ?1)",
+        [id],
+    )?;
     conn.execute("DELETE FROM \"~databases\" WHERE id = ?1", [id])
         .map(|_| ())
 }
