@@ -29,12 +29,14 @@ pub(super) struct Wanted {
 /// Puts a procedure's own parameters, which may come by name, into their order.
 pub(super) fn arrange(params: Vec<Param>, names: &[&str]) -> SqlResult<Vec<Param>> {
     let own = |param: &Param| {
-        let name = match param.name.to_lowercase().as_str() {
-            "@statement" => "@stmt".to_owned(),
-            "@parameters" => "@params".to_owned(),
-            other => other.to_owned(),
+        let lower = param.name.to_lowercase();
+        // tiberius leaves the @ away, which SQL Server takes.
+        let name = match lower.trim_start_matches('@') {
+            "statement" => "stmt",
+            "parameters" => "params",
+            other => other,
         };
-        names.iter().position(|n| *n == name)
+        names.iter().position(|n| n.trim_start_matches('@') == name)
     };
     let mut rest = Vec::new();
     let mut first: Vec<Option<Param>> = vec![None; names.len()];
