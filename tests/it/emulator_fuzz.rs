@@ -421,7 +421,7 @@ fn damaged_statements_are_answered() {
             Ok(Err(SinkClosed)) => {}
             Err(_) => panic!("this panics: {sql}"),
         }
-        session.reset();
+        drop(session.reset());
     }
     assert_eq!(answer::one(&mut session, "SELECT 1"), "1");
 }

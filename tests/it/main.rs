@@ -36,6 +36,8 @@ mod emulator_trouble;
 mod emulator_wire;
 #[cfg(feature = "emulator")]
 mod engine;
+#[cfg(feature = "emulator")]
+mod forward;
 mod front;
 mod layers;
 mod pool;

@@ -222,6 +222,17 @@ impl RawClient {
         }
     }
 
+    /// The next message, which may have so many bytes.
+    pub(crate) async fn receive_long(&mut self, max: usize) -> Option<Message> {
+        self.messages.set_max_message(max);
+        self.receive().await
+    }
+
+    /// Gives bytes back that were read as such.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
+        self.messages.push(bytes);
+    }
+
     /// Bytes below TDS, or `None` at the end.
     pub(crate) async fn plain(&mut self) -> Option<Vec<u8>> {
         loop {
@@ -244,10 +255,16 @@ impl RawClient {
             let Some(tls) = &mut self.tls else {
                 return Some(bytes);
             };
+            // The TLS side takes no more before what it has decrypted is fetched.
             let mut unread = &bytes[..];
+            let mut plain = Vec::new();
             while !unread.is_empty() {
                 tls.read_tls(&mut unread).unwrap();
                 tls.process_new_packets().ok()?;
+                let _ = tls.reader().read_to_end(&mut plain);
+            }
+            if !plain.is_empty() {
+                return Some(plain);
             }
         }
     }

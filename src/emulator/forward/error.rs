@@ -23,6 +23,8 @@ pub(in crate::emulator) enum ForwardError {
     Refused(ServerMessage),
     #[error("the backend reset a session without being asked by the gateway")]
     StrangeReset,
+    #[error("the backend sent something that nobody had asked for")]
+    Unasked,
     #[error("the user that the session acts for is there no longer")]
     UserGone,
 }

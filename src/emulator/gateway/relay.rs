@@ -18,7 +18,7 @@ use super::packet_io::{PacketReader, PacketWriter};
 use super::requests::done;
 use super::trouble::trouble;
 use crate::emulator::GatewayStep;
-use crate::emulator::forward::{ForwardSession, Tracker, WireReader, WireWriter};
+use crate::emulator::forward::{ForwardError, ForwardSession, Tracker, WireReader, WireWriter};
 use crate::tds::{DoneStatus, PacketHeader, PacketStatus, PacketType, ServerMessage, TdsVersion};
 
 /// The bits that ask for a reset.
@@ -53,10 +53,20 @@ async fn serve(mut forwarded: Forwarded, shared: &Shared) -> Result<(), Connecti
     loop {
         let first = match early.take() {
             Some(packet) => packet,
-            None => match next(&mut forwarded.io.reader, idle).await? {
-                Some(packet) => packet,
-                None => return Ok(()),
-            },
+            None => {
+                let said = tokio::select! {
+                    said = next(&mut forwarded.io.reader, idle) => said?,
+                    // A server that speaks without being asked says goodbye at best.
+                    gone = forwarded.session.wire.reader.packet() => {
+                        gone?;
+                        return Err(ForwardError::Unasked.into());
+                    }
+                };
+                match said {
+                    Some(packet) => packet,
+                    None => return Ok(()),
+                }
+            }
         };
         early = request(&mut forwarded, shared, first).await?;
     }
