@@ -9,6 +9,8 @@ mod cli_query;
 #[cfg(feature = "cli")]
 mod cli_token;
 #[cfg(feature = "emulator")]
+mod clients_freetds;
+#[cfg(feature = "emulator")]
 mod clients_node;
 #[cfg(feature = "emulator")]
 mod clients_python;

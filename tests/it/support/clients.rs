@@ -100,6 +100,15 @@ pub(crate) async fn node(
     Some(lines(script, command).await)
 }
 
+/// What a client that is installed on the machine prints; `None` if it is not there, which has been
+/// said then.
+pub(crate) fn tool(program: &str, arguments: &[&str], need: &str) -> Option<String> {
+    let mut command = Blocking::new(program);
+    command.args(arguments);
+    let output = run(&mut command, need)?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Runs a client's process to its end and gives the objects that it printed. The process is killed
 /// if it does not end in time, or when this future is dropped.
 pub(crate) async fn lines(what: &str, mut command: Command) -> Vec<Value> {
