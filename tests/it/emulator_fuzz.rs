@@ -401,7 +401,7 @@ fn damaged_statements_are_answered() {
     let corpus = statements();
     assert!(corpus.len() > 20, "{} statements", corpus.len());
     let mut rng = rng();
-    let (_engine, mut session) = answer::session();
+    let (engine, mut session) = answer::session();
     for _ in 0..rounds(1500) {
         let sql = rng.choice(&corpus).unwrap();
         let other = rng.choice(&corpus).unwrap();
@@ -421,7 +421,10 @@ fn damaged_statements_are_answered() {
             Ok(Err(SinkClosed)) => {}
             Err(_) => panic!("this panics: {sql}"),
         }
-        drop(session.reset());
+        // A context that was not left refuses the reset, and ends the connection.
+        if session.reset().is_err() {
+            session = answer::admin(&engine);
+        }
     }
     assert_eq!(answer::one(&mut session, "SELECT 1"), "1");
 }

@@ -126,7 +126,11 @@ fn wrong_parameters_are_told_apart() {
         (Calls::default().named("sp_novel"), 2812),
         (Calls::default().id(99), 2812),
         (Calls::default().id(2), 40517),
-        (Calls::default().id(14), 40517),
+        (Calls::default().id(14), 201),
+        (
+            Calls::default().named("sp_describe_first_result_set"),
+            40517,
+        ),
         (Calls::default().named("sp_cursoropen"), 40517),
     ];
     for (index, (call, error)) in cases.into_iter().enumerate() {
@@ -356,4 +360,96 @@ fn requests_of_the_transaction_manager_nest_chain_and_refuse_what_azure_lacks() 
     }
     assert_eq!(request(&[5]).error(), 4002);
     assert_eq!(one(&mut session, "SELECT @@TRANCOUNT"), "0");
+}
+
+#[test]
+fn a_procedure_call_is_prepared() {
+    let (_engine, mut session) = session();
+    ask(
+        &mut session,
+        "CREATE USER u WITHOUT LOGIN; CREATE ROLE r; CREATE ROLE s",
+    );
+    let answer = Calls::default()
+        .id(14)
+        .int("", 1, None)
+        .text("", "{call sp_addrolemember(?, ?)}")
+        .text("", "r")
+        .text("", "u")
+        .send(&mut session);
+    assert!(answer.errors.is_empty(), "{:?}", answer.errors);
+    let handle = answer.outputs[0].1.parse().unwrap();
+    let answer = Calls::default()
+        .id(EXECUTE)
+        .int("", 0, Some(handle))
+        .text("", "s")
+        .text("", "u")
+        .send(&mut session);
+    assert!(answer.errors.is_empty(), "{:?}", answer.errors);
+    let roles =
+        "SELECT COUNT(*) FROM sys.database_role_members WHERE member_principal_id = USER_ID('u')";
+    assert_eq!(one(&mut session, roles), "2");
+}
+
+#[test]
+fn undeclared_parameters_take_the_types_beside_them() {
+    let (_engine, mut session) = session();
+    ask(
+        &mut session,
+        "CREATE TABLE t(id int IDENTITY, n nvarchar(7), d decimal(9,2), v varbinary(max), w varchar(3))",
+    );
+    let mut types = |sql: &str| {
+        let answer = Calls::default()
+            .named("sp_describe_undeclared_parameters")
+            .text("@tsql", sql)
+            .send(&mut session);
+        match answer.errors.first() {
+            Some(error) => error.number.to_string(),
+            None => {
+                let rows = answer.rows();
+                let columns = answer.results[0].0.len();
+                assert_eq!(columns, 24);
+                rows.iter()
+                    .map(|row| row[3].clone())
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            }
+        }
+    };
+    let cases = [
+        (
+            "INSERT t(v, n) VALUES (@P1, @P2)",
+            "varbinary(max) nvarchar(7)",
+        ),
+        (
+            "INSERT INTO t VALUES (@P1, @P2, @P3, @P4)",
+            "nvarchar(7) decimal(9,2) varbinary(max) varchar(3)",
+        ),
+        (
+            "UPDATE t SET n = @P1, d = d + @P2 WHERE id = @P3",
+            "nvarchar(7) decimal(9,2) int",
+        ),
+        (
+            "UPDATE x SET n = @P1 FROM t AS x WHERE x.w LIKE @P2",
+            "nvarchar(7) varchar(8000)",
+        ),
+        (
+            "DELETE FROM t WHERE id IN (@P1, @P2) AND d BETWEEN @P3 AND @P4",
+            "int int decimal(9,2) decimal(9,2)",
+        ),
+        (
+            "SELECT * FROM t a JOIN t b ON a.id = b.id WHERE @P1 = b.n AND 1.5 < @P2",
+            "nvarchar(7) decimal(2,1)",
+        ),
+        (
+            "SELECT CAST(@P1 AS datetime2(3)), 1 FROM t WHERE id = (@P2)",
+            "datetime2(3) int",
+        ),
+        ("SELECT 1", ""),
+        ("SELECT @P1", "40517"),
+        ("SELECT 1 FROM t WHERE id = @P1 OR id = @P1", "11502"),
+        ("SELECT FROM", "156"),
+    ];
+    for (sql, wanted) in cases {
+        assert_eq!(types(sql), wanted, "{sql}");
+    }
 }

@@ -26,6 +26,7 @@ mod simple;
 mod table_variables;
 mod tables;
 mod tran;
+mod undeclared;
 mod wait;
 
 use super::error::{SqlError, SqlResult};

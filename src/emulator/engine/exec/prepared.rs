@@ -18,6 +18,7 @@ const MAX_PREPARED: usize = 10_000;
 const EXECUTESQL: &[&str] = &["@stmt", "@params"];
 const PREPARE: &[&str] = &["@handle", "@params", "@stmt", "@options"];
 const PREPEXEC: &[&str] = &["@handle", "@params", "@stmt"];
+const PREPEXECRPC: &[&str] = &["@handle", "@rpccall"];
 const HANDLE: &[&str] = &["@handle"];
 
 /// Runs one call and ends it with its status, output parameters and DONEPROC.
@@ -59,6 +60,9 @@ fn run(state: &mut State, out: &mut Out<'_>, call: Call) -> SqlResult<()> {
         "sp_execute" => {
             let params = arrange(params, HANDLE)?;
             let prepared = find(state, handle(&params)?)?;
+            if prepared.is_procedure {
+                return remote::call(state, out, &prepared.sql, params, 1);
+            }
             let statement = (prepared.sql.as_str(), &prepared.declarations[..]);
             execute(state, out, statement, &params, 1).map(drop)
         }
@@ -79,10 +83,12 @@ fn run(state: &mut State, out: &mut Out<'_>, call: Call) -> SqlResult<()> {
             out.return_status(0);
             Ok(())
         }
-        _ if name.starts_with("sp_cursor") || name == "sp_prepexecrpc" => {
-            Err(SqlError::unsupported(name))
-        }
-        _ => remote::call(state, out, &call.procedure, params),
+        "sp_prepexecrpc" => sp_prepexecrpc(state, out, arrange(params, PREPEXECRPC)?),
+        _ if name.starts_with("sp_cursor") => Err(SqlError::unsupported(name)),
+        _ => match &call.procedure {
+            Procedure::Name(name) => remote::call(state, out, name, params, 0),
+            Procedure::Id(_) => Err(SqlError::unsupported(name)),
+        },
     }
 }
 
@@ -159,6 +165,36 @@ fn sp_prepexec(state: &mut State, out: &mut Out<'_>, params: Vec<Param>) -> SqlR
     }
 }
 
+/// A procedure call that a driver prepares.
+fn sp_prepexecrpc(state: &mut State, out: &mut Out<'_>, params: Vec<Param>) -> SqlResult<()> {
+    let name = called(&text(&params, 1, "@rpccall")?).to_owned();
+    let handle = params.first().map(|p| p.name.clone()).unwrap_or_default();
+    room(state)?;
+    remote::call(state, out, &name, params, 2)?;
+    state.last_handle += 1;
+    let prepared = Prepared {
+        sql: name,
+        is_procedure: true,
+        declarations: Vec::new(),
+    };
+    state.prepared.insert(state.last_handle, prepared);
+    let value = Value::Int(state.last_handle.into());
+    out.return_value(0, &handle, SqlType::Int, &value)
+}
+
+/// The name in `{?=call name(?, ?)}`, or in its bare form.
+fn called(text: &str) -> &str {
+    let text = text.trim().trim_start_matches('{').trim_end_matches('}');
+    let text = match text
+        .split_once("call ")
+        .or_else(|| text.split_once("CALL "))
+    {
+        Some((_, name)) => name,
+        None => text,
+    };
+    text.split('(').next().unwrap_or_default().trim()
+}
+
 /// Runs the text with the parameters that begin at `first`. Tells the error that ended it, if one
 /// did, which the client knows already.
 fn execute(
@@ -186,13 +222,7 @@ fn prepare(
     list: &str,
     sql: String,
 ) -> SqlResult<Option<i32>> {
-    if state.prepared.len() >= MAX_PREPARED {
-        return Err(SqlError::new(
-            701,
-            "There is insufficient memory for more prepared statements; unprepare some.",
-        )
-        .class(17));
-    }
+    room(state)?;
     // Bad syntax is found now, bad names when it runs.
     let declarations = match declarations(list).and_then(|d| parser::batch(&sql).map(|_| d)) {
         Ok(declarations) => declarations,
@@ -202,9 +232,21 @@ fn prepare(
         }
     };
     state.last_handle += 1;
-    let prepared = Prepared { sql, declarations };
+    let prepared = Prepared {
+        sql,
+        is_procedure: false,
+        declarations,
+    };
     state.prepared.insert(state.last_handle, prepared);
     Ok(Some(state.last_handle))
+}
+
+fn room(state: &State) -> SqlResult<()> {
+    if state.prepared.len() < MAX_PREPARED {
+        return Ok(());
+    }
+    let text = "There is insufficient memory for more prepared statements; unprepare some.";
+    Err(SqlError::new(701, text).class(17))
 }
 
 /// The columns of a statement that is a query by itself.

@@ -9,29 +9,27 @@ use super::super::planner::{Variable, Variables};
 use super::super::session::State;
 use super::super::types::{SqlType, Value};
 use super::super::wire::out::Out;
-use super::super::wire::rpc::{Param, Procedure};
+use super::super::wire::rpc::Param;
 use super::arguments::{Wanted, give_back};
 use super::run_statements;
 
 /// The variable that gets the status; no client can name it.
 const STATUS: &str = "@ status";
 
-/// Calls it with variables for arguments, and gives their values back.
+/// Calls it with variables for the arguments that begin at `first`, and gives their values back.
 pub(super) fn call(
     state: &mut State,
     out: &mut Out<'_>,
-    procedure: &Procedure,
+    name: &str,
     params: Vec<Param>,
+    first: usize,
 ) -> SqlResult<()> {
-    let Procedure::Name(name) = procedure else {
-        return Err(SqlError::unsupported("a procedure number"));
-    };
     let mut variables = Variables::new();
     let ty = SqlType::Int;
     let value = Value::Null;
     variables.insert(STATUS.to_owned(), Variable { ty, value });
     let (mut args, mut outputs) = (Vec::new(), Vec::new());
-    for (index, param) in params.into_iter().enumerate() {
+    for (index, param) in params.into_iter().enumerate().skip(first) {
         if param.default {
             if param.name.is_empty() {
                 return Err(SqlError::unsupported(

@@ -79,6 +79,17 @@ pub(super) fn byte_length(ty: SqlType) -> i64 {
     }
 }
 
+/// `system_type_id`, `max_length`, `precision` and `scale` of a type.
+pub(crate) fn facets(ty: SqlType) -> (i64, i64, i64, i64) {
+    let name = ty.base_name();
+    let id = IDS
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map_or(0, |(_, id)| *id);
+    let (precision, scale) = precision(ty);
+    (id, byte_length(ty), precision, scale)
+}
+
 fn time_length(scale: u8) -> i64 {
     match scale {
         0..=2 => 3,

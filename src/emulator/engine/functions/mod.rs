@@ -17,6 +17,8 @@ mod texts;
 mod variants;
 mod words;
 
+pub(crate) use describe::facets;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -65,7 +65,9 @@ pub(crate) struct State {
 /// A statement that waits for `sp_execute`.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
+    /// A text, or the name of a procedure.
     pub(crate) sql: String,
+    pub(crate) is_procedure: bool,
     pub(crate) declarations: Vec<Declared>,
 }
 

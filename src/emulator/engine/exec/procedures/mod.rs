@@ -32,7 +32,6 @@ const MISSING: &[&str] = &[
     "sp_depends",
     "sp_describe_first_result_set",
     "sp_describe_parameter_encryption",
-    "sp_describe_undeclared_parameters",
     "sp_dropextendedproperty",
     "sp_estimate_data_compression_savings",
     "sp_help",
@@ -89,6 +88,18 @@ impl Run<'_, '_> {
             let body = body.join("\n").replace("{100}", "0");
             let (_, status) = self.nested(&body, variables)?;
             return Ok(status);
+        }
+        if name == "sp_describe_undeclared_parameters" {
+            let variables = self.bind(
+                name,
+                "@tsql nvarchar(max),@params nvarchar(max)=NULL",
+                given,
+            )?;
+            let text = |name: &str| match variables.get(name).map(|v| &v.value) {
+                Some(Value::Text(text)) => text.clone(),
+                _ => String::new(),
+            };
+            return self.describe_undeclared(&text("@tsql"), &text("@params"));
         }
         if MISSING.contains(&name) || name.starts_with("sp_cursor") || name.starts_with("xp_") {
             return Err(SqlError::unsupported(name));
