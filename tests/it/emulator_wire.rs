@@ -162,6 +162,7 @@ async fn an_attention_stops_whatever_runs() {
         "SELECT COUNT(*) FROM GENERATE_SERIES(1, 100000) a CROSS JOIN GENERATE_SERIES(1, 1000000) b",
         "SELECT a.value FROM GENERATE_SERIES(1, 1000000) a CROSS JOIN GENERATE_SERIES(1, 1000000) b",
         "DECLARE @n int = 0; WHILE 1 = 1 SET @n = 1 - @n",
+        "WAITFOR DELAY '01:00:00'",
     ];
     let mut client = plain(&emulator, &sa()).await;
     for sql in endless {

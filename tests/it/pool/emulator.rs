@@ -64,3 +64,38 @@ async fn a_managed_identity_gets_pooled_sessions_that_are_reset_between_users() 
     pool.close().await;
     emulator.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_pooled_client_loads_rows_in_bulk() {
+    use entrada::pool::tiberius::IntoRow;
+
+    let emulator = Emulator::builder()
+        .identity(ManagedIdentity::user_assigned("app"))
+        .database("shop")
+        .user("shop", "app", &["db_datareader", "db_datawriter"])
+        .script("shop", "CREATE TABLE t (id int IDENTITY PRIMARY KEY, n int NULL, v nvarchar(40) NOT NULL, x text NULL)")
+        .start()
+        .await
+        .unwrap();
+    let text = emulator
+        .connection_strings("shop", emulator.identities().first())
+        .ado_net;
+    let pool = Pool::builder(Target::parse(&text).unwrap())
+        .environment(Environment::from_pairs(emulator.imds_environment()))
+        .build()
+        .unwrap();
+    let mut client = pool.get().await.unwrap();
+    let mut load = client.bulk_insert("t").await.unwrap();
+    for n in 0..3000 {
+        let number = (n % 2 == 0).then_some(n);
+        let row = (number, format!("row {n} \u{1f642}"), Some("text"));
+        load.send(row.into_row()).await.unwrap();
+    }
+    assert_eq!(load.finalize().await.unwrap().total(), 3000);
+    let sum =
+        "SELECT CAST(COUNT(n) + MAX(id) AS int) FROM t WHERE v LIKE N'row %' AND x LIKE 'text'";
+    assert_eq!(ask(&mut client, sum).await, 1500 + 3000);
+    drop(client);
+    pool.close().await;
+    emulator.shutdown().await;
+}
