@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS \"~columns\"(object_id INTEGER NOT NULL, id INTEGER N
   type INTEGER NOT NULL, nullable INTEGER NOT NULL, default_text TEXT, default_name TEXT, seed INTEGER, increment INTEGER,
   PRIMARY KEY(object_id, id));
 CREATE TABLE IF NOT EXISTS \"~indexes\"(object_id INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE,
-  kind TEXT NOT NULL, is_unique INTEGER NOT NULL, columns TEXT NOT NULL, PRIMARY KEY(object_id, id));
+  kind TEXT NOT NULL, is_unique INTEGER NOT NULL, columns TEXT NOT NULL, filter TEXT, PRIMARY KEY(object_id, id));
 CREATE TABLE IF NOT EXISTS \"~index_columns\"(object_id INTEGER NOT NULL, index_id INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   column_id INTEGER NOT NULL, descending INTEGER NOT NULL, included INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(object_id, index_id, ordinal));
 CREATE TABLE IF NOT EXISTS \"~foreign_keys\"(id INTEGER PRIMARY KEY, referenced INTEGER NOT NULL,

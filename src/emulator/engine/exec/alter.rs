@@ -371,6 +371,7 @@ impl Run<'_, '_> {
         let sql = format!(
             "SELECT i.name FROM {a}.\"~index_columns\" c JOIN {a}.\"~indexes\" i ON i.object_id = c.object_id AND i.id = c.index_id
              WHERE c.object_id = ?1 AND c.column_id = ?2
+             UNION ALL SELECT name FROM {a}.\"~indexes\" WHERE object_id = ?1 AND instr(lower(filter), lower(?3)) > 0
              UNION ALL SELECT name FROM {a}.\"~objects\" WHERE parent = ?1 AND trim(kind) = 'C'
                AND instr(lower(definition), lower(?3)) > 0
              UNION ALL SELECT name FROM {a}.\"~objects\" WHERE parent = ?1 AND trim(kind) = 'D' AND parent_column = ?2 AND ?4

@@ -145,7 +145,7 @@ impl Run<'_, '_> {
             .conn
             .query_row(
                 &format!(
-                    "SELECT id, columns FROM {}.\"~indexes\" WHERE object_id = ?1 AND name = ?2",
+                    "SELECT id, columns FROM {}.\"~indexes\" WHERE object_id = ?1 AND name = ?2 AND filter IS NULL",
                     table.alias
                 ),
                 params![table.id, name],

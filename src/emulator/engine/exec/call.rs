@@ -162,7 +162,8 @@ impl Run<'_, '_> {
                 "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).",
             ));
         }
-        let statements = parser::batch(sql)?;
+        let statements =
+            parser::batch(sql).inspect_err(|error| self.state.surfaced = Some(error.number))?;
         let outer = table_variables::enter(self.state, true);
         let (settings, isolation) = (self.state.settings.clone(), self.state.isolation);
         let identity = self.state.scope_identity.take();
@@ -185,6 +186,9 @@ impl Run<'_, '_> {
         self.state.settings = settings;
         self.state.isolation = isolation;
         self.state.scope_identity = identity;
+        if let Err(error) = &result {
+            self.state.surfaced = Some(error.number);
+        }
         match result? {
             flow::Flow::Return(status) => Ok((variables, status)),
             _ => Ok((variables, 0)),

@@ -19,6 +19,15 @@ impl Run<'_, '_> {
             Kind::DropTable { names, if_exists } => self.drop_tables(names, *if_exists, false)?,
             Kind::DropView { names, if_exists } => self.drop_tables(names, *if_exists, true)?,
             Kind::AlterTable(name, change) => self.alter_table(name, change)?,
+            Kind::DropNothing {
+                what,
+                names,
+                if_exists,
+            } => {
+                if let Some(name) = names.first().filter(|_| !if_exists) {
+                    return Err(Self::cannot_drop(what, &QualifiedName::of(name)?.shown()));
+                }
+            }
             Kind::CreateIndex(index) => self.create_index(index)?,
             Kind::DropIndex {
                 name,
@@ -249,7 +258,7 @@ impl Run<'_, '_> {
                     format!("The operation failed because an index or statistics with name '{}' already exists on table '{}'.", index.name.value, table.shown()),
                 ));
             }
-            run.new_index(&table, &index.name.value, "IX", index.unique, &index.columns)
+            run.new_filtered_index(&table, (&index.name.value, "IX", index.unique), &index.columns, index.filter.as_ref())
         })
     }
 

@@ -22,7 +22,12 @@ pub(crate) enum Flow {
 const STATEMENT_ONLY: &[u32] = &[
     102, 156, 220, 229, 230, 262, 297, 512, 515, 530, 535, 544, 547, 1505, 1222, 1913, 2601, 2627,
     2628, 2714, 3701, 3902, 3903, 6401, 8102, 8115, 8134, 8152, 8169, 15023, 15025, 15063, 15150,
-    15151, 15247, 33130, 33134, 4701, 4902, 4924, 50000,
+    15151, 15247, 33130, 33134, 4701, 4902, 4924,
+];
+
+/// Errors of compiling a statement: TRY catches them only from dynamic SQL and the like.
+const COMPILED: &[u32] = &[
+    107, 120, 121, 147, 157, 164, 205, 207, 208, 209, 213, 1033, 4104, 8120, 8155, 8158, 8159,
 ];
 
 /// Errors that end the transaction, too.
@@ -49,7 +54,7 @@ impl Run<'_, '_> {
             return Err(SqlError::interrupted());
         }
         self.state.check_interrupt()?;
-        let failed_before = self.state.error;
+        self.state.raised = false;
         match self.kind(&statement.kind) {
             Ok(flow) => {
                 if !is_control(&statement.kind) {
@@ -59,7 +64,6 @@ impl Run<'_, '_> {
             }
             Err(error) => {
                 let error = error.at_line(statement.line);
-                let _ = failed_before;
                 self.failed(error, is_control(&statement.kind))
             }
         }
@@ -67,14 +71,12 @@ impl Run<'_, '_> {
 
     /// A statement failed: into CATCH, out of the batch, or on to the next statement.
     fn failed(&mut self, error: SqlError, control: bool) -> SqlResult<Flow> {
-        if error.is_interrupt() || control && error.number != 50_000 {
+        if error.is_interrupt() || control || self.tries > 0 {
             return Err(error);
         }
-        if self.tries > 0 {
-            return Err(error);
-        }
-        let ends = !STATEMENT_ONLY.contains(&error.number)
-            || self.state.settings.xact_abort && error.number != 50_000;
+        // RAISERROR alone goes on whatever XACT_ABORT says; THROW never does.
+        let ends = !self.state.raised
+            && (!STATEMENT_ONLY.contains(&error.number) || self.state.settings.xact_abort);
         if ends {
             return Err(error);
         }
@@ -135,7 +137,12 @@ impl Run<'_, '_> {
             Err(error) if error.is_interrupt() || error.class >= 20 => return Err(error),
             Err(error) => error,
         };
-        if self.state.tran.count > 0 && (rolls_back(&error) || self.state.settings.xact_abort) {
+        let surfaced = self.state.surfaced.take() == Some(error.number);
+        if COMPILED.contains(&error.number) && !surfaced {
+            return Err(error);
+        }
+        let aborts = self.state.settings.xact_abort && !self.state.raised;
+        if self.state.tran.count > 0 && (rolls_back(&error) || aborts) {
             self.state.tran.doomed = true;
         }
         self.state.error = error.number.into();

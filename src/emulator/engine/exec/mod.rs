@@ -15,6 +15,7 @@ mod fmtonly;
 mod grant;
 mod identity;
 mod load;
+mod messages;
 mod prepared;
 mod procedures;
 mod property;

@@ -6,7 +6,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Declaration, Kind, SetOption, TranName};
 use super::super::planner::{Output, Scope, Variable};
 use super::super::session::state::Isolation;
-use super::super::types::{MAX, SqlType, Value, allow, convert};
+use super::super::types::{SqlType, Value, allow, convert};
 use super::super::wire::out::command;
 use super::Run;
 use crate::tds::EnvChange;
@@ -22,8 +22,9 @@ impl Run<'_, '_> {
             Kind::SetVariable(name, value) => self.set_variable(name, value),
             Kind::Set(option) => self.set(option),
             Kind::Print(value) => self.print(value),
+            Kind::RaiseError(args, options) => self.raise_error(args, *options),
             Kind::WaitFor(delay) => self.wait_for(delay),
-            Kind::RaiseError(args) => self.raise_error(args),
+            Kind::Reseed(table, value) => self.reseed(table, *value),
             Kind::Throw(args) => self.throw(args.as_ref()),
             Kind::Exec(exec) => self.exec(exec),
             Kind::Use(name) => self.use_database(&name.value),
@@ -159,51 +160,6 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn raise_error(&mut self, args: &[Expr]) -> SqlResult<()> {
-        let [message, severity, state, rest @ ..] = args else {
-            return Err(SqlError::syntax_near(")"));
-        };
-        let (ty, message) = self.value(message, None)?;
-        let Value::Text(format) = message else {
-            if let Value::Int(15063) = message {
-                return Err(SqlError::new(
-                    15063,
-                    "The login already has an account under a different user name.",
-                ));
-            }
-            if ty.is_integer() {
-                return Err(SqlError::unsupported("RAISERROR with a message id"));
-            }
-            return Err(SqlError::syntax_near("RAISERROR"));
-        };
-        let class = u8::try_from(self.integer(severity)?.clamp(0, 25)).unwrap_or(16);
-        let state = u8::try_from(self.integer(state)?.clamp(0, 255)).unwrap_or(1);
-        let mut values = Vec::new();
-        for arg in rest {
-            let (ty, value) = self.value(arg, None)?;
-            values.push(
-                match convert::cast(value, ty, SqlType::NVarChar(MAX), None)? {
-                    Value::Text(text) => text,
-                    _ => "(null)".into(),
-                },
-            );
-        }
-        if class > 18 {
-            return Err(SqlError::new(
-                2754,
-                "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using the WITH LOG option.",
-            ));
-        }
-        let error = SqlError::new(50_000, fill(&format, &values)?)
-            .class(class)
-            .state(state);
-        if class <= 10 {
-            self.out.info(&error);
-            return Ok(());
-        }
-        Err(error)
-    }
-
     fn throw(&mut self, args: Option<&[Box<Expr>; 3]>) -> SqlResult<()> {
         let Some([number, message, state]) = args else {
             let mut error = self.caught.last().cloned().ok_or_else(|| {
@@ -214,10 +170,8 @@ impl Run<'_, '_> {
                 )
                 .class(15)
             })?;
-            if error.number == 50_000 {
-                // Unlike RAISERROR a THROW ends the batch.
-                error.state = error.state.max(1);
-            }
+            // Its line is that of the first error, not of the THROW.
+            error.state = error.state.max(1);
             return Err(error);
         };
         let number = self.integer(number)?;
@@ -309,35 +263,4 @@ impl Run<'_, '_> {
             },
         }
     }
-}
-
-/// printf's `%s`, `%d`, `%i`, `%u` and `%%`, without widths.
-fn fill(format: &str, values: &[String]) -> SqlResult<String> {
-    let mut values = values.iter();
-    let mut out = String::new();
-    let mut chars = format.chars();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('%') => out.push('%'),
-            Some('s' | 'd' | 'i' | 'u') => {
-                out.push_str(values.next().map_or("(null)", String::as_str))
-            }
-            Some(other)
-                if other.is_ascii_digit()
-                    || matches!(other, '-' | '.' | '*' | 'x' | 'X' | 'o' | 'l') =>
-            {
-                return Err(SqlError::unsupported(format!("RAISERROR format %{other}")));
-            }
-            Some(other) => {
-                out.push('%');
-                out.push(other);
-            }
-            None => out.push('%'),
-        }
-    }
-    Ok(out)
 }

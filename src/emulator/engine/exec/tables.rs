@@ -1,7 +1,7 @@
 //! Making tables: columns, keys, checks, and their entries in the catalogue.
 
 use rusqlite::params;
-use sqlparser::ast::{Ident, ObjectName};
+use sqlparser::ast::{Expr, Ident, ObjectName};
 
 use super::super::catalogue::security::Securable;
 use super::super::catalogue::tables::{self, QualifiedName, Table, quote, same_name};
@@ -95,6 +95,9 @@ impl Run<'_, '_> {
             let id = tables::schema_id(&self.state.conn, "temp", scope)?.unwrap_or(1);
             self.check_free("temp", scope, &name.name)?;
             return Ok(("temp".into(), scope.clone(), id));
+        }
+        if name.name.starts_with("##") {
+            return Err(SqlError::unsupported("##global temporary tables"));
         }
         if name.is_temp() {
             if !self.state.has_temp {
@@ -379,6 +382,12 @@ impl Run<'_, '_> {
         let column = super::catalogued::own_column(table, columns, constraint);
         let name = self.constraint_name(table, constraint.name.as_ref(), "C", column)?;
         self.note_definition(table, &name, &shown::condition(condition))?;
+        let sql = self.row_condition(table, condition)?;
+        Ok(format!("CONSTRAINT {} CHECK ({sql})", quote(&name)))
+    }
+
+    /// A condition on one row of the table, as SQLite keeps it in its schema.
+    fn row_condition(&mut self, table: &Table, condition: &Expr) -> SqlResult<String> {
         let mut scope = Scope::inside(None);
         scope.sources.push(Source {
             exposed: table.name.clone(),
@@ -394,7 +403,7 @@ impl Run<'_, '_> {
                 "Subqueries and variables are not allowed in a CHECK constraint.",
             ));
         }
-        Ok(format!("CONSTRAINT {} CHECK ({sql})", quote(&name)))
+        Ok(sql)
     }
 
     pub(super) fn foreign_key_sql(
@@ -473,6 +482,20 @@ impl Run<'_, '_> {
         unique: bool,
         columns: &[(Ident, bool)],
     ) -> SqlResult<()> {
+        self.new_filtered_index(table, (name, kind, unique), columns, None)
+    }
+
+    pub(super) fn new_filtered_index(
+        &mut self,
+        table: &Table,
+        (name, kind, unique): (&str, &str, bool),
+        columns: &[(Ident, bool)],
+        filter: Option<&Expr>,
+    ) -> SqlResult<()> {
+        let condition = match filter {
+            None => String::new(),
+            Some(filter) => format!(" WHERE {}", self.row_condition(table, filter)?),
+        };
         let conn = &self.state.conn;
         // Index 1 is the clustered one, which here a primary key is.
         let id: i64 = conn.query_row(
@@ -498,14 +521,14 @@ impl Run<'_, '_> {
             names.push(column.name.clone());
         }
         conn.execute(
-            &format!("INSERT INTO {}.\"~indexes\"(object_id, id, name, kind, is_unique, columns) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", table.alias),
-            params![table.id, id, name, kind, unique, names.join(&SEPARATOR.to_string())],
+            &format!("INSERT INTO {}.\"~indexes\"(object_id, id, name, kind, is_unique, columns, filter) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", table.alias),
+            params![table.id, id, name, kind, unique, names.join(&SEPARATOR.to_string()), filter.map(shown::condition)],
         )?;
         self.note_index_columns(table, id, columns)?;
         let conn = &self.state.conn;
         let word = if unique { "UNIQUE " } else { "" };
         let made = conn.execute_batch(&format!(
-            "CREATE {word}INDEX {}.{} ON {}({})",
+            "CREATE {word}INDEX {}.{} ON {}({}){condition}",
             table.alias,
             quote(&format!("ix.{}.{id}", table.id)),
             table.bare_sql(),

@@ -27,9 +27,17 @@ pub(crate) enum Kind {
     SetVariable(String, Box<Expr>),
     Set(SetOption),
     Print(Box<Expr>),
-    /// WAITFOR DELAY.
+    RaiseError(Vec<Expr>, RaiseOptions),
+    /// `DBCC CHECKIDENT (table, RESEED, value)`
+    Reseed(String, i64),
+    /// `WAITFOR DELAY 'hh:mm:ss'`
     WaitFor(Box<Expr>),
-    RaiseError(Vec<Expr>),
+    /// DROP of what this engine never has.
+    DropNothing {
+        what: String,
+        names: Vec<ObjectName>,
+        if_exists: bool,
+    },
     Throw(Option<[Box<Expr>; 3]>),
     Exec(Exec),
     Use(Ident),
@@ -92,6 +100,16 @@ pub(crate) struct InsertBulk {
     pub(crate) columns: Vec<(Ident, SqlType)>,
     pub(crate) check_constraints: bool,
     pub(crate) keep_nulls: bool,
+}
+
+/// `WITH …` of RAISERROR.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RaiseOptions {
+    /// Sends the message at once.
+    pub(crate) now: bool,
+    /// Sets @@ERROR whatever the severity.
+    pub(crate) set_error: bool,
+    pub(crate) log: bool,
 }
 
 /// `OPTION (…)` of a query.
@@ -288,6 +306,8 @@ pub(crate) struct CreateIndex {
     pub(crate) table: ObjectName,
     pub(crate) unique: bool,
     pub(crate) columns: Vec<(Ident, bool)>,
+    /// WHERE of a filtered index.
+    pub(crate) filter: Option<Expr>,
 }
 
 /// Users, roles, permissions.

@@ -1,16 +1,40 @@
 //! Control flow, variables, settings, transactions, EXEC.
 
-use sqlparser::ast::{BinaryOperator, Expr, Ident, Value};
+use sqlparser::ast::{BinaryOperator, Expr, Ident};
 use sqlparser::tokenizer::Token;
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::session::state::Isolation;
 use super::Reader;
-use super::ast::{Arg, Declaration, Exec, Kind, QueryOptions, SetOption, Stmt, TranName};
+use super::ast::{Declaration, Kind, RaiseOptions, SetOption, Stmt, TranName};
 
 /// Statements that are T-SQL but not this engine's.
 const REFUSED: &[&[&str]] = &[
     &["MERGE"],
+    &["ALTER", "DATABASE"],
+    &["ALTER", "FUNCTION"],
+    &["ALTER", "INDEX"],
+    &["ALTER", "PROC"],
+    &["ALTER", "PROCEDURE"],
+    &["ALTER", "SEQUENCE"],
+    &["ALTER", "TRIGGER"],
+    &["CREATE", "OR", "ALTER", "FUNCTION"],
+    &["CREATE", "OR", "ALTER", "PROC"],
+    &["CREATE", "OR", "ALTER", "PROCEDURE"],
+    &["CREATE", "OR", "ALTER", "TRIGGER"],
+    &["CREATE", "COLUMNSTORE"],
+    &["CREATE", "CLUSTERED", "COLUMNSTORE"],
+    &["CREATE", "NONCLUSTERED", "COLUMNSTORE"],
+    &["CREATE", "EXTERNAL"],
+    &["CREATE", "FULLTEXT"],
+    &["CREATE", "SPATIAL"],
+    &["CREATE", "XML"],
+    &["DISABLE", "TRIGGER"],
+    &["ENABLE", "TRIGGER"],
+    &["UPDATE", "STATISTICS"],
+    &["READTEXT"],
+    &["UPDATETEXT"],
+    &["WRITETEXT"],
     &["CREATE", "PROCEDURE"],
     &["CREATE", "PROC"],
     &["CREATE", "FUNCTION"],
@@ -85,19 +109,18 @@ impl Reader {
             "USE" => Kind::Use(self.ident()?),
             "RAISERROR" => {
                 let args = self.in_parens(|r| r.list(Self::expr))?;
+                let mut options = RaiseOptions::default();
                 if self.eat(&["WITH"]) {
                     for option in self.list(Self::ident)? {
                         match option.value.to_uppercase().as_str() {
-                            "NOWAIT" => {}
-                            other => {
-                                return Err(SqlError::unsupported(format!(
-                                    "RAISERROR WITH {other}"
-                                )));
-                            }
+                            "NOWAIT" => options.now = true,
+                            "SETERROR" => options.set_error = true,
+                            "LOG" => options.log = true,
+                            _ => return Err(SqlError::syntax_near(option)),
                         }
                     }
                 }
-                Kind::RaiseError(args)
+                Kind::RaiseError(args, options)
             }
             _ => Kind::Throw(self.throw_arguments()?),
         })
@@ -403,131 +426,6 @@ impl Reader {
             }
             _ => Ok(TranName::None),
         }
-    }
-
-    fn dbcc(&mut self) -> SqlResult<Kind> {
-        if self.eat(&["DBCC", "USEROPTIONS"]) {
-            return Ok(Kind::UserOptions);
-        }
-        let what = self.word_at(1).unwrap_or_default();
-        Err(SqlError::unsupported(format!("DBCC {what}")))
-    }
-
-    fn exec(&mut self) -> SqlResult<Kind> {
-        self.parser().advance_token();
-        if self.eat(&["AS"]) {
-            return self.execute_as();
-        }
-        self.executed().map(Kind::Exec)
-    }
-
-    /// What stands after EXEC.
-    pub(super) fn executed(&mut self) -> SqlResult<Exec> {
-        if self.peek_token(&Token::LParen) {
-            let text = self.in_parens(Self::expr)?;
-            return Ok(Exec::Text(Box::new(text)));
-        }
-        let result = match self.peek_variable() {
-            Some(name) => {
-                self.parser().advance_token();
-                self.expect_token(&Token::Eq)?;
-                Some(name)
-            }
-            None => None,
-        };
-        self.call(result)
-    }
-
-    fn is_call(&self) -> bool {
-        self.word_at(0)
-            .is_some_and(|w| !super::KEYWORDS.contains(&w.as_str()) && !w.starts_with('@'))
-    }
-
-    fn call(&mut self, result: Option<String>) -> SqlResult<Exec> {
-        let name = self.object_name()?;
-        let begins = |r: &Self| match r.word_at(0) {
-            Some(w) => {
-                let ends = ["BULK", "CHECKPOINT", "DBCC", "KILL", "THROW"].contains(&w.as_str());
-                w == "NULL" || w == "DEFAULT" || !(ends || super::KEYWORDS.contains(&w.as_str()))
-            }
-            None => !r.peek_token(&Token::SemiColon) && !r.at_end(),
-        };
-        let args = if begins(self) {
-            self.list(Self::argument)?
-        } else {
-            Vec::new()
-        };
-        Ok(Exec::Procedure { result, name, args })
-    }
-
-    fn argument(&mut self) -> SqlResult<Arg> {
-        let named = matches!(self.parser().peek_nth_token_ref(1).token, Token::Eq);
-        let name = match self.peek_variable() {
-            Some(name) if named => {
-                self.parser().advance_token();
-                self.parser().advance_token();
-                Some(name)
-            }
-            _ => None,
-        };
-        if self.peek(&["DEFAULT"]) {
-            return Err(SqlError::unsupported("EXEC with DEFAULT"));
-        }
-        // A bare word is a string here: EXEC sp_addrolemember db_owner, bob
-        let bare = match &self.parser().peek_token_ref().token {
-            Token::Word(word) => {
-                !word.value.starts_with('@') && !word.value.eq_ignore_ascii_case("null")
-            }
-            _ => false,
-        };
-        let value = if bare {
-            let text = self.ident()?.value;
-            Expr::Value(Value::NationalStringLiteral(text).into())
-        } else {
-            self.operand()?
-        };
-        let output = self.eat(&["OUTPUT"]) || self.eat(&["OUT"]);
-        Ok(Arg {
-            name,
-            value,
-            output,
-        })
-    }
-
-    /// `OPTION (…)` after a query.
-    pub(super) fn query_options(&mut self) -> SqlResult<QueryOptions> {
-        let mut options = QueryOptions::default();
-        if !self.eat(&["OPTION"]) {
-            return Ok(options);
-        }
-        self.in_parens(|r| {
-            r.list(|r| {
-                if r.eat(&["MAXRECURSION"]) {
-                    options.max_recursion = Some(r.integer()?);
-                    return Ok(());
-                }
-                // Hints change plans, not results.
-                for words in [
-                    &["RECOMPILE"][..],
-                    &["HASH", "JOIN"],
-                    &["LOOP", "JOIN"],
-                    &["MERGE", "JOIN"],
-                    &["FORCE", "ORDER"],
-                    &["KEEP", "PLAN"],
-                    &["KEEPFIXED", "PLAN"],
-                    &["OPTIMIZE", "FOR", "UNKNOWN"],
-                ] {
-                    if r.eat(words) {
-                        return Ok(());
-                    }
-                }
-                if r.eat(&["MAXDOP"]) || r.eat(&["FAST"]) {
-                    return r.integer().map(|_| ());
-                }
-                Err(r.unexpected())
-            })
-        })?;
-        Ok(options)
     }
 }
 

@@ -73,6 +73,16 @@ impl Reader {
                     if_exists,
                 }
             }
+            "PROCEDURE" | "PROC" | "FUNCTION" | "TRIGGER" | "SEQUENCE" | "SYNONYM" | "TYPE" => {
+                Kind::DropNothing {
+                    what: what
+                        .to_lowercase()
+                        .replace("procedure", "proc")
+                        .replace("proc", "procedure"),
+                    names: self.list(Self::object_name)?,
+                    if_exists,
+                }
+            }
             other => return Err(SqlError::unsupported(format!("DROP {other}"))),
         })
     }
@@ -115,9 +125,11 @@ impl Reader {
     fn create_table(&mut self) -> SqlResult<Kind> {
         let name = self.object_name()?;
         let create = self.table_body(name)?;
-        if self.eat(&["ON"]) {
-            // A filegroup: there is only one place here.
-            self.ident()?;
+        for word in ["ON", "TEXTIMAGE_ON"] {
+            if self.eat(&[word]) {
+                // A filegroup: there is only one place here.
+                self.parser().advance_token();
+            }
         }
         if self.peek(&["WITH"]) {
             return Err(SqlError::unsupported("CREATE TABLE WITH …"));
@@ -331,9 +343,58 @@ impl Reader {
         if let Some(column) = column
             && !self.peek_token(&Token::LParen)
         {
+            self.index_options()?;
             return Ok(vec![(column.clone(), true)]);
         }
-        self.index_columns()
+        let columns = self.index_columns()?;
+        self.index_options()?;
+        Ok(columns)
+    }
+
+    /// `WITH (…) ON [PRIMARY]` of an index: how it is stored, which is the engine's own affair.
+    fn index_options(&mut self) -> SqlResult<()> {
+        const STORAGE: &[&str] = &[
+            "ALLOW_PAGE_LOCKS",
+            "ALLOW_ROW_LOCKS",
+            "DATA_COMPRESSION",
+            "FILLFACTOR",
+            "MAXDOP",
+            "ONLINE",
+            "OPTIMIZE_FOR_SEQUENTIAL_KEY",
+            "PAD_INDEX",
+            "SORT_IN_TEMPDB",
+            "STATISTICS_NORECOMPUTE",
+        ];
+        let listed = self.peek(&["WITH"])
+            && matches!(self.parser().peek_nth_token_ref(1).token, Token::LParen);
+        if listed {
+            self.parser().advance_token();
+            self.in_parens(|r| {
+                r.list(|r| {
+                    let name = r.ident()?.value.to_uppercase();
+                    r.expect_token(&Token::Eq)?;
+                    let value = r.parser().peek_token_ref().token.to_string().to_uppercase();
+                    r.parser().advance_token();
+                    let harmless = STORAGE.contains(&name.as_str())
+                        || matches!(name.as_str(), "IGNORE_DUP_KEY" | "DROP_EXISTING")
+                            && value == "OFF";
+                    if harmless {
+                        Ok(())
+                    } else {
+                        Err(SqlError::unsupported(format!(
+                            "index option {name} = {value}"
+                        )))
+                    }
+                })
+            })?;
+        }
+        let filegroup = self.peek(&["ON"])
+            && matches!(&self.parser().peek_nth_token_ref(1).token, Token::Word(w) if w.value.eq_ignore_ascii_case("PRIMARY"));
+        if filegroup {
+            self.parser().advance_token();
+            self.parser().advance_token();
+        }
+        Ok(())
     }
 
     /// Columns with true for ascending.
@@ -374,12 +435,14 @@ impl Reader {
         if self.eat(&["INCLUDE"]) {
             self.in_parens(|r| r.list(Self::ident))?;
         }
-        for word in ["WHERE", "WITH"] {
-            if self.peek(&[word]) {
-                return Err(SqlError::unsupported(format!("CREATE INDEX … {word}")));
-            }
-        }
+        let filter = if self.eat(&["WHERE"]) {
+            Some(self.expr()?)
+        } else {
+            None
+        };
+        self.index_options()?;
         Ok(Kind::CreateIndex(CreateIndex {
+            filter,
             name,
             table,
             unique,

@@ -6,6 +6,7 @@
 mod alter;
 pub(crate) mod ast;
 mod bulk;
+mod calls;
 mod control;
 mod ddl;
 mod dialect;

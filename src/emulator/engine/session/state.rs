@@ -53,6 +53,10 @@ pub(crate) struct State {
     pub(crate) identity: Option<i64>,
     /// The last identity value of the running batch or procedure.
     pub(crate) scope_identity: Option<i64>,
+    /// The error under way is RAISERROR's.
+    pub(crate) raised: bool,
+    /// The error under way has come out of dynamic SQL.
+    pub(crate) surfaced: Option<u32>,
     pub(crate) has_temp: bool,
     /// Schemas of the running batches' table variables, innermost last.
     pub(crate) table_scopes: Vec<Option<String>>,
@@ -215,6 +219,8 @@ impl State {
             error: 0,
             identity: None,
             scope_identity: None,
+            raised: false,
+            surfaced: None,
             has_temp: false,
             table_scopes: Vec::new(),
             last_table_scope: 0,

@@ -66,7 +66,7 @@ impl<'s> Out<'s> {
         }
     }
 
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         if let Some(sink) = self.sink.as_mut().filter(|_| !self.closed)
             && sink.send(&self.buffer).is_err()
         {

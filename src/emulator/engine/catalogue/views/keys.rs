@@ -31,7 +31,7 @@ pub(super) const VIEWS: &[SystemView] = &[
         "SELECT o.id,NULL,0,0,'HEAP',0,1,0,0,0,0,0,0,0,0,1,1,0,NULL,NULL,0,0,0 FROM {objects} o WHERE o.kind='U' AND \
          NOT EXISTS (SELECT 1 FROM {d}.\"~indexes\" i WHERE i.object_id=o.id AND i.id=1) UNION ALL \
          SELECT o.id,i.name,i.id,CASE i.id WHEN 1 THEN 1 ELSE 2 END,CASE i.id WHEN 1 THEN 'CLUSTERED' ELSE \
-         'NONCLUSTERED' END,i.is_unique,1,0,i.kind='PK',i.kind='UQ',0,0,0,0,0,1,1,0,NULL,NULL,0,0,0 \
+         'NONCLUSTERED' END,i.is_unique,1,0,i.kind='PK',i.kind='UQ',0,0,0,0,0,1,1,i.filter IS NOT NULL,i.filter,NULL,0,0,0 \
          FROM {d}.\"~indexes\" i JOIN {objects} o ON o.id=i.object_id",
     ),
     SystemView::sys(
