@@ -141,16 +141,19 @@ pub(super) fn entered(answer: &Answer, user: &DatabaseUser) -> Option<Vec<u8>> {
     cookie.clone().filter(|cookie| same && !cookie.is_empty())
 }
 
-/// Leaves the context. REVERT works only in the database that the context belongs to. Options of
-/// the client's that keep statements from running are taken back first.
-pub(super) fn leave(database: &str, cookie: &[u8]) -> String {
+/// Leaves the context. REVERT works only in the database that the context belongs to, which is
+/// named if the session is in another one. Options of the client's that keep statements from running
+/// are taken back first.
+pub(super) fn leave(back_to: Option<&str>, cookie: &[u8]) -> String {
+    let back = match back_to {
+        Some(database) => format!("USE {};\n", quoted(database)),
+        None => String::new(),
+    };
     format!(
         "SET NOEXEC OFF; SET FMTONLY OFF;\n\
-         USE {};\n\
-         DECLARE @cookie varbinary(8000) = {};\n\
+         {back}DECLARE @cookie varbinary(8000) = {};\n\
          REVERT WITH COOKIE = @cookie;\n\
          {WHO}",
-        quoted(database),
         hex(cookie)
     )
 }
@@ -267,6 +270,6 @@ mod tests {
             sid: vec![0xAB],
         };
         assert!(enter(&user).contains("EXECUTE AS USER = N'o''; REVERT --' WITH COOKIE"));
-        assert!(leave("a]; DROP", &[1]).contains("USE [a]]; DROP];"));
+        assert!(leave(Some("a]; DROP"), &[1]).contains("USE [a]]; DROP];"));
     }
 }

@@ -171,28 +171,26 @@ fn opened_not(error: DialError, own: bool) -> OpenError {
 /// The login that the client sent, as far as it concerns the session.
 fn profile(login: &Login7) -> LoginProfile {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let mut profile = LoginProfile::default();
-    profile.application_name = text(&login.app_name);
-    profile.host_name = text(&login.host_name);
-    profile.library_name = text(&login.library_name);
-    profile.language = text(&login.language);
-    profile.database = text(&login.database);
-    profile.packet_size = Some(login.packet_size).filter(|size| *size > 0);
-    profile.read_only = Some(login.type_flags & type_flags::READ_ONLY_INTENT != 0);
-    profile.client_version = Some(login.client_prog_version);
-    profile.client_pid = Some(login.client_pid);
-    profile.lcid = Some(login.lcid);
-    profile.client_id = Some(login.client_id);
-    // In another database than the one asked for the principal would be another user.
-    profile.option_flags1 = Some(login.option_flags1 | option_flags1::INIT_DB_FATAL);
-    profile.option_flags2 = Some(login.option_flags2);
-    profile.type_flags = Some(login.type_flags);
-    profile.features = login
-        .feature(FeatureId::UTF8_SUPPORT)
-        .cloned()
-        .into_iter()
-        .collect();
-    profile
+    let utf8 = login.feature(FeatureId::UTF8_SUPPORT);
+    LoginProfile {
+        application_name: text(&login.app_name),
+        host_name: text(&login.host_name),
+        library_name: text(&login.library_name),
+        language: text(&login.language),
+        database: text(&login.database),
+        packet_size: Some(login.packet_size).filter(|size| *size > 0),
+        read_only: Some(login.type_flags & type_flags::READ_ONLY_INTENT != 0),
+        client_version: Some(login.client_prog_version),
+        client_pid: Some(login.client_pid),
+        lcid: Some(login.lcid),
+        client_id: Some(login.client_id),
+        // In another database than the one asked for the principal would be another user.
+        option_flags1: Some(login.option_flags1 | option_flags1::INIT_DB_FATAL),
+        option_flags2: Some(login.option_flags2),
+        type_flags: Some(login.type_flags),
+        option_flags3: None,
+        features: utf8.cloned().into_iter().collect(),
+    }
 }
 
 fn about(info: &LoginInfo) -> SessionInfo {

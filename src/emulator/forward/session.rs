@@ -114,7 +114,9 @@ impl ForwardSession {
         let Some(context) = self.context.take() else {
             return Ok(Vec::new());
         };
-        let sql = context::leave(&context.database, &context.cookie);
+        let away = self.tracker.database() != context.database;
+        let back_to = away.then_some(context.database.as_str());
+        let sql = context::leave(back_to, &context.cookie);
         let answer = self.ask(&sql, PacketStatus::NORMAL).await?;
         if !context::left(&answer, &context.outside) {
             return Err(ForwardError::Context);

@@ -59,7 +59,7 @@ pub(super) struct Forwarded {
 /// A connection that is logged in, wherever to.
 pub(super) enum LoggedIn {
     Embedded(Established),
-    Forwarded(Forwarded),
+    Forwarded(Box<Forwarded>),
 }
 
 /// Which of the gateway's listeners a connection came to.
@@ -339,13 +339,13 @@ impl Prepared {
                 };
                 let (version, _) = self.accept(shared, &login, session.info()).await?;
                 let admission = admit(session.info());
-                Ok(LoggedIn::Forwarded(Forwarded {
+                Ok(LoggedIn::Forwarded(Box::new(Forwarded {
                     io: self.io,
                     session,
                     version,
                     reset: self.reset,
                     admission,
-                }))
+                })))
             }
         }
     }

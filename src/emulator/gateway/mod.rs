@@ -222,6 +222,6 @@ async fn serve(
     let _open = shared.counters.open_session();
     match logged_in {
         LoggedIn::Embedded(established) => requests::serve_until_killed(established, shared).await,
-        LoggedIn::Forwarded(forwarded) => relay::serve_until_killed(forwarded, shared).await,
+        LoggedIn::Forwarded(forwarded) => relay::serve_until_killed(*forwarded, shared).await,
     }
 }

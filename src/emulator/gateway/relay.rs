@@ -88,9 +88,7 @@ async fn request(
     } = forwarded;
     match header.packet_type {
         PacketType::ATTENTION => {
-            shared.counters.counts().attentions.add_one();
-            let acknowledged = done(*version, DoneStatus::ATTN)?;
-            io.writer.message(&acknowledged).await?;
+            acknowledge(&mut io.writer, shared, *version).await?;
             return Ok(None);
         }
         PacketType::SQL_BATCH
@@ -112,8 +110,7 @@ async fn request(
     if let Some(error) = admission.refusal(shared, wants_reset) {
         return refuse(forwarded, shared, header, bits, error).await;
     }
-    let may_reset = wants_reset && !session.has_context();
-    if wants_reset && !may_reset {
+    if wants_reset && session.has_context() {
         let told = session.reset(bits).await?;
         io.writer.write(&told).await?;
         if session.is_outside_transaction() {
@@ -121,27 +118,55 @@ async fn request(
         }
         bits = PacketStatus::NORMAL;
     }
-    let first = (header, data);
+    match ready(forwarded, shared, (header, data)).await? {
+        Some(packet) => pass_on(forwarded, shared, packet, bits).await,
+        None => Ok(None),
+    }
+}
+
+/// The beginning of the request as it is to be passed on; `None` if it has been answered here.
+async fn ready(
+    forwarded: &mut Forwarded,
+    shared: &Shared,
+    first: Packet,
+) -> Result<Option<Packet>, ConnectionError> {
+    let Forwarded {
+        io,
+        session,
+        version,
+        ..
+    } = forwarded;
     let Some((header, data)) = collected(&mut io.reader, first, shared).await? else {
-        shared.counters.counts().attentions.add_one();
-        let acknowledged = done(*version, DoneStatus::ATTN)?;
-        io.writer.message(&acknowledged).await?;
+        acknowledge(&mut io.writer, shared, *version).await?;
         return Ok(None);
     };
-    let data = match admitted(session, header, data) {
-        Ok(data) => data,
-        Err(error) => {
-            let ends = ends_connection(&error);
-            let number = error.number;
-            let payload = refused(error, &shared.settings.server_name, *version)?;
-            io.writer.message(&payload).await?;
-            if !ends {
-                return Ok(None);
-            }
-            io.writer.close().await;
-            return Err(ConnectionError::RequestRefused(number));
-        }
+    let error = match admitted(session, header, data) {
+        Ok(data) => return Ok(Some((header, data))),
+        Err(error) => error,
     };
+    let (ends, number) = (ends_connection(&error), error.number);
+    let payload = refused(error, &shared.settings.server_name, *version)?;
+    io.writer.message(&payload).await?;
+    if !ends {
+        return Ok(None);
+    }
+    io.writer.close().await;
+    Err(ConnectionError::RequestRefused(number))
+}
+
+/// Relays a request that begins so, and its answer. With `bits` the server resets the session.
+async fn pass_on(
+    forwarded: &mut Forwarded,
+    shared: &Shared,
+    (header, data): Packet,
+    bits: PacketStatus,
+) -> Result<Option<Packet>, ConnectionError> {
+    let Forwarded {
+        io,
+        session,
+        version,
+        ..
+    } = forwarded;
     session.wire.writer.begin(header.packet_type, bits);
     let given_up = AtomicBool::new(false);
     let mut upward = Upward {
@@ -158,7 +183,7 @@ async fn request(
         reader: &mut session.wire.reader,
         writer: &mut io.writer,
         tracker: &mut session.tracker,
-        may_reset,
+        may_reset: bits != PacketStatus::NORMAL,
         given_up: &given_up,
         version: *version,
         acknowledged: false,
@@ -168,6 +193,16 @@ async fn request(
         shared.counters.counts().attentions.add_one();
     }
     Ok(upward.early)
+}
+
+/// Acknowledges an attention of which the server knows nothing.
+async fn acknowledge(
+    writer: &mut PacketWriter<WriteHalf<BoxedStream>>,
+    shared: &Shared,
+    version: TdsVersion,
+) -> Result<(), ConnectionError> {
+    shared.counters.counts().attentions.add_one();
+    writer.message(&done(version, DoneStatus::ATTN)?).await
 }
 
 /// The beginning of a request, and all of it if it is short enough to be translated, as if it were

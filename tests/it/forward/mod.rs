@@ -3,6 +3,8 @@
 
 mod context;
 mod login;
+#[cfg(all(target_os = "linux", feature = "cli"))]
+mod program;
 mod relay;
 mod users;
 
