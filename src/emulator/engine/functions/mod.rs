@@ -80,6 +80,9 @@ impl Identity {
 /// Registers everything on a session's connection.
 pub(crate) fn register(conn: &Connection) -> rusqlite::Result<Identity> {
     conn.create_collation(collate::TEXT, collate::compare)?;
+    for rules in [collate::Rules::Cs, collate::Rules::Ai, collate::Rules::Bin] {
+        conn.create_collation(rules.name(), move |a, b| rules.compare(a, b))?;
+    }
     conn.create_collation(collate::DATETIMEOFFSET, collate::compare_datetimeoffset)?;
     conn.create_collation(collate::VARIANT, variant::compare_texts)?;
     scalar(conn, "t_cv", 4, |ctx| cast(ctx, false))?;

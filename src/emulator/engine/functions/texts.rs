@@ -28,7 +28,7 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     scalar(conn, "t_stuff", 4, stuff)?;
     scalar(conn, "t_code", 2, code)?;
     scalar(conn, "t_char", 2, character)?;
-    scalar(conn, "t_like", 3, like)?;
+    scalar(conn, "t_like", 4, like)?;
     scalar(conn, "t_bytes", 2, join_bytes)?;
     scalar(conn, "t_strip", 1, strip)
 }
@@ -340,8 +340,9 @@ fn like(ctx: &Context<'_>) -> SqlResult<Stored> {
     } else {
         text(ctx, 2)?.chars().next()
     };
+    let rules = collate::Rules::of(text(ctx, 3)?);
     Ok(Stored::Integer(
-        collate::like(text(ctx, 0)?, text(ctx, 1)?, escape).into(),
+        collate::like(text(ctx, 0)?, text(ctx, 1)?, escape, rules).into(),
     ))
 }
 

@@ -52,14 +52,14 @@ fn pattern_index(ctx: &Context<'_>) -> SqlResult<Stored> {
             return Ok(Stored::Null);
         };
         let Some(rest) = pattern.strip_prefix('%') else {
-            let hit = collate::like(text, pattern, None);
+            let hit = collate::like(text, pattern, None, collate::Rules::Ci);
             return Ok(Stored::Integer(hit.into()));
         };
         let mut position = 1;
         for (at, c) in text.char_indices() {
             if text
                 .get(at..)
-                .is_some_and(|from| collate::like(from, rest, None))
+                .is_some_and(|from| collate::like(from, rest, None, collate::Rules::Ci))
             {
                 return Ok(Stored::Integer(position));
             }

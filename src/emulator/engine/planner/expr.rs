@@ -335,16 +335,22 @@ impl Planner<'_> {
     }
 
     fn collate(&mut self, expr: &Expr, collation: &str, scope: &Scope<'_>) -> SqlResult<Typed> {
-        let known = [
-            "SQL_Latin1_General_CP1_CI_AS",
-            "DATABASE_DEFAULT",
-            "CATALOG_DEFAULT",
-        ];
-        if !known.iter().any(|k| k.eq_ignore_ascii_case(collation)) {
+        if !is_default_collation(collation) {
             return Err(SqlError::unsupported(format!("COLLATE {collation}")));
         }
         self.expr(expr, scope)
     }
+}
+
+/// Whether COLLATE changes nothing.
+pub(super) fn is_default_collation(name: &str) -> bool {
+    [
+        "SQL_Latin1_General_CP1_CI_AS",
+        "DATABASE_DEFAULT",
+        "CATALOG_DEFAULT",
+    ]
+    .iter()
+    .any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// A literal's type is the narrowest that holds it.

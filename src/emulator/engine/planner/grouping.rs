@@ -231,6 +231,6 @@ impl Planner<'_> {
         let (_, ty) = groups.rolled.iter().find(|(e, _)| e == expr)?;
         let plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
         // Columns are found by what they mean, not by how they are written.
-        (!plain).then(|| Typed::new("NULL", *ty))
+        (!plain).then(|| Typed::new("(NULL)", *ty))
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod arithmetic;
 pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod change;
+mod collate;
 mod context;
 pub(crate) mod convert;
 mod date_making;

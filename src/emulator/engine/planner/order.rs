@@ -46,6 +46,19 @@ impl Planner<'_> {
                 .position(|i| i.expr.as_ref() == Some(&term.expr))
                 .map(|i| i + 1);
             let index = output_index(&term.expr, outputs)?.or(same);
+            if let Some(sql) = self.collated_key(&term.expr, scope)? {
+                if distinct {
+                    return Err(SqlError::unsupported("ORDER BY … COLLATE with DISTINCT"));
+                }
+                let (index, ty) = (None, None);
+                keys.push(Key {
+                    index,
+                    sql,
+                    ty,
+                    term,
+                });
+                continue;
+            }
             let (index, sql, ty) = match index {
                 Some(index) => {
                     let ty = outputs.get(index - 1).map(|o| o.ty);

@@ -121,6 +121,10 @@ impl Planner<'_> {
         right: &Expr,
         scope: &Scope<'_>,
     ) -> SqlResult<String> {
+        let symbol = comparison(op).ok_or_else(|| SqlError::syntax_near(op))?;
+        if let Some(sql) = self.collated_compare(left, symbol, right, scope)? {
+            return Ok(sql);
+        }
         let a = self.expr(left, scope)?;
         let b = self.expr(right, scope)?;
         self.compare_typed(a, op, b)
@@ -187,6 +191,9 @@ impl Planner<'_> {
         negated: bool,
         scope: &Scope<'_>,
     ) -> SqlResult<String> {
+        if let Some(sql) = self.collated_in(expr, list, scope)? {
+            return Ok(maybe_not(negated, &sql));
+        }
         let value = self.expr(expr, scope)?;
         let mut items = Vec::new();
         for item in list {
@@ -316,6 +323,7 @@ impl Planner<'_> {
             }
             planner.coerce(value, SqlType::VarChar(8000))
         };
+        let (expr, pattern, rules) = self.like_sides(expr, pattern)?;
         let value = text(self, expr)?;
         let pattern = text(self, pattern)?;
         let escape = match escape {
@@ -340,7 +348,12 @@ impl Planner<'_> {
         };
         Ok(maybe_not(
             negated,
-            &format!("t_like({},{},{escape})", value.sql, pattern.sql),
+            &format!(
+                "t_like({},{},{escape},'{}')",
+                value.sql,
+                pattern.sql,
+                rules.name()
+            ),
         ))
     }
 }

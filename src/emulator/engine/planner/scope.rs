@@ -141,7 +141,7 @@ impl<'p> Scope<'p> {
             && groups.rolled_columns.contains(&typed.sql)
         {
             return Ok(Some(Typed {
-                sql: "NULL".into(),
+                sql: "(NULL)".into(),
                 nullable: true,
                 ..typed
             }));

@@ -9,6 +9,79 @@ pub(crate) const DATETIMEOFFSET: &str = "T_DTO";
 /// Name of the collation of `sql_variant`: first the family of the type, then the value.
 pub(crate) const VARIANT: &str = "T_VAR";
 
+/// What counts when texts are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// Letters and accents.
+    Ci,
+    /// Case, too; small letters come first.
+    Cs,
+    /// Letters alone.
+    Ai,
+    /// UTF-16 units.
+    Bin,
+}
+
+impl Rules {
+    /// The collation's name in SQLite.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ci => TEXT,
+            Self::Cs => "T_CS",
+            Self::Ai => "T_AI",
+            Self::Bin => "T_BIN",
+        }
+    }
+
+    /// Reads [`name`](Self::name).
+    pub(crate) fn of(name: &str) -> Self {
+        [Self::Cs, Self::Ai, Self::Bin]
+            .into_iter()
+            .find(|r| r.name() == name)
+            .unwrap_or(Self::Ci)
+    }
+
+    pub(crate) fn compare(self, a: &str, b: &str) -> Ordering {
+        let trim = |t: &'_ str| t.trim_end_matches(' ').to_owned();
+        match self {
+            Self::Ci => compare(a, b),
+            Self::Cs => compare(a, b).then_with(|| {
+                // Of two letters that differ in case only, the small one is less.
+                let (a, b) = (trim(a), trim(b));
+                let differ = a.chars().zip(b.chars()).find(|(a, b)| a != b);
+                differ.map_or(Ordering::Equal, |(a, b)| {
+                    a.is_uppercase()
+                        .cmp(&b.is_uppercase())
+                        .then_with(|| a.cmp(&b))
+                })
+            }),
+            Self::Ai => weights(&trim(a))
+                .map(|w| w.0)
+                .cmp(weights(&trim(b)).map(|w| w.0)),
+            Self::Bin => padded(&trim(a), &trim(b)),
+        }
+    }
+
+    fn same(self, a: char, b: char) -> bool {
+        match self {
+            Self::Ci => same(a, b),
+            Self::Cs | Self::Bin => a == b,
+            Self::Ai => decompose(fold(a)).0 == decompose(fold(b)).0,
+        }
+    }
+}
+
+/// Compares UTF-16 units; the shorter text is filled up with blanks.
+fn padded(a: &str, b: &str) -> Ordering {
+    let (a, b): (Vec<u16>, Vec<u16>) = (a.encode_utf16().collect(), b.encode_utf16().collect());
+    let blank = u16::from(b' ');
+    let at = |units: &[u16], index: usize| units.get(index).copied().unwrap_or(blank);
+    (0..a.len().max(b.len()))
+        .map(|index| at(&a, index).cmp(&at(&b, index)))
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
 /// Compares without case, with accents, ignoring trailing blanks.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.trim_end_matches(' '), b.trim_end_matches(' '));
@@ -93,11 +166,11 @@ fn decompose(c: char) -> (char, u8) {
     (c, 0)
 }
 
-/// T-SQL LIKE: `%`, `_`, `[a-z]`, `[^a-z]` and an escape character, without case.
-pub(crate) fn like(text: &str, pattern: &str, escape: Option<char>) -> bool {
+/// T-SQL LIKE: `%`, `_`, `[a-z]`, `[^a-z]` and an escape character.
+pub(crate) fn like(text: &str, pattern: &str, escape: Option<char>, rules: Rules) -> bool {
     let parts = compile(pattern, escape);
     let text: Vec<char> = text.chars().collect();
-    matches(&text, &parts)
+    matches(&text, &parts, rules)
 }
 
 enum Part {
@@ -111,13 +184,19 @@ enum Part {
 }
 
 impl Part {
-    fn takes(&self, c: char) -> bool {
+    fn takes(&self, c: char, rules: Rules) -> bool {
         match self {
             Self::Any | Self::One => true,
-            Self::Char(p) => same(*p, c),
+            Self::Char(p) => rules.same(*p, c),
             Self::Set { negated, ranges } => {
-                let c = fold(c);
-                ranges.iter().any(|(a, b)| in_range(c, *a, *b)) != *negated
+                let found = match rules {
+                    Rules::Ci => ranges.iter().any(|(a, b)| in_range(fold(c), *a, *b)),
+                    _ => ranges.iter().any(|(a, b)| {
+                        let [a, b, c] = [a, b, &c].map(char::to_string);
+                        rules.compare(&a, &c).is_le() && rules.compare(&c, &b).is_le()
+                    }),
+                };
+                found != *negated
             }
         }
     }
@@ -185,7 +264,7 @@ fn set(chars: &[char]) -> Option<(Part, usize)> {
 }
 
 /// Greedy matching with one point to return to: linear in practice, quadratic at worst.
-fn matches(text: &[char], parts: &[Part]) -> bool {
+fn matches(text: &[char], parts: &[Part], rules: Rules) -> bool {
     let (mut t, mut p) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
     loop {
@@ -194,7 +273,7 @@ fn matches(text: &[char], parts: &[Part]) -> bool {
                 back = Some((p + 1, t));
                 p += 1;
             }
-            (Some(part), Some(&c)) if part.takes(c) => {
+            (Some(part), Some(&c)) if part.takes(c, rules) => {
                 p += 1;
                 t += 1;
             }
@@ -227,6 +306,24 @@ mod tests {
     }
 
     #[test]
+    fn other_rules_tell_other_texts_apart() {
+        for (a, b, rules, expected) in [
+            ("a", "A ", Rules::Cs, Ordering::Less),
+            ("a", "a  ", Rules::Cs, Ordering::Equal),
+            ("B", "a", Rules::Cs, Ordering::Greater),
+            ("resume", "RÉSUMÉ", Rules::Ai, Ordering::Equal),
+            ("B", "a", Rules::Bin, Ordering::Less),
+            ("a ", "a", Rules::Bin, Ordering::Equal),
+            ("a\t", "a", Rules::Bin, Ordering::Less),
+        ] {
+            assert_eq!(rules.compare(a, b), expected, "{a} {b} {rules:?}");
+        }
+        assert!(like("abC", "%[A-Z]%", None, Rules::Bin));
+        assert!(!like("abc", "%[A-Z]%", None, Rules::Bin));
+        assert!(!like("abc", "A%", None, Rules::Cs));
+    }
+
+    #[test]
     fn like_as_sql_server_reads_it() {
         for (text, pattern, expected) in [
             ("Hello", "h%O", true),
@@ -242,9 +339,13 @@ mod tests {
             ("", "_", false),
             ("aaaaaaaaaaaaaaaaaaaaaaaa", "%a%a%a%a%b", false),
         ] {
-            assert_eq!(like(text, pattern, None), expected, "{text} LIKE {pattern}");
+            assert_eq!(
+                like(text, pattern, None, Rules::Ci),
+                expected,
+                "{text} LIKE {pattern}"
+            );
         }
-        assert!(like("50%", "50!%", Some('!')));
-        assert!(!like("500", "50!%", Some('!')));
+        assert!(like("50%", "50!%", Some('!'), Rules::Ci));
+        assert!(!like("500", "50!%", Some('!'), Rules::Ci));
     }
 }
