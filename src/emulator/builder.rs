@@ -451,7 +451,7 @@ fn distinct<'a>(
 }
 
 /// An identifier between brackets.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("[{}]", name.replace(']', "]]"))
 }
 

@@ -1,5 +1,8 @@
 //! The emulator's configuration file.
 
+mod csv;
+mod tables;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,12 +10,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::builder::quoted;
 use super::identity::{TokenOptions, stable_id};
 use super::{
     EmulatorBuilder, EmulatorError, EncryptionPolicy, EntraKind, EntraPrincipal, FaultSpec,
     ManagedIdentity,
 };
 use crate::Secret;
+use tables::{Table, Wrong};
 
 /// The whole file. Everything has a default.
 #[derive(Debug, Default, Deserialize)]
@@ -22,6 +27,7 @@ struct File {
     server: Server,
     identity: Vec<Identity>,
     principal: Vec<Principal>,
+    login: Vec<Login>,
     database: Vec<Database>,
     faults: Vec<FaultSpec>,
 }
@@ -114,7 +120,9 @@ struct Database {
     name: String,
     #[serde(default)]
     user: Vec<User>,
-    /// T-SQL, run after the users are made.
+    #[serde(default)]
+    table: Vec<Table>,
+    /// T-SQL, run after the users and the tables are made.
     sql: Option<String>,
     /// Files of T-SQL, run after `sql`.
     #[serde(default)]
@@ -125,8 +133,22 @@ struct Database {
 #[serde(deny_unknown_fields)]
 struct User {
     name: String,
+    /// The SQL login that the user is for; without it, the user is a principal of the tenant.
+    login: Option<String>,
     #[serde(default)]
     roles: Vec<String>,
+    /// What to grant, as GRANT has it: `SELECT ON dbo.orders`; done last.
+    #[serde(default)]
+    grants: Vec<String>,
+}
+
+/// A SQL login of the server.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    name: String,
+    #[serde(deserialize_with = "secret")]
+    password: Secret,
 }
 
 impl EmulatorBuilder {
@@ -157,8 +179,12 @@ impl EmulatorBuilder {
             let principal = principal.into_entra(builder.tenant_id);
             builder = builder.principal(principal);
         }
+        for login in file.login {
+            builder = builder.with_login(&login);
+        }
+        let place = |wrong: Wrong| at(wrong.at, wrong.problem, text, origin);
         for database in file.database {
-            builder = builder.with_database(database, folder)?;
+            builder = builder.with_database(database, folder, &place)?;
         }
         for fault in file.faults {
             builder = builder.fault(fault);
@@ -201,20 +227,63 @@ impl EmulatorBuilder {
         }
     }
 
-    fn with_database(self, database: Database, folder: &Path) -> Result<Self, EmulatorError> {
+    fn with_login(self, login: &Login) -> Self {
+        let name = quoted(&login.name);
+        let password = tables::text_literal(login.password.expose());
+        let sql = format!("CREATE LOGIN {name} WITH PASSWORD = {password};");
+        self.step("master", &format!("login {}", login.name), sql)
+    }
+
+    fn with_database(
+        self,
+        database: Database,
+        folder: &Path,
+        place: &dyn Fn(Wrong) -> EmulatorError,
+    ) -> Result<Self, EmulatorError> {
         let name = database.name;
         let mut builder = self.database(&name);
-        for user in database.user {
-            let roles: Vec<&str> = user.roles.iter().map(String::as_str).collect();
-            builder = builder.user(&name, &user.name, &roles);
+        for user in &database.user {
+            builder = builder.with_user(&name, user);
+        }
+        let mut schemas: Vec<&str> = Vec::new();
+        for table in &database.table {
+            if let Some(schema) = table.schema().filter(|schema| !schemas.contains(schema)) {
+                let sql = format!("CREATE SCHEMA {};", quoted(schema));
+                builder = builder.step(&name, &format!("schema {schema}"), sql);
+                schemas.push(schema);
+            }
+            let rows = tables::csv_path(table, folder);
+            let rows = rows.map(|path| read(&path)).transpose()?;
+            let sql = table.sql(rows.as_deref()).map_err(place)?;
+            builder = builder.step(&name, &format!("table {}", table.name.get_ref()), sql);
         }
         if let Some(sql) = database.sql {
-            builder = builder.script(&name, sql);
+            builder = builder.step(&name, "sql", sql);
         }
         for script in database.scripts {
-            builder = builder.script(&name, read(&folder.join(script))?);
+            let step = format!("script {}", script.display());
+            builder = builder.step(&name, &step, read(&folder.join(script))?);
+        }
+        for user in database.user.iter().filter(|user| !user.grants.is_empty()) {
+            let grantee = quoted(&user.name);
+            let grant = |what: &String| format!("GRANT {what} TO {grantee};\n");
+            let sql: String = user.grants.iter().map(grant).collect();
+            builder = builder.step(&name, &format!("grants {}", user.name), sql);
         }
         Ok(builder)
+    }
+
+    fn with_user(self, database: &str, user: &User) -> Self {
+        let roles: Vec<&str> = user.roles.iter().map(String::as_str).collect();
+        let Some(login) = &user.login else {
+            return self.user(database, &user.name, &roles);
+        };
+        let name = quoted(&user.name);
+        let mut sql = format!("CREATE USER {name} FOR LOGIN {};\n", quoted(login));
+        for role in roles {
+            sql.push_str(&format!("ALTER ROLE {} ADD MEMBER {name};\n", quoted(role)));
+        }
+        self.step(database, &format!("user {}", user.name), sql)
     }
 }
 
@@ -267,18 +336,17 @@ fn read(path: &Path) -> Result<String, EmulatorError> {
 /// Place and problem, without the line itself, in which a password may stand.
 fn syntax(error: &toml::de::Error, text: &str, origin: &str) -> EmulatorError {
     let offset = error.span().map_or(0, |span| span.start);
+    at(offset, error.message().to_owned(), text, origin)
+}
+
+fn at(offset: usize, problem: String, text: &str, origin: &str) -> EmulatorError {
     let before = text.get(..offset).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
     EmulatorError::ConfigSyntax {
         origin: origin.to_owned(),
         line: before.matches('\n').count() + 1,
-        column: before
-            .rsplit('\n')
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .count()
-            + 1,
-        problem: error.message().to_owned(),
+        column: line.chars().count() + 1,
+        problem,
     }
 }
 
@@ -369,7 +437,63 @@ mod tests {
         let builder = EmulatorBuilder::from_config_file(path).unwrap();
         assert_eq!(builder.identities.len(), 2);
         assert_eq!(builder.principals.len(), 2);
-        assert_eq!(builder.scripts.len(), 3);
+        let steps: Vec<_> = builder.scripts.iter().map(|s| s.step.as_str()).collect();
+        let wanted = [
+            "login legacy",
+            "user orders-api",
+            "user orders-reports",
+            "user legacy",
+            "table dbo.orders",
+            "sql",
+            "grants orders-reports",
+        ];
+        assert_eq!(steps, wanted);
+    }
+
+    #[test]
+    fn tables_become_statements_or_say_what_is_wrong_and_where() {
+        let table = |rest: &str| {
+            let head = "[[database]]\nname = \"d\"\n[[database.table]]\nname = \"s.t\"\n";
+            parse(&format!("{head}{rest}"))
+        };
+        let columns =
+            "columns = [\"id int identity\", \"[a b] nvarchar(9)\", \"primary key (id)\"]\n";
+        let rows = "rows = [[7, \"it's\\nGO\\n\"], { \"a b\" = \"x\" }, {}]\n";
+        let builder = table(&format!("{columns}{rows}")).unwrap();
+        assert_eq!(builder.scripts[0].sql, "CREATE SCHEMA [s];");
+        let sql = &builder.scripts[1].sql;
+        for part in [
+            "SET IDENTITY_INSERT [s].[t] ON;\nINSERT INTO [s].[t] ([id], [a b]) VALUES (7, ",
+            "N'it''s' + NCHAR(10) + N'GO' + NCHAR(10) + N'');\nSET IDENTITY_INSERT [s].[t] OFF;",
+            "INSERT INTO [s].[t] ([a b]) VALUES (N'x');",
+            "INSERT INTO [s].[t] DEFAULT VALUES;",
+        ] {
+            assert!(sql.contains(part), "{part}\n{sql}");
+        }
+        for (rest, line, words) in [
+            ("columns = []", 5, "a table has columns"),
+            (
+                &format!("{columns}rows = [\n[1, \"a\"],\n[2]]"),
+                8,
+                "has 1 values",
+            ),
+            (&format!("{columns}rows = [3]"), 6, "a row is an array"),
+            (&format!("{columns}rows = [[1, nan]]"), 6, "no such number"),
+            (&format!("{columns}rows = [[1, [2]]]"), 6, "a value is"),
+            (&format!("{columns}row = []"), 6, "unknown field"),
+        ] {
+            match table(rest).unwrap_err() {
+                EmulatorError::ConfigSyntax {
+                    line: at, problem, ..
+                } => {
+                    assert!(
+                        at == line && problem.contains(words),
+                        "{rest}: {at} {problem}"
+                    );
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]

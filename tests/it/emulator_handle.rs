@@ -3,7 +3,7 @@
 use entrada::emulator::{Emulator, EmulatorBuilder, EmulatorError, ManagedIdentity};
 use entrada::target::{Auth, Encrypt, Identity, Target};
 
-use crate::raw_client::soon;
+use crate::raw_client::{Form, RawClient, password_login, soon};
 
 #[tokio::test]
 async fn its_connection_strings_mean_the_same_in_every_dialect() {
@@ -53,6 +53,39 @@ async fn the_example_configuration_starts() {
         .await
         .unwrap();
     assert_eq!(emulator.engine().databases(), ["master", "orders"]);
+    let rows = "if (select count(*) from orders) <> 2 throw 50001, N'not those rows', 1";
+    emulator.run_sql("orders", rows).await.unwrap();
+    emulator.faults().clear();
+    let mut client = RawClient::ready(&emulator, Form::Tunnelled).await;
+    let login = password_login("legacy", "Only-For-Tests-2", "orders");
+    let answer = soon("the login", client.login(&login)).await;
+    assert_eq!(answer.database(), Some("orders"));
+}
+
+#[tokio::test]
+async fn a_table_takes_its_rows_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let config = "[[database]]\nname = \"shop\"\n[[database.table]]\nname = \"sales.items\"\n\
+                  columns = [\"id int\", \"price decimal(9,2)\", \"name nvarchar(20)\"]\n\
+                  csv = \"items.csv\"\n";
+    write("emulator.toml", config);
+    write("items.csv", "name,id,price\n\"a, b\",1,9.50\n,2,\n");
+    let path = folder.path().join("emulator.toml");
+    let builder = EmulatorBuilder::from_config_file(&path).unwrap();
+    let emulator = builder.start().await.unwrap();
+    let check = "if (select count(*) from sales.items where id = 1 and price = 9.5 and name = N'a, b') \
+                 + (select count(*) from sales.items where id = 2 and price is null and name is null) \
+                 <> 2 throw 50001, N'not those rows', 1";
+    emulator.run_sql("shop", check).await.unwrap();
+    write("items.csv", "name,id\nx\n");
+    let error = EmulatorBuilder::from_config_file(&path).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("emulator.toml is not valid at line 6"),
+        "{text}"
+    );
+    assert!(text.contains("a line of the file has 1 fields"), "{text}");
 }
 
 #[tokio::test]
