@@ -158,6 +158,7 @@ impl Run<'_, '_> {
             schema: None,
             alias: String::new(),
             columns: table_columns(table),
+            guard: None,
         });
         let sql = self.planner().predicate(condition, &scope)?;
         let broken: bool = self.state.conn.query_row(
@@ -506,6 +507,7 @@ impl Run<'_, '_> {
                 schema: None,
                 alias: String::new(),
                 columns: table_columns(table),
+                guard: None,
             });
             let sql = self.planner().predicate(&condition, &scope)?;
             parts.push(format!("CONSTRAINT {} CHECK ({sql})", quote(&name)));

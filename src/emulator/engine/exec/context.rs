@@ -62,7 +62,7 @@ impl Run<'_, '_> {
         self.state.revert(cookie.as_deref())
     }
 
-    fn may_impersonate(&self, id: i64) -> SqlResult<bool> {
+    pub(super) fn may_impersonate(&self, id: i64) -> SqlResult<bool> {
         let acting = self.state.acting();
         if acting.id == id {
             return Ok(true);

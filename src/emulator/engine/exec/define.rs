@@ -343,12 +343,23 @@ impl Run<'_, '_> {
     fn create_schema(&mut self, name: &str, owner: Option<&Ident>) -> SqlResult<()> {
         self.planner().require_on_database("CREATE SCHEMA")?;
         let alias = self.state.database.alias();
+        let authorization = owner;
         let owner = match owner {
             None => self.state.acting().id,
             Some(owner) => security::id_by_name(&self.state.conn, &alias, &owner.value)?.ok_or_else(|| {
                 SqlError::new(15151, format!("Cannot find the principal '{}', because it does not exist or you do not have permission.", owner.value))
             })?,
         };
+        let own = self.state.acting().closure(&self.state.conn, &alias)?;
+        if !own.contains(&owner) && !self.may_impersonate(owner)? {
+            return Err(SqlError::new(
+                15151,
+                format!(
+                    "Cannot find the principal '{}', because it does not exist or you do not have permission.",
+                    authorization.map_or("", |o| o.value.as_str())
+                ),
+            ));
+        }
         self.write(false, |run| {
             if tables::schema_id(&run.state.conn, &alias, name)?.is_some() {
                 return Err(SqlError::new(2714, format!("There is already an object named '{name}' in the database.")).state(6));

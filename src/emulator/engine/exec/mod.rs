@@ -17,6 +17,7 @@ mod identity;
 mod load;
 mod messages;
 mod prepared;
+mod principals;
 mod procedures;
 mod property;
 mod remote;

@@ -4,7 +4,7 @@ use rusqlite::params;
 use sqlparser::ast::Ident;
 
 use super::super::catalogue::now_ticks;
-use super::super::catalogue::security;
+use super::super::catalogue::security::{self, Rights, Securable};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Security, UserKind};
 use super::super::session::login;
@@ -69,15 +69,8 @@ impl Run<'_, '_> {
                 external,
             } => self.create_login(&name.value, password.as_deref(), *external)?,
             Security::DropLogin { name } => self.drop_login(&name.value)?,
-            Security::Permission {
-                verb,
-                permissions,
-                on,
-                to,
-                grant_option,
-            } => {
-                self.permission(*verb, permissions, on.as_ref(), to, *grant_option)?;
-            }
+            Security::Permission { .. } => self.permission(statement)?,
+            Security::Authorization { on, owner } => self.authorize(on, owner.as_ref())?,
             Security::ExecuteAs(who, ending) => self.execute_as(who, ending)?,
             Security::Revert(cookie) => self.revert(cookie.as_deref())?,
         }
@@ -270,82 +263,6 @@ impl Run<'_, '_> {
         )
     }
 
-    fn drop_principal(&mut self, name: &str, if_exists: bool, role: bool) -> SqlResult<()> {
-        let what = if role { "role" } else { "user" };
-        let permission = if role {
-            "ALTER ANY ROLE"
-        } else {
-            "ALTER ANY USER"
-        };
-        let mut found = None;
-        if let Some(id) = self.id_of(name)? {
-            let (kind, fixed) = self.kind_of(id)?;
-            if (kind == "R") == role {
-                if fixed {
-                    return Err(SqlError::new(
-                        15150,
-                        format!("Cannot drop the {what} '{name}'."),
-                    ));
-                }
-                found = Some(id);
-            }
-        }
-        let Some(id) = found else {
-            return if if_exists {
-                Ok(())
-            } else {
-                Err(Self::no_principal("drop", what, name))
-            };
-        };
-        if self.planner().require_on_database(permission).is_err() {
-            return Err(Self::no_principal("drop", what, name));
-        }
-        self.remove_principal(id, role)
-    }
-
-    /// Takes a principal away that owns nothing and has no members.
-    fn remove_principal(&mut self, id: i64, role: bool) -> SqlResult<()> {
-        let alias = self.alias();
-        let count = |run: &Self, sql: &str| -> SqlResult<i64> {
-            Ok(run
-                .state
-                .conn
-                .query_row(&sql.replace("{d}", &alias), [id], |row| row.get(0))?)
-        };
-        if count(
-            self,
-            "SELECT count(*) FROM {d}.\"~schemas\" WHERE owner = ?1",
-        )? > 0
-        {
-            return Err(SqlError::new(
-                15138,
-                "The database principal owns a schema in the database, and cannot be dropped.",
-            ));
-        }
-        if role
-            && count(
-                self,
-                "SELECT count(*) FROM {d}.\"~members\" WHERE role_id = ?1",
-            )? > 0
-        {
-            return Err(SqlError::new(
-                15144,
-                "The role has members. It must be empty before it can be dropped.",
-            ));
-        }
-        self.write(false, |run| {
-            for sql in [
-                "DELETE FROM {d}.\"~members\" WHERE member_id = ?1",
-                "DELETE FROM {d}.\"~permissions\" WHERE grantee = ?1",
-                "DELETE FROM {d}.\"~properties\" WHERE class = 4 AND major = ?1",
-                "DELETE FROM {d}.\"~principals\" WHERE id = ?1",
-            ] {
-                run.state.conn.execute(&sql.replace("{d}", &alias), [id])?;
-            }
-            Ok(())
-        })
-    }
-
     fn alter_user(
         &mut self,
         name: &str,
@@ -434,13 +351,15 @@ impl Run<'_, '_> {
             .id_of(member)?
             .ok_or_else(|| Self::no_principal(verb, "principal", member))?;
         let (_, fixed) = self.kind_of(id)?;
-        let owner_only = fixed && !self.is_owner()?;
-        if owner_only
-            || self
-                .planner()
-                .require_on_database("ALTER ANY ROLE")
-                .is_err()
-        {
+        let rights = Rights::of(self.state.acting(), &self.state.conn, &self.alias())?;
+        let may = if fixed {
+            self.is_owner()?
+        } else {
+            rights.allows("ALTER ANY ROLE", Securable::Database)
+                || rights.allows("ALTER", Securable::Principal(id))
+                || self.owns_role(id, &rights)?
+        };
+        if !may {
             return Err(Self::no_principal("alter", "role", role));
         }
         if member_id == 1 || (add && self.holds(member_id, id)?) {

@@ -394,6 +394,7 @@ impl Run<'_, '_> {
             schema: None,
             alias: String::new(),
             columns: table_columns(table),
+            guard: None,
         });
         let mut planner = self.planner();
         let sql = planner.predicate(condition, &scope)?;

@@ -359,6 +359,13 @@ pub(crate) enum Security {
         on: Option<Target>,
         to: Vec<Ident>,
         grant_option: bool,
+        cascade: bool,
+        grantor: Option<Ident>,
+    },
+    /// ALTER AUTHORIZATION; without a name the owner of the schema.
+    Authorization {
+        on: Target,
+        owner: Option<Ident>,
     },
     ExecuteAs(AsWho, Ending),
     /// With the cookie, if one is given.

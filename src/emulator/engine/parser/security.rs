@@ -28,6 +28,17 @@ impl Reader {
             }
             return Ok(Kind::Security(Security::Revert(cookie)));
         }
+        if self.eat(&["ALTER", "AUTHORIZATION"]) {
+            self.expect(&["ON"])?;
+            let on = self.target()?;
+            self.expect(&["TO"])?;
+            let owner = if self.eat(&["SCHEMA", "OWNER"]) {
+                None
+            } else {
+                Some(self.ident()?)
+            };
+            return Ok(Kind::Security(Security::Authorization { on, owner }));
+        }
         let words = [0, 1].map(|n| self.word_at(n).unwrap_or_default());
         let words = [words[0].as_str(), words[1].as_str()];
         if !matches!(words[1], "USER" | "ROLE" | "LOGIN") {
@@ -207,27 +218,38 @@ impl Reader {
 
     fn permission(&mut self, verb: Verb) -> SqlResult<Kind> {
         let grant_option = verb == Verb::Revoke && self.eat(&["GRANT", "OPTION", "FOR"]);
-        let permissions = self.list(Self::permission_name)?;
+        let mut permissions = self.list(Self::permission_name)?;
         let on = if self.eat(&["ON"]) {
             Some(self.target()?)
         } else {
             None
         };
+        // GRANT SELECT ON t (a, b) means the same as GRANT SELECT (a, b) ON t.
+        if on.is_some() && self.peek_token(&Token::LParen) {
+            let columns = self.in_parens(|r| r.list(Self::ident))?;
+            for (_, own) in &mut permissions {
+                own.extend(columns.iter().cloned());
+            }
+        }
         if !(self.eat(&["TO"]) || (verb == Verb::Revoke && self.eat(&["FROM"]))) {
             return Err(self.unexpected());
         }
         let to = self.list(Self::ident)?;
         let with_option = self.eat(&["WITH", "GRANT", "OPTION"]);
-        let _ = self.eat(&["CASCADE"]);
-        if self.eat(&["AS"]) {
-            self.ident()?;
-        }
+        let cascade = self.eat(&["CASCADE"]);
+        let grantor = if self.eat(&["AS"]) {
+            Some(self.ident()?)
+        } else {
+            None
+        };
         Ok(Kind::Security(Security::Permission {
             verb,
             permissions,
             on,
             to,
             grant_option: grant_option || with_option,
+            cascade,
+            grantor,
         }))
     }
 

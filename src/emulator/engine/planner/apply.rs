@@ -82,6 +82,7 @@ impl Planner<'_> {
             schema: None,
             alias: String::new(),
             columns,
+            guard: None,
         });
         Ok(format!("json_each({sql}) AS {each}"))
     }

@@ -126,6 +126,7 @@ pub(super) fn pseudo_table(
         schema: None,
         alias: alias.to_owned(),
         columns,
+        guard: None,
     }
 }
 

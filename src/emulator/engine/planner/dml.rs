@@ -39,7 +39,7 @@ impl Planner<'_> {
         if outputs.is_empty() {
             return Ok(change);
         }
-        self.require(&change.table, "SELECT")?;
+        self.require_output(&change.table)?;
         let mut scope = Scope::inside(None);
         let source = pseudo_table(&change.table, "INSERTED", "s", |i, _| format!("x{i}"));
         scope.sources.push(source);

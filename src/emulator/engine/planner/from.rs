@@ -9,6 +9,7 @@ use super::super::catalogue::{schema, views};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser;
 use super::super::types::SqlType;
+use super::guard::Guard;
 use super::query::Rel;
 use super::scope::SourceColumn;
 use super::{Output, Planner, Scope, Source, audit};
@@ -168,14 +169,19 @@ impl Planner<'_> {
                 scope,
             );
         }
-        let table = self.table(&name, "SELECT")?;
+        let table = self.find_table(&name)?;
+        let guard = self.readable(&table)?;
         let schema = alias.is_none().then(|| table.schema.clone());
         if table.is_view {
             let rel = self.view(&table)?;
             let columns = named_columns(&table, &rel)?;
-            return self.add(exposed, schema, format!("({})", rel.sql), columns, scope);
+            let sql = self.add(exposed, schema, format!("({})", rel.sql), columns, scope)?;
+            guarded(scope, guard);
+            return Ok(sql);
         }
-        self.add(exposed, schema, table.sql(), table_columns(&table), scope)
+        let sql = self.add(exposed, schema, table.sql(), table_columns(&table), scope)?;
+        guarded(scope, guard);
+        Ok(sql)
     }
 
     /// The database whose catalogue a name asks for: the current one, or tempdb.
@@ -197,7 +203,7 @@ impl Planner<'_> {
     fn view(&mut self, table: &Table) -> SqlResult<Rel> {
         let definition = table.definition.clone().unwrap_or_default();
         let query = parser::query(&definition)?;
-        self.inside_view(|planner| planner.subquery(&query, None))
+        self.inside_view(table, |planner| planner.subquery(&query, None))
     }
 
     fn derived(
@@ -245,6 +251,7 @@ impl Planner<'_> {
             schema,
             alias,
             columns,
+            guard: None,
         });
         Ok(text)
     }
@@ -264,6 +271,12 @@ fn mark_nullable(scope: &mut Scope<'_>, join: &str, before: usize) {
                 column.nullable = true;
             }
         }
+    }
+}
+
+fn guarded(scope: &mut Scope<'_>, guard: Option<std::rc::Rc<Guard>>) {
+    if let Some(source) = scope.sources.last_mut() {
+        source.guard = guard;
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod dml;
 pub(crate) mod expr;
 pub(crate) mod from;
 mod grouping;
+mod guard;
 mod hints;
 mod in_turn;
 mod json;
@@ -148,7 +149,8 @@ pub(crate) struct Planner<'a> {
     ctes: Vec<scope::Cte>,
     aliases: usize,
     /// Inside a view the caller's rights on what it reads do not count.
-    trusted: usize,
+    /// Owners of the views around, innermost last.
+    chain: Vec<i64>,
     depth: usize,
     /// The error that a CATCH block is about.
     pub(crate) caught: Option<&'a SqlError>,
@@ -174,7 +176,7 @@ impl<'a> Planner<'a> {
             locks: false,
             ctes: Vec::new(),
             aliases: 0,
-            trusted: 0,
+            chain: Vec::new(),
             depth: 0,
             caught,
         }
@@ -268,7 +270,7 @@ impl<'a> Planner<'a> {
 
     /// Checks a permission on a table. Somebody with no right at all on it gets the same 229.
     pub(crate) fn require(&self, table: &Table, permission: &str) -> SqlResult<()> {
-        if table.is_temp() || self.trusted > 0 {
+        if self.is_unchecked(table)? {
             return Ok(());
         }
         let state = self.state;
@@ -308,19 +310,24 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans the inside of a view.
-    fn inside_view<T>(&mut self, plan: impl FnOnce(&mut Self) -> SqlResult<T>) -> SqlResult<T> {
+    fn inside_view<T>(
+        &mut self,
+        view: &Table,
+        plan: impl FnOnce(&mut Self) -> SqlResult<T>,
+    ) -> SqlResult<T> {
         if self.depth >= MAX_VIEW_DEPTH {
             return Err(SqlError::new(
                 217,
                 "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).",
             ));
         }
+        let owner = self.owner_of(view)?;
         self.depth += 1;
-        self.trusted += 1;
+        self.chain.push(owner);
         let outer = std::mem::take(&mut self.ctes);
         let result = plan(self);
         self.ctes = outer;
-        self.trusted -= 1;
+        self.chain.pop();
         self.depth -= 1;
         result
     }

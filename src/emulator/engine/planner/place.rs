@@ -126,21 +126,27 @@ impl Planner<'_> {
                         TableFactor::Table { name, .. } => Some(name.clone()),
                         _ => None,
                     });
-                self.table(
-                    &QualifiedName::of(&real.unwrap_or_else(|| name.clone()))?,
-                    permission,
-                )?
+                let real = QualifiedName::of(&real.unwrap_or_else(|| name.clone()))?;
+                let table = self.find_table(&real)?;
+                if permission == "UPDATE" {
+                    self.updatable(&table)?;
+                } else {
+                    self.require(&table, permission)?;
+                }
+                table
             }
         };
         let mut scope = Scope::inside(None);
         let sql = if alone && origin.is_none() {
             // The rights to read are another matter where nothing is read.
             let alias = self.fresh("t");
+            let guard = self.guard(&table, "SELECT")?;
             scope.sources.push(Source {
                 exposed: table.name.clone(),
                 schema: Some(table.schema.clone()),
                 alias: alias.clone(),
                 columns: table_columns(&table),
+                guard,
             });
             format!("{} AS {alias}", table.sql())
         } else {
@@ -197,8 +203,9 @@ impl Planner<'_> {
                 }
                 self.require(&table, permission)?;
                 let query = parser::query(&table.definition.clone().unwrap_or_default())?;
-                let mut base =
-                    self.inside_view(|planner| planner.base_query(&query, &[], permission))?;
+                let mut base = self.inside_view(&table, |planner| {
+                    planner.base_query(&query, &[], permission)
+                })?;
                 let names = table.columns.iter().map(|c| c.name.clone());
                 for ((entry, column), name) in
                     base.origin.iter_mut().zip(&mut base.columns).zip(names)
@@ -284,6 +291,7 @@ impl Planner<'_> {
             schema: None,
             alias: alias.clone(),
             columns,
+            guard: None,
         });
         self.check_tail(query)?;
         let order = match query.order_by.as_ref().map(|o| &o.kind) {

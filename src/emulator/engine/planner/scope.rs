@@ -1,6 +1,7 @@
 //! What names mean at a place in a query.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use sqlparser::ast::{Expr, Ident, NamedWindowDefinition};
 
@@ -8,6 +9,7 @@ use super::super::catalogue::tables::same_name;
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::SqlType;
 use super::Typed;
+use super::guard::Guard;
 
 /// A column of a result.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub(crate) struct Source {
     /// Its alias in SQLite.
     pub(crate) alias: String,
     pub(crate) columns: Vec<SourceColumn>,
+    /// Columns that the user may not read.
+    pub(crate) guard: Option<Rc<Guard>>,
 }
 
 /// A column of a [`Source`].
@@ -136,6 +140,7 @@ impl<'p> Scope<'p> {
         let Some((source, column)) = found else {
             return Ok(None);
         };
+        source.check_readable(column)?;
         let typed = source.typed(column);
         if let Some(groups) = self.groups.as_ref().filter(|_| !self.in_aggregate.get())
             && groups.rolled_columns.contains(&typed.sql)
@@ -182,6 +187,7 @@ impl<'p> Scope<'p> {
         for source in self.sources.iter().filter(|s| s.is_called(qualifier)) {
             matched = true;
             for column in &source.columns {
+                source.check_readable(column)?;
                 let typed = source.typed(column);
                 self.check_grouped(&typed, source, column)?;
                 columns.push((column.name.clone(), typed, column.identity));
@@ -226,6 +232,13 @@ impl Source {
                         .as_ref()
                         .is_some_and(|own| same_name(own, &schema.value))
             }
+        }
+    }
+
+    fn check_readable(&self, column: &SourceColumn) -> SqlResult<()> {
+        match &self.guard {
+            Some(guard) => guard.check(&column.name),
+            None => Ok(()),
         }
     }
 

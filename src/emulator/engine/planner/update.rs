@@ -27,7 +27,7 @@ impl Planner<'_> {
             with,
             top,
             table,
-            sets,
+            sets: _,
             outputs,
             from,
             filter,
@@ -36,14 +36,8 @@ impl Planner<'_> {
         self.options(options);
         let prefix = self.with_list(with, None)?;
         let place = self.place(table, from, with, "UPDATE")?;
-        let reads = filter.is_some()
-            || !outputs.is_empty()
-            || sets
-                .iter()
-                .filter_map(|s| s.value.as_ref())
-                .any(reads_column);
-        if reads {
-            self.require(&place.table, "SELECT")?;
+        if !outputs.is_empty() {
+            self.require_output(&place.table)?;
         }
         let condition = self.filter(filter.as_ref(), &place.scope)?;
         let limit = self.changed_limit(top.as_ref())?;
@@ -116,8 +110,8 @@ impl Planner<'_> {
         self.options(options);
         let prefix = self.with_list(with, None)?;
         let place = self.place(table, from, with, "DELETE")?;
-        if filter.is_some() || !outputs.is_empty() {
-            self.require(&place.table, "SELECT")?;
+        if !outputs.is_empty() {
+            self.require_output(&place.table)?;
         }
         let condition = self.filter(filter.as_ref(), &place.scope)?;
         let limit = self.changed_limit(top.as_ref())?;
@@ -160,6 +154,7 @@ impl Planner<'_> {
             let ty = match &set.column {
                 Some(name) => {
                     let column = place.column(&name.value)?;
+                    self.require_update(&place.table, &column.name)?;
                     if sets.columns.iter().any(|(n, _)| *n == quote(&column.name)) {
                         return Err(twice(&column.name));
                     }
@@ -345,11 +340,6 @@ fn set_list(sets: &Sets) -> String {
         .map(|(name, index)| format!("{name}=s.v{index}"))
         .collect();
     list.join(",")
-}
-
-/// Whether an expression reads anything but variables and constants.
-fn reads_column(expr: &Expr) -> bool {
-    names(expr, |name| !name.starts_with('@'))
 }
 
 /// Whether a value depends on a variable that the same statement assigns.
