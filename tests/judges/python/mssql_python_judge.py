@@ -160,7 +160,8 @@ def primary_keys():
 @feature("catalogue: foreign keys")
 def foreign_keys():
     cursor = schema()
-    cursor.foreignKeys(foreignTable="child")
+    # The table that has the keys, in spite of the names of its other parameters.
+    cursor.foreignKeys("child")
     same(
         [[r.pktable_name, r.pkcolumn_name, r.fktable_name, r.fkcolumn_name, r.update_rule, r.delete_rule, r.fk_name, r.pk_name] for r in cursor.fetchall()],
         [["parent", "id", "child", "parent_id", 1, 0, "fk_child", "pk_parent"]],

@@ -91,7 +91,7 @@ def wrong_password():
 
 @feature("login to a database that does not exist")
 def wrong_database():
-    is_refused("Login failed for user 'sa'", database="nowhere")
+    is_refused("Cannot open database \"nowhere\"", database="nowhere")
 
 
 @feature("as_dict rows")

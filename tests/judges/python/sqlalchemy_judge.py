@@ -109,7 +109,7 @@ VALUES = {
     "long": "lang " * 5000,
     "ansi": "wörd",
     "ansi_max": "alt " * 5000,
-    "bytes": bytes(range(256)) * 40,
+    "bytes": bytes(range(256)) * 30,
     "short_bytes": b"\x00\x01",
     "day": dt.date(2026, 11, 22),
     "clock": dt.time(23, 59, 59, 123456),

@@ -5,6 +5,7 @@ use std::any::TypeId;
 use sqlparser::dialect::{Dialect, MsSqlDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// Wraps [`MsSqlDialect`]: words that begin a statement are no aliases.
 #[derive(Debug)]
@@ -144,4 +145,26 @@ impl Dialect for TSql {
     fn is_table_factor_alias(&self, explicit: bool, kw: &Keyword, _: &mut Parser) -> bool {
         explicit || is_alias(*kw)
     }
+}
+
+/// Lets `FETCH NEXT @n ROWS` have a variable: sqlparser wants a value there, and takes a placeholder
+/// for one.
+pub(super) fn fetched(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    // The last two words, the last one first.
+    let mut before = [Keyword::NoKeyword; 2];
+    for token in &mut tokens {
+        match &token.token {
+            Token::Whitespace(_) => {}
+            Token::Word(word) => {
+                let keyword = word.keyword;
+                let fetches = matches!(before, [Keyword::NEXT | Keyword::FIRST, Keyword::FETCH]);
+                if fetches && word.quote_style.is_none() && word.value.starts_with('@') {
+                    token.token = Token::Placeholder(word.value.clone());
+                }
+                before = [keyword, before[0]];
+            }
+            _ => before = [Keyword::NoKeyword; 2],
+        }
+    }
+    tokens
 }

@@ -97,7 +97,7 @@ impl Reader {
         check_chains(&tokens)?;
         let inner = Parser::new(&dialect::T_SQL)
             .with_recursion_limit(MAX_DEPTH)
-            .with_tokens_with_locations(tokens);
+            .with_tokens_with_locations(dialect::fetched(tokens));
         Ok(Self {
             inner,
             depth: 0,

@@ -1,6 +1,8 @@
 //! ORDER BY, and TOP in the forms that LIMIT does not know.
 
-use sqlparser::ast::{Expr, OrderByExpr, Top, TopQuantity};
+use std::borrow::Cow;
+
+use sqlparser::ast::{Expr, Ident, OrderByExpr, Top, TopQuantity};
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{SqlType, Value};
@@ -204,4 +206,17 @@ pub(super) fn around(
             ranked(function, &format!("(tr-1)*100.0<tn*{percent:?}"))
         }
     })
+}
+
+/// The variable that the parser has as a placeholder.
+pub(super) fn variable(expr: &Expr) -> Cow<'_, Expr> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            sqlparser::ast::Value::Placeholder(name) if name.starts_with('@') => {
+                Cow::Owned(Expr::Identifier(Ident::new(name)))
+            }
+            _ => Cow::Borrowed(expr),
+        },
+        _ => Cow::Borrowed(expr),
+    }
 }

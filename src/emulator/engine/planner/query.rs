@@ -10,7 +10,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::types::{self, SqlType, Value};
 use super::from::or_int;
 use super::scope::Cte;
-use super::{Output, Planner, Scope, Typed, refuse};
+use super::{Output, Planner, Scope, Typed, order, refuse};
 
 /// A planned query: its SQL has the columns c1, c2 and so on.
 #[derive(Clone, Debug)]
@@ -418,7 +418,7 @@ impl Planner<'_> {
                 return Err(SqlError::syntax_near("FETCH"));
             }
             Some(fetch) => match &fetch.quantity {
-                Some(expr) => Some(self.constant_int(expr, &scope, "FETCH")?),
+                Some(expr) => Some(self.constant_int(&order::variable(expr), &scope, "FETCH")?),
                 None => Some(1),
             },
         };
