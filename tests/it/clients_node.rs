@@ -9,11 +9,7 @@ use crate::support::clients::{judge, node};
 #[tokio::test]
 async fn tedious() {
     let emulator = demo().await;
-    let mut told = coordinates(&emulator);
-    told["ca_pem"] = json!(emulator.ca_certificate_pem());
-    for (name, token) in tokens(&emulator) {
-        told[name] = json!(token);
-    }
+    let told = told(&emulator);
     let mut lines = Vec::new();
     // The driver's library for managed identities keeps tokens for the life of a process.
     for identity in [
@@ -42,8 +38,18 @@ pub(crate) async fn demo() -> Emulator {
     builder.start().await.unwrap()
 }
 
+/// What clients are told: where the emulator is, whom to trust, who may log in.
+pub(crate) fn told(emulator: &Emulator) -> Value {
+    let mut told = coordinates(emulator);
+    told["ca_pem"] = json!(emulator.ca_certificate_pem());
+    for (name, token) in tokens(emulator) {
+        told[name] = json!(token);
+    }
+    told
+}
+
 /// A good token for the machine's own identity, and two that the gateway must refuse.
-pub(crate) fn tokens(emulator: &Emulator) -> [(&'static str, String); 3] {
+fn tokens(emulator: &Emulator) -> [(&'static str, String); 3] {
     let name = &emulator.identities()[0].name;
     let issue = |resource| {
         let issued = emulator.issue_token(name, resource).unwrap();

@@ -14,6 +14,8 @@ mod clients_freetds;
 mod clients_node;
 #[cfg(feature = "emulator")]
 mod clients_python;
+#[cfg(feature = "emulator")]
+mod clients_rust;
 mod conn_string;
 mod dial;
 #[cfg(feature = "emulator")]

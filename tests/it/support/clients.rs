@@ -17,7 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::judges::{judges, run, target};
+use super::judges::{build, judges, run, target};
 
 /// How long a client may take for all of its features, on a machine that is busy.
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -98,6 +98,21 @@ pub(crate) async fn node(
         .env("NODE_PATH", modules)
         .envs(environment);
     Some(lines(script, command).await)
+}
+
+/// As [`node`], for a program of `tests/judges/rust/`.
+pub(crate) async fn rust(
+    program: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Option<Vec<Value>> {
+    let programs = tokio::task::spawn_blocking(rust_programs).await.unwrap()?;
+    let home = TempDir::new().unwrap();
+    let mut command = Command::new(programs.join(program));
+    command
+        .env_clear()
+        .env("HOME", home.path())
+        .envs(environment);
+    Some(lines(program, command).await)
 }
 
 /// What a client that is installed on the machine prints; `None` if it is not there, which has been
@@ -267,4 +282,12 @@ fn install_node_modules() -> Option<PathBuf> {
     )?;
     fs::write(marker, wanted).unwrap();
     Some(place.join("node_modules"))
+}
+
+/// The programs of `tests/judges/rust/`, built once.
+fn rust_programs() -> Option<PathBuf> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build(&judges().join("rust"), &target().join("rust")))
+        .clone()
 }

@@ -100,14 +100,20 @@ pub(crate) async fn pysqlbridge() -> Option<PySqlBridge> {
 }
 
 fn build_mssql_mock_tds() -> Option<PathBuf> {
-    let target = target().join("mssql-mock-tds");
+    let source = judges().join("mssql-mock-tds");
+    let programs = build(&source, &target().join("mssql-mock-tds"))?;
+    Some(programs.join("judge-mssql-mock-tds"))
+}
+
+/// Builds a package that needs OpenSSL and gives the folder with its programs.
+pub(super) fn build(source: &Path, target: &Path) -> Option<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Blocking::new(cargo);
     build
         .args(["build", "--quiet", "--locked", "--manifest-path"])
-        .arg(judges().join("mssql-mock-tds/Cargo.toml"))
+        .arg(source.join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(&target);
+        .arg(target);
     let system_openssl = Blocking::new("pkg-config")
         .args(["--exists", "openssl"])
         .status()
@@ -115,8 +121,9 @@ fn build_mssql_mock_tds() -> Option<PathBuf> {
     if !system_openssl {
         build.args(["--features", "vendored-openssl"]);
     }
-    run(&mut build, "cargo is needed to build mssql-mock-tds")?;
-    Some(target.join("debug/judge-mssql-mock-tds"))
+    let need = format!("cargo is needed to build {}", source.display());
+    run(&mut build, &need)?;
+    Some(target.join("debug"))
 }
 
 fn install_pysqlbridge() -> Option<PathBuf> {
