@@ -170,14 +170,7 @@ async fn run(
         size: packet_size,
     };
     let reset_first = request.reset();
-    let work = match request {
-        Request::Whole(message) => Work::Message(message),
-        Request::Load(first) => {
-            let (feed, body) = load(first);
-            meanwhile.feed = Some(feed);
-            Work::Load(body)
-        }
-    };
+    let work = meanwhile.feed(request);
     let running = admission.clone();
     let work = tokio::task::spawn_blocking(move || {
         let _running = running;
@@ -198,10 +191,7 @@ async fn run(
     let session = match work.await {
         Ok(session) => session,
         Err(panic) => {
-            // Responses are sent in whole tokens, so that one more fits behind whatever came.
-            let payload = refused(messages::killed(), &shared.settings.server_name, version)?;
-            io.writer.message(&payload).await?;
-            io.writer.close().await;
+            kill(&mut io.writer, shared, version).await?;
             return Err(ConnectionError::Backend(panic));
         }
     };
@@ -227,6 +217,19 @@ async fn run(
         },
         meanwhile.next,
     ))
+}
+
+/// Tells the client that its session is no more.
+async fn kill(
+    writer: &mut PacketWriter<WriteHalf<BoxedStream>>,
+    shared: &Shared,
+    version: TdsVersion,
+) -> Result<(), ConnectionError> {
+    // Responses are sent in whole tokens, so that one more fits behind whatever came.
+    let payload = refused(messages::killed(), &shared.settings.server_name, version)?;
+    writer.message(&payload).await?;
+    writer.close().await;
+    Ok(())
 }
 
 /// What the blocking thread does.
@@ -320,6 +323,18 @@ impl Meanwhile {
             attentions: 0,
             feed: None,
             next: None,
+        }
+    }
+
+    /// The work of a request; that of a load is fed with what comes from now on.
+    fn feed(&mut self, request: Request) -> Work {
+        match request {
+            Request::Whole(message) => Work::Message(message),
+            Request::Load(first) => {
+                let (feed, body) = load(first);
+                self.feed = Some(feed);
+                Work::Load(body)
+            }
         }
     }
 
