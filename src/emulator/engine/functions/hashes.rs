@@ -7,6 +7,7 @@ use rusqlite::types::Value as Stored;
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{Value, codepage};
+use super::md5::md5;
 use super::{is_null, scalar, text, type_at, value};
 
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
@@ -20,10 +21,11 @@ fn hash(ctx: &Context<'_>) -> SqlResult<Stored> {
     }
     let name = text(ctx, 0)?.trim_end_matches(' ').to_uppercase();
     let algorithm = match name.as_str() {
-        "SHA" | "SHA1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-        "SHA2_256" => &digest::SHA256,
-        "SHA2_512" => &digest::SHA512,
-        "MD2" | "MD4" | "MD5" => {
+        "SHA" | "SHA1" => Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
+        "SHA2_256" => Some(&digest::SHA256),
+        "SHA2_512" => Some(&digest::SHA512),
+        "MD5" => None,
+        "MD2" | "MD4" => {
             return Err(SqlError::unsupported(format!("HASHBYTES with {name}")));
         }
         _ => return Ok(Stored::Null),
@@ -38,7 +40,8 @@ fn hash(ctx: &Context<'_>) -> SqlResult<Stored> {
             .collect(),
         _ => return Err(SqlError::internal("HASHBYTES of this type")),
     };
-    Ok(Stored::Blob(
-        digest::digest(algorithm, &bytes).as_ref().to_vec(),
-    ))
+    Ok(Stored::Blob(match algorithm {
+        Some(algorithm) => digest::digest(algorithm, &bytes).as_ref().to_vec(),
+        None => md5(&bytes).to_vec(),
+    }))
 }

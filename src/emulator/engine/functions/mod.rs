@@ -7,6 +7,7 @@ mod describe;
 mod format;
 mod hashes;
 mod json;
+mod md5;
 mod more_numbers;
 mod numbers;
 mod odbc;
