@@ -7,6 +7,7 @@ mod alter;
 pub(crate) mod ast;
 mod bulk;
 mod calls;
+mod chains;
 mod control;
 mod ddl;
 mod dialect;
@@ -18,7 +19,6 @@ pub(crate) mod types;
 mod wait;
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Query};
-use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
@@ -94,7 +94,7 @@ impl Reader {
         let tokens = Tokenizer::new(&dialect::T_SQL, sql)
             .tokenize_with_location()
             .map_err(|error| unreadable(&error.message).at_line(line_of(error.location.line)))?;
-        check_chains(&tokens)?;
+        chains::check_chains(&tokens)?;
         let inner = Parser::new(&dialect::T_SQL)
             .with_recursion_limit(MAX_DEPTH)
             .with_tokens_with_locations(dialect::fetched(tokens));
@@ -497,105 +497,4 @@ fn too_deep() -> SqlError {
 
 fn line_of(line: u64) -> u32 {
     u32::try_from(line).unwrap_or(u32::MAX)
-}
-
-/// Refuses expressions whose tree would be too deep to walk, before it is built.
-fn check_chains(tokens: &[TokenWithSpan]) -> SqlResult<()> {
-    let mut open = vec![0usize];
-    let mut total = 0usize;
-    let mut after_union = false;
-    for token in tokens {
-        let begins =
-            matches!(&token.token, Token::Word(w) if begins_statement(w.keyword, after_union));
-        if begins && open.len() == 1 {
-            total -= open.last_mut().map_or(0, std::mem::take);
-        }
-        if let Token::Word(word) = &token.token {
-            after_union = matches!(
-                word.keyword,
-                Keyword::UNION | Keyword::ALL | Keyword::EXCEPT | Keyword::INTERSECT
-            );
-        }
-        match &token.token {
-            Token::LParen => open.push(0),
-            Token::RParen => {
-                total -= open.pop().unwrap_or(0);
-                if open.is_empty() {
-                    open.push(0);
-                }
-            }
-            Token::Comma | Token::SemiColon => total -= open.last_mut().map_or(0, std::mem::take),
-            Token::Word(word) if !is_chained(word.keyword) => {}
-            Token::Word(_)
-            | Token::Plus
-            | Token::Minus
-            | Token::Mul
-            | Token::Div
-            | Token::Mod
-            | Token::Eq
-            | Token::Neq
-            | Token::Lt
-            | Token::Gt
-            | Token::LtEq
-            | Token::GtEq
-            | Token::Ampersand
-            | Token::Pipe
-            | Token::Caret
-            | Token::Tilde
-            | Token::Period
-            | Token::StringConcat
-            | Token::DoubleColon
-            | Token::LBracket => {
-                total += 1;
-                if let Some(count) = open.last_mut() {
-                    *count += 1;
-                }
-            }
-            _ => {}
-        }
-        if total > MAX_CHAIN {
-            return Err(too_deep().at_line(line_of(token.span.start.line)));
-        }
-    }
-    Ok(())
-}
-
-/// Statements begin anew; the SELECT after a UNION does not.
-fn begins_statement(keyword: Keyword, after_union: bool) -> bool {
-    matches!(
-        keyword,
-        Keyword::INSERT
-            | Keyword::UPDATE
-            | Keyword::DELETE
-            | Keyword::DECLARE
-            | Keyword::EXEC
-            | Keyword::CREATE
-            | Keyword::ALTER
-            | Keyword::DROP
-            | Keyword::GRANT
-            | Keyword::PRINT
-            | Keyword::IF
-            | Keyword::BEGIN
-            | Keyword::SET
-    ) || (keyword == Keyword::SELECT && !after_union)
-}
-
-fn is_chained(keyword: Keyword) -> bool {
-    matches!(
-        keyword,
-        Keyword::AND
-            | Keyword::OR
-            | Keyword::NOT
-            | Keyword::UNION
-            | Keyword::EXCEPT
-            | Keyword::INTERSECT
-            | Keyword::LIKE
-            | Keyword::COLLATE
-            | Keyword::IS
-            | Keyword::JOIN
-            | Keyword::CASE
-            | Keyword::ELSE
-            | Keyword::AT
-            | Keyword::BETWEEN
-    )
 }

@@ -84,7 +84,8 @@ pub(super) fn check_select(select: &Select) -> SqlResult<()> {
         having: _,
         named_window: _,
         qualify,
-        window_before_qualify,
+        // Says where WINDOW stands, which means something beside QUALIFY only.
+        window_before_qualify: _,
         value_table_mode,
         flavor,
     } = select;
@@ -103,7 +104,6 @@ pub(super) fn check_select(select: &Select) -> SqlResult<()> {
         || !distribute_by.is_empty()
         || !sort_by.is_empty()
         || qualify.is_some()
-        || *window_before_qualify
         || value_table_mode.is_some()
         || select_modifiers.is_some()
         || !matches!(flavor, SelectFlavor::Standard)
