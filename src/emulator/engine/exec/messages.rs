@@ -21,6 +21,12 @@ impl Run<'_, '_> {
         let format = match message {
             Value::Text(format) => format,
             Value::Null if ty.is_text() => String::new(),
+            Value::Int(15063) => {
+                return Err(SqlError::new(
+                    15063,
+                    "The login already has an account under a different user name.",
+                ));
+            }
             _ if ty.is_integer() => {
                 return Err(SqlError::unsupported("RAISERROR with a message id"));
             }
