@@ -374,7 +374,7 @@ impl Active {
         self.fault
             .spec
             .every
-            .is_none_or(|every| self.seen % every == 0)
+            .is_none_or(|every| self.seen.is_multiple_of(every))
     }
 }
 

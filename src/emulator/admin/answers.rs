@@ -13,7 +13,19 @@ use crate::emulator::{
     ActiveFault, Clock, DatabaseState, FaultId, FaultSpec, FaultSpecError, RecordedRequest,
 };
 
-type Answer = Result<Json<Value>, Response>;
+type Answer = Result<Json<Value>, Refusal>;
+
+/// An error status and why.
+pub(super) struct Refusal {
+    status: StatusCode,
+    why: String,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        refusal(self.status, &self.why)
+    }
+}
 
 /// An error status and why, as JSON.
 pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
@@ -191,11 +203,13 @@ pub(super) async fn kill(State(controls): State<Controls>, Path(spid): Path<Stri
     }
 }
 
-pub(super) async fn revoke(State(controls): State<Controls>) -> Result<StatusCode, Response> {
+pub(super) async fn revoke(State(controls): State<Controls>) -> Result<StatusCode, Refusal> {
     controls.identity.revoke_tokens().map_err(|error| {
         tracing::error!(%error, "tokens could not be revoked");
-        let why = "the state folder cannot keep it";
-        refusal(StatusCode::INTERNAL_SERVER_ERROR, why)
+        Refusal {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            why: "the state folder cannot keep it".to_owned(),
+        }
     })?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -243,7 +257,7 @@ pub(super) async fn wrong_method() -> Response {
     )
 }
 
-fn known_database(controls: &Controls, name: &str) -> Result<(), Response> {
+fn known_database(controls: &Controls, name: &str) -> Result<(), Refusal> {
     let Some(engine) = &controls.engine else {
         return Ok(());
     };
@@ -255,15 +269,21 @@ fn known_database(controls: &Controls, name: &str) -> Result<(), Response> {
         "there is no database {name:?}; there are {}",
         known.join(", ")
     );
-    Err(refusal(StatusCode::NOT_FOUND, &why))
+    Err(Refusal {
+        status: StatusCode::NOT_FOUND,
+        why,
+    })
 }
 
-fn read<T: for<'de> Deserialize<'de>>(body: &str) -> Result<T, Response> {
+fn read<T: for<'de> Deserialize<'de>>(body: &str) -> Result<T, Refusal> {
     serde_json::from_str(body).map_err(|error| bad_request(&error))
 }
 
-fn bad_request(error: &dyn std::error::Error) -> Response {
-    refusal(StatusCode::BAD_REQUEST, &error.to_string())
+fn bad_request(error: &dyn std::error::Error) -> Refusal {
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        why: error.to_string(),
+    }
 }
 
 fn shown(clock: &Clock) -> Value {

@@ -29,6 +29,7 @@ pub(super) fn azure_error(number: i32, scene: Scene<'_>) -> ServerMessage {
         }
         40615 | 40532 | 40531 | 40914 | 47073 => at_the_door(number, scene),
         4060 | 40613 | 42119 | 40544 => about_the_database(number, scene),
+        10928 | 10929 | 10936 | 49918..=49920 => at_a_limit(number),
         _ => busy_or_broken(number),
     }
 }
@@ -114,16 +115,10 @@ fn about_the_database(number: i32, scene: Scene<'_>) -> ServerMessage {
     ServerMessage::new(number, 1, class, text)
 }
 
-/// Throttling, and what passes.
-fn busy_or_broken(number: i32) -> ServerMessage {
+/// Too many workers, sessions or operations.
+fn at_a_limit(number: i32) -> ServerMessage {
     let id = Uuid::new_v4();
     let (class, text) = match number {
-        4221 => (
-            16,
-            "Login to read-secondary failed due to long wait on \
-             'HADR_DATABASE_WAIT_FOR_TRANSITION_TO_VERSIONING'."
-                .to_owned(),
-        ),
         10928 => (
             20,
             "Resource ID : 1. The request limit for the database is 30 and has been reached. See \
@@ -145,6 +140,39 @@ fn busy_or_broken(number: i32) -> ServerMessage {
              See 'http://go.microsoft.com/fwlink/?LinkId=267637' for assistance."
                 .to_owned(),
         ),
+        49918 => (
+            16,
+            "Cannot process request. Not enough resources to process request. The service is \
+             currently busy. Please retry the request later."
+                .to_owned(),
+        ),
+        49919 => (
+            16,
+            format!(
+                "Cannot process create or update request. Too many create or update operations in \
+                 progress for subscription \"{id}\"."
+            ),
+        ),
+        _ => (
+            16,
+            format!(
+                "Cannot process request. Too many operations in progress for subscription \"{id}\"."
+            ),
+        ),
+    };
+    ServerMessage::new(number, 1, class, text)
+}
+
+/// What passes, and what ends sessions.
+fn busy_or_broken(number: i32) -> ServerMessage {
+    let id = Uuid::new_v4();
+    let (class, text) = match number {
+        4221 => (
+            16,
+            "Login to read-secondary failed due to long wait on \
+             'HADR_DATABASE_WAIT_FOR_TRANSITION_TO_VERSIONING'."
+                .to_owned(),
+        ),
         37396 => (
             16,
             "Query cannot be executed, access token is expired. Please login with a new access \
@@ -161,25 +189,6 @@ fn busy_or_broken(number: i32) -> ServerMessage {
             ),
         ),
         40549..=40553 => (16, session_ended(number).to_owned()),
-        49918 => (
-            16,
-            "Cannot process request. Not enough resources to process request. The service is \
-             currently busy. Please retry the request later."
-                .to_owned(),
-        ),
-        49919 => (
-            16,
-            format!(
-                "Cannot process create or update request. Too many create or update operations in \
-                 progress for subscription \"{id}\"."
-            ),
-        ),
-        49920 => (
-            16,
-            format!(
-                "Cannot process request. Too many operations in progress for subscription \"{id}\"."
-            ),
-        ),
         other => {
             let meaning = known(other).map_or("an injected error", |known| known.meaning);
             (16, format!("{meaning}."))
