@@ -224,6 +224,14 @@ impl From<rusqlite::Error> for SqlError {
 }
 
 impl SqlError {
+    /// What concerns a transaction is asked for outside of one.
+    pub(crate) fn no_transaction() -> Self {
+        Self::new(
+            3918,
+            "The statement or function must be executed in the context of a user transaction.",
+        )
+    }
+
     pub(crate) fn lock_timeout() -> Self {
         Self::new(1222, "Lock request time out period exceeded.").state(45)
     }

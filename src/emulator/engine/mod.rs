@@ -146,6 +146,7 @@ pub enum EngineError {
 struct Shared {
     options: EngineOptions,
     store: store::Store,
+    locks: Arc<session::applock::AppLocks>,
     next_spid: AtomicU16,
 }
 
@@ -173,6 +174,7 @@ impl Engine {
             shared: Arc::new(Shared {
                 options,
                 store,
+                locks: Arc::default(),
                 next_spid: AtomicU16::new(51),
             }),
         })

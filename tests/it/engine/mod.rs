@@ -1,6 +1,7 @@
 //! The emulator's engine, driven by messages as the gateway drives it.
 
 pub(crate) mod answer;
+mod applock;
 mod impersonation;
 mod language;
 mod load;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::super::error::SqlResult;
 use super::security::{Securable, User};
 
-pub(super) const OWNER: i64 = 16384;
+pub(crate) const OWNER: i64 = 16384;
 const ACCESS_ADMIN: i64 = 16385;
 const SECURITY_ADMIN: i64 = 16386;
 const DDL_ADMIN: i64 = 16387;

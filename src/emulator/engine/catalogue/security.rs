@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::super::error::{SqlError, SqlResult};
-use super::rights::OWNER;
+pub(crate) use super::rights::OWNER;
 pub(crate) use super::rights::Rights;
 
 /// A database user as a session acts.

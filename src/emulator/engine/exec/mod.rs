@@ -1,6 +1,7 @@
 //! Runs requests: batches, procedure calls, transaction requests.
 
 mod alter;
+mod applock;
 mod arguments;
 mod blame;
 mod call;

@@ -7,7 +7,7 @@
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::Kind;
 use super::super::session::State;
-use super::super::session::state::{Isolation, Transaction};
+use super::super::session::state::Isolation;
 use super::super::wire::out::{Out, command};
 use super::Run;
 use super::connection::LOCK_STEP;
@@ -177,19 +177,9 @@ fn commit(state: &mut State, out: &mut Out<'_>) -> SqlResult<()> {
     if !state.conn.is_autocommit() {
         state.conn.execute_batch("COMMIT")?;
     }
-    let descriptor = end(state);
+    let descriptor = state.end_transaction();
     out.env_change(EnvChange::CommitTransaction(descriptor));
     Ok(())
-}
-
-/// Forgets the transaction and returns its descriptor.
-fn end(state: &mut State) -> u64 {
-    let descriptor = state.tran.descriptor;
-    state.tran = Transaction {
-        last_descriptor: state.tran.last_descriptor,
-        ..Transaction::default()
-    };
-    descriptor
 }
 
 fn save(state: &mut State, name: &str) -> SqlResult<()> {
@@ -252,7 +242,7 @@ fn roll_back(state: &mut State, out: &mut Out<'_>, name: &str) -> SqlResult<()> 
     if !state.conn.is_autocommit() {
         undo(state, "ROLLBACK")?;
     }
-    let descriptor = end(state);
+    let descriptor = state.end_transaction();
     out.env_change(EnvChange::RollbackTransaction(descriptor));
     Ok(())
 }

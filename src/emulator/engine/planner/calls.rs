@@ -55,6 +55,9 @@ impl Planner<'_> {
         if let Some(found) = self.json_call(name, args, scope)? {
             return Ok(found);
         }
+        if let Some(found) = self.app_lock_call(name, args, scope)? {
+            return Ok(found);
+        }
         if let Some(found) = self.system_call(name, args, scope)? {
             return Ok(found);
         }

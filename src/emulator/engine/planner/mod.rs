@@ -3,6 +3,7 @@
 //! Nothing is passed through unread: what the planner does not know is an error.
 
 pub(crate) mod aggregates;
+mod applock;
 mod apply;
 pub(crate) mod arithmetic;
 pub(crate) mod audit;

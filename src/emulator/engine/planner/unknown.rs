@@ -6,8 +6,6 @@ use super::super::error::SqlError;
 
 /// Built-in functions of T-SQL, scalar and table-valued, that are not implemented.
 const MISSING: &[&str] = &[
-    "APPLOCK_MODE",
-    "APPLOCK_TEST",
     "ASSEMBLYPROPERTY",
     "BINARY_CHECKSUM",
     "CERTENCODED",

@@ -28,6 +28,23 @@ impl Interrupt {
         self.set.load(Ordering::Acquire)
     }
 
+    /// Has a waiting thread look whether what it waits for has come.
+    pub(crate) fn poke(&self) {
+        drop(self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// Blocks the thread until something is so, for this time at most, or until the interrupt. Who
+    /// makes it so has to [`poke`](Self::poke).
+    pub(crate) fn wait_until(&self, time: Option<Duration>, so: impl Fn() -> bool) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let goes_on = |(): &mut ()| !self.is_set() && !so();
+        match time {
+            Some(time) => drop(self.changed.wait_timeout_while(waiting, time, goes_on)),
+            None => drop(self.changed.wait_while(waiting, goes_on)),
+        }
+    }
+
     /// Blocks the thread for this time, or until the interrupt.
     pub(crate) fn wait(&self, time: Duration) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,7 @@
 //! One client's session: what it may see, what it has open, and what a reset clears.
 
+pub(crate) mod applock;
+mod applock_use;
 pub(crate) mod client;
 pub(crate) mod context;
 mod interrupt;

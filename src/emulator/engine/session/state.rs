@@ -13,6 +13,7 @@ use super::super::parser::ast::InsertBulk;
 use super::super::store::Database;
 use super::super::types::{SqlType, Value};
 use super::super::{Principal, Shared};
+use super::applock::{SessionLocks, Span};
 use super::context::Frame;
 use super::interrupt::Interrupt;
 use super::{ClientInfo, Interrupter, login};
@@ -62,7 +63,9 @@ pub(crate) struct State {
     pub(crate) table_scopes: Vec<Option<String>>,
     pub(crate) last_table_scope: i64,
     pub(crate) counter: Identity,
-    interrupt: Arc<Interrupt>,
+    /// Application locks.
+    pub(crate) locks: SessionLocks,
+    pub(super) interrupt: Arc<Interrupt>,
     handle: Arc<rusqlite::InterruptHandle>,
 }
 
@@ -194,6 +197,7 @@ impl State {
         spid: u16,
     ) -> Self {
         let handle = Arc::new(conn.get_interrupt_handle());
+        let locks = shared.locks.session();
         Self {
             shared,
             login_name: login::login_name(&principal),
@@ -225,6 +229,7 @@ impl State {
             table_scopes: Vec::new(),
             last_table_scope: 0,
             counter,
+            locks,
             interrupt: Arc::default(),
             handle,
             conn,
@@ -302,6 +307,7 @@ impl State {
         if roll_back && self.tran.count > 0 {
             self.roll_back_all();
         }
+        self.locks.end(Span::Session);
         self.drop_temp();
         self.prepared.clear();
         self.load = None;
@@ -327,10 +333,18 @@ impl State {
         if !self.conn.is_autocommit() {
             drop(self.conn.execute_batch("ROLLBACK"));
         }
+        self.end_transaction();
+    }
+
+    /// Forgets the transaction and returns its descriptor.
+    pub(crate) fn end_transaction(&mut self) -> u64 {
+        let descriptor = self.tran.descriptor;
         self.tran = Transaction {
             last_descriptor: self.tran.last_descriptor,
             ..Transaction::default()
         };
+        self.locks.end(Span::Transaction);
+        descriptor
     }
 
     fn drop_temp(&mut self) {

@@ -34,7 +34,6 @@ const MISSING: &[&str] = &[
     "sp_describe_parameter_encryption",
     "sp_dropextendedproperty",
     "sp_estimate_data_compression_savings",
-    "sp_getapplock",
     "sp_help",
     "sp_helpconstraint",
     "sp_helpdb",
@@ -49,7 +48,6 @@ const MISSING: &[&str] = &[
     "sp_recompile",
     "sp_refreshview",
     "sp_rename",
-    "sp_releaseapplock",
     "sp_set_session_context",
     "sp_spaceused",
     "sp_updateextendedproperty",
@@ -90,6 +88,11 @@ impl Run<'_, '_> {
             let body = body.join("\n").replace("{100}", "0");
             let (_, status) = self.nested(&body, variables)?;
             return Ok(status);
+        }
+        match name {
+            "sp_getapplock" => return self.take_app_lock(given),
+            "sp_releaseapplock" => return self.release_app_lock(given),
+            _ => {}
         }
         if name == "sp_describe_undeclared_parameters" {
             let variables = self.bind(
