@@ -58,7 +58,7 @@ pub(super) struct Forwarded {
 
 /// A connection that is logged in, wherever to.
 pub(super) enum LoggedIn {
-    Embedded(Established),
+    Embedded(Box<Established>),
     Forwarded(Box<Forwarded>),
 }
 
@@ -319,14 +319,14 @@ impl Prepared {
                 let info = session.info();
                 let (version, packet_size) = self.accept(shared, &login, &info).await?;
                 let admission = admit(&info);
-                Ok(LoggedIn::Embedded(Established {
+                Ok(LoggedIn::Embedded(Box::new(Established {
                     io: self.io,
                     session,
                     version,
                     packet_size,
                     reset: self.reset,
                     admission,
-                }))
+                })))
             }
             Backing::Forwarding(server) => {
                 let session = match server.open(&principal, &login).await {

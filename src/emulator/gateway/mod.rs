@@ -221,7 +221,7 @@ async fn serve(
         .map_err(|_| ConnectionError::LoginDeadline)??;
     let _open = shared.counters.open_session();
     match logged_in {
-        LoggedIn::Embedded(established) => requests::serve_until_killed(established, shared).await,
+        LoggedIn::Embedded(established) => requests::serve_until_killed(*established, shared).await,
         LoggedIn::Forwarded(forwarded) => relay::serve_until_killed(*forwarded, shared).await,
     }
 }

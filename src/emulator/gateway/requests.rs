@@ -16,7 +16,7 @@ use super::load::{Feed, LoadBody, load};
 use super::login::{BoxedStream, Established};
 use super::login_response::refused;
 use super::messages;
-use super::packet_io::{PacketReader, PacketWriter};
+use super::packet_io::{PacketIo, PacketReader, PacketWriter};
 use super::trouble::trouble;
 use crate::emulator::GatewayStep;
 use crate::emulator::backend::{BackendSession, Interrupter};
@@ -176,18 +176,7 @@ async fn run(
         let _running = running;
         execute(session, work, reset_first, sink, version)
     });
-    {
-        let mut respond = pin!(respond(&mut io.writer, chunks));
-        loop {
-            tokio::select! {
-                biased;
-                // First, or a client that reads as fast as the engine writes is never heard: the
-                // response alone uses up all that tokio lets a task do before it must yield.
-                event = meanwhile.watch(&mut io.reader) => event?,
-                written = &mut respond => break written?,
-            }
-        }
-    }
+    converse(&mut io, &mut meanwhile, chunks).await?;
     let session = match work.await {
         Ok(session) => session,
         Err(panic) => {
@@ -196,9 +185,9 @@ async fn run(
         }
     };
     io.writer.finish().await?;
-    // A message of its own, as SQL Server sends it: tedious waits for the next message when it has
-    // cancelled a request.
     for _ in 0..meanwhile.attentions {
+        // A message of its own, as SQL Server sends it: tedious waits for the next message when it
+        // has cancelled a request.
         shared.counters.counts().attentions.add_one();
         io.writer.message(&done(version, DoneStatus::ATTN)?).await?;
     }
@@ -217,6 +206,24 @@ async fn run(
         },
         meanwhile.next,
     ))
+}
+
+/// Sends the response as it comes, and hears the client meanwhile.
+async fn converse(
+    io: &mut PacketIo<BoxedStream>,
+    meanwhile: &mut Meanwhile,
+    chunks: mpsc::Receiver<Vec<u8>>,
+) -> Result<(), ConnectionError> {
+    let mut respond = pin!(respond(&mut io.writer, chunks));
+    loop {
+        tokio::select! {
+            biased;
+            // First, or a client that reads as fast as the engine writes is never heard: the
+            // response alone uses up all that tokio lets a task do before it must yield.
+            event = meanwhile.watch(&mut io.reader) => event?,
+            written = &mut respond => return written,
+        }
+    }
 }
 
 /// Tells the client that its session is no more.

@@ -137,9 +137,11 @@ fn only(answer: &Answer) -> &str {
 
 /// The environment changes of an answer.
 fn changes(answer: &Answer) -> Vec<&entrada::tds::EnvChange> {
-    let change = |token| match token {
-        &Token::EnvChange(ref change) => Some(change),
-        _ => None,
-    };
-    answer.tokens.iter().filter_map(change).collect()
+    let tokens = answer.tokens.iter();
+    tokens
+        .filter_map(|token| match token {
+            Token::EnvChange(change) => Some(change),
+            _ => None,
+        })
+        .collect()
 }

@@ -327,7 +327,14 @@ impl Run<'_, '_> {
             &format!("DELETE FROM {a}.\"~columns\" WHERE object_id = ?1 AND id = ?2"),
             [table.id, position],
         )?;
-        // Columns are counted without gaps here.
+        self.close_gap(table, position)?;
+        table.columns.remove(at);
+        Ok(())
+    }
+
+    /// Columns are counted without gaps here: those behind a dropped one move up.
+    fn close_gap(&self, table: &Table, dropped: i64) -> SqlResult<()> {
+        let (conn, a) = (&self.state.conn, &table.alias);
         for (place, column, own) in [
             ("~columns", "id", "object_id = ?1"),
             ("~index_columns", "column_id", "object_id = ?1"),
@@ -347,7 +354,7 @@ impl Run<'_, '_> {
             // In two steps, so that no number is taken while another still has it.
             conn.execute(
                 &format!("UPDATE {a}.\"{place}\" SET {column} = -({column} - 1) WHERE {own} AND {column} > ?2"),
-                [table.id, position],
+                [table.id, dropped],
             )?;
             conn.execute(
                 &format!(
@@ -356,7 +363,6 @@ impl Run<'_, '_> {
                 [table.id],
             )?;
         }
-        table.columns.remove(at);
         Ok(())
     }
 

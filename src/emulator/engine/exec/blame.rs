@@ -13,6 +13,13 @@ use super::super::types::{MAX, SqlType, Value, convert};
 use super::Run;
 use super::rows::used;
 
+/// The catalogue's name of a foreign key, its columns and those it refers to.
+struct ForeignKey {
+    name: String,
+    own: Vec<String>,
+    other: Vec<String>,
+}
+
 impl Run<'_, '_> {
     /// Completes an error of a statement that broke a constraint.
     pub(super) fn blamed(
@@ -66,15 +73,15 @@ impl Run<'_, '_> {
             if !is_child && !is_parent {
                 continue;
             }
-            let Some((name, from, to)) = self.key_name(table, &child, number)? else {
+            let Some(key) = self.key_name(table, &child, number)? else {
                 continue;
             };
             let (kind, place, column) =
                 match (is_child && change.verb != "DELETE", is_child && is_parent) {
-                    (true, false) => ("FOREIGN KEY", &parent, to),
-                    (true, true) => ("FOREIGN KEY SAME TABLE", &parent, to),
-                    (false, true) => ("SAME TABLE REFERENCE", &child, from),
-                    (false, false) => ("REFERENCE", &child, from),
+                    (true, false) => ("FOREIGN KEY", &parent, key.other),
+                    (true, true) => ("FOREIGN KEY SAME TABLE", &parent, key.other),
+                    (false, true) => ("SAME TABLE REFERENCE", &child, key.own),
+                    (false, false) => ("REFERENCE", &child, key.own),
                 };
             let column = match column.as_slice() {
                 [one] => format!(", column '{one}'"),
@@ -84,8 +91,8 @@ impl Run<'_, '_> {
                 SqlError::new(
                     547,
                     format!(
-                        "The {} statement conflicted with the {kind} constraint \"{name}\". The conflict occurred in database \"{}\", table \"{place}\"{column}.",
-                        change.verb, self.state.database.name
+                        "The {} statement conflicted with the {kind} constraint \"{}\". The conflict occurred in database \"{}\", table \"{place}\"{column}.",
+                        change.verb, key.name, self.state.database.name
                     ),
                 )
                 .state(0),
@@ -94,13 +101,7 @@ impl Run<'_, '_> {
         Ok(None)
     }
 
-    /// The catalogue's name of a foreign key, its columns and those it refers to.
-    fn key_name(
-        &self,
-        table: &Table,
-        child: &str,
-        number: i64,
-    ) -> SqlResult<Option<(String, Vec<String>, Vec<String>)>> {
+    fn key_name(&self, table: &Table, child: &str, number: i64) -> SqlResult<Option<ForeignKey>> {
         let a = &table.alias;
         let pairs: Vec<(String, String)> = self
             .state
@@ -122,7 +123,11 @@ impl Run<'_, '_> {
         while let Some(row) = rows.next()? {
             let columns: Option<String> = row.get(1)?;
             if columns.is_some_and(|c| c.eq_ignore_ascii_case(&wanted)) {
-                return Ok(Some((row.get(0)?, own, other)));
+                return Ok(Some(ForeignKey {
+                    name: row.get(0)?,
+                    own,
+                    other,
+                }));
             }
         }
         Ok(None)

@@ -4,7 +4,10 @@ use rusqlite::{ErrorCode, params};
 
 use super::super::catalogue::tables::Table;
 use super::super::error::{SqlError, SqlResult};
+use super::super::parser::ast::Column;
+use super::super::types::SqlType;
 use super::Run;
+use super::tables::name_of;
 
 /// Between the columns of an index in the catalogue; no name contains it.
 pub(super) const SEPARATOR: char = '\u{1f}';
@@ -155,4 +158,44 @@ fn conflict(verb: &str, kind: &str, name: &str, database: &str, table: &Table) -
         ),
     )
     .state(0)
+}
+
+/// What a new column of a table must not be.
+pub(super) fn check_new_column(table: &Table, column: &Column, key: bool) -> SqlResult<()> {
+    let (name, identity) = (name_of(column), column.identity);
+    if table.column(name).is_some() {
+        return Err(SqlError::new(
+            2705,
+            format!("Column names in each table must be unique. Column name '{name}' in table '{}' is specified more than once.", table.shown()),
+        )
+        .state(3));
+    }
+    if key && column.nullable == Some(true) {
+        return Err(SqlError::new(
+            8111,
+            format!(
+                "Cannot define PRIMARY KEY constraint on nullable column in table '{}'.",
+                table.name
+            ),
+        ));
+    }
+    if identity.is_some()
+        && !(column.ty.is_integer() || column.ty.digits().is_some_and(|d| d.1 == 0))
+    {
+        return Err(SqlError::new(2749, format!("Identity column '{name}' must be of data type int, bigint, smallint, tinyint, or decimal or numeric with a scale of 0, unencrypted, and constrained to be nonnullable.")).state(2));
+    }
+    if identity.is_some() && table.identity_column().is_some() {
+        return Err(SqlError::new(2744, format!("Multiple identity columns specified for table '{}'. Only one identity column per table is allowed.", table.name)).state(2));
+    }
+    let stamp = |ty| ty == SqlType::RowVersion;
+    if stamp(column.ty) && table.columns.iter().any(|c| stamp(c.ty)) {
+        return Err(SqlError::new(
+            2738,
+            format!(
+                "A table can only have one timestamp column. Because table '{}' already has one, the column '{name}' cannot be added.",
+                table.name
+            ),
+        ));
+    }
+    Ok(())
 }

@@ -112,6 +112,10 @@ impl Run<'_, '_> {
 
 /// How one place of a format is filled.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "printf's flags, each of which may stand beside the others"
+)]
 struct Place {
     left: bool,
     plus: bool,

@@ -10,9 +10,10 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Column, Constraint, ConstraintKind, CreateTable};
 use super::super::planner::from::table_columns;
 use super::super::planner::{Output, Scope, Source};
+use super::super::types::SqlType;
 use super::super::types::datetime::round_datetime;
 use super::Run;
-use super::constraint::SEPARATOR;
+use super::constraint::{SEPARATOR, check_new_column};
 
 /// First object ids, apart for `#tables`.
 const FIRST_ID: i64 = 901_578_250;
@@ -185,47 +186,9 @@ impl Run<'_, '_> {
         column: &Column,
         key: bool,
     ) -> SqlResult<()> {
-        let name = name_of(column);
-        if table.column(name).is_some() {
-            return Err(SqlError::new(
-                2705,
-                format!("Column names in each table must be unique. Column name '{name}' in table '{}' is specified more than once.", table.shown()),
-            )
-            .state(3));
-        }
-        if key && column.nullable == Some(true) {
-            return Err(SqlError::new(
-                8111,
-                format!(
-                    "Cannot define PRIMARY KEY constraint on nullable column in table '{}'.",
-                    table.name
-                ),
-            ));
-        }
-        let identity = column.identity;
-        if identity.is_some()
-            && !(column.ty.is_integer() || column.ty.digits().is_some_and(|d| d.1 == 0))
-        {
-            return Err(SqlError::new(2749, format!("Identity column '{name}' must be of data type int, bigint, smallint, tinyint, or decimal or numeric with a scale of 0, unencrypted, and constrained to be nonnullable.")).state(2));
-        }
-        if identity.is_some() && table.identity_column().is_some() {
-            return Err(SqlError::new(2744, format!("Multiple identity columns specified for table '{}'. Only one identity column per table is allowed.", table.name)).state(2));
-        }
-        let stamp = column.ty == super::super::types::SqlType::RowVersion;
-        if stamp
-            && table
-                .columns
-                .iter()
-                .any(|c| c.ty == super::super::types::SqlType::RowVersion)
-        {
-            return Err(SqlError::new(
-                2738,
-                format!(
-                    "A table can only have one timestamp column. Because table '{}' already has one, the column '{name}' cannot be added.",
-                    table.name
-                ),
-            ));
-        }
+        check_new_column(table, column, key)?;
+        let (name, identity) = (name_of(column), column.identity);
+        let stamp = column.ty == SqlType::RowVersion;
         let nullable = column.nullable.unwrap_or(!stamp) && !key && identity.is_none();
         let default = column.default.as_ref().map(|(_, expr)| expr.to_string());
         if let Some((_, expr)) = &column.default {
@@ -555,7 +518,7 @@ pub(super) fn column_sql(column: &tables::Column) -> String {
     format!("{}{collation}{null}", quote(&column.name))
 }
 
-fn name_of(column: &Column) -> &str {
+pub(super) fn name_of(column: &Column) -> &str {
     &column.name.value
 }
 

@@ -282,10 +282,6 @@ pub(crate) struct Constraint {
 }
 
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a statement has few constraints, and none of them lives long"
-)]
 pub(crate) enum ConstraintKind {
     PrimaryKey(Vec<(Ident, bool)>),
     Unique(Vec<(Ident, bool)>),

@@ -105,6 +105,14 @@ impl Planner<'_> {
         if let Some(value) = values.first() {
             refuse::aggregated(name, value.ty)?;
         }
+        let lower = name.to_lowercase();
+        let invalid = |ty: T| {
+            let ty = ty.base_name();
+            SqlError::new(
+                8117,
+                format!("Operand data type {ty} is invalid for {lower} operator."),
+            )
+        };
         match (name, values) {
             ("COUNT" | "COUNT_BIG", []) if args.star => {
                 let ty = if name == "COUNT" { T::Int } else { T::BigInt };
@@ -119,18 +127,10 @@ impl Planner<'_> {
             }
             ("MIN" | "MAX", [value]) => {
                 if value.ty == T::Bit {
-                    return Err(SqlError::new(
-                        8117,
-                        format!(
-                            "Operand data type bit is invalid for {} operator.",
-                            name.to_lowercase()
-                        ),
-                    ));
+                    return Err(invalid(value.ty));
                 }
-                Ok(Typed::new(
-                    format!("{}({}){over}", name.to_lowercase(), value.collated()),
-                    value.ty,
-                ))
+                let sql = format!("{lower}({}){over}", value.collated());
+                Ok(Typed::new(sql, value.ty))
             }
             ("SUM" | "AVG", [value]) => self.sum(name, value.clone(), distinct, over),
             ("STRING_AGG", [value, separator]) => {
@@ -147,18 +147,10 @@ impl Planner<'_> {
             }
             ("STDEV" | "STDEVP" | "VAR" | "VARP", [value]) => {
                 if !value.ty.is_numeric() {
-                    return Err(SqlError::new(
-                        8117,
-                        format!(
-                            "Operand data type {} is invalid for {} operator.",
-                            value.ty.base_name(),
-                            name.to_lowercase()
-                        ),
-                    ));
+                    return Err(invalid(value.ty));
                 }
                 let value = self.coerce(value.clone(), T::Float)?;
-                let function = name.to_lowercase();
-                let sql = format!("t_fin(t_{function}({distinct}{}){over})", value.sql);
+                let sql = format!("t_fin(t_{lower}({distinct}{}){over})", value.sql);
                 Ok(Typed::new(sql, T::Float))
             }
             // An exact count is a good approximation.

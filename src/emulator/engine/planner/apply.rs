@@ -5,8 +5,8 @@
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    GroupByExpr, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor, TableWithJoins,
-    WildcardAdditionalOptions,
+    GroupByExpr, Query, Select, SelectFlavor, SelectItem, SetExpr, TableAlias, TableFactor,
+    TableWithJoins, WildcardAdditionalOptions,
 };
 
 use super::super::error::{SqlError, SqlResult};
@@ -22,34 +22,7 @@ impl Planner<'_> {
         outer: bool,
         scope: &mut Scope<'_>,
     ) -> SqlResult<String> {
-        let (rel, exposed, alias) = match factor {
-            TableFactor::Derived {
-                lateral: false,
-                subquery,
-                alias: Some(alias),
-                sample: None,
-            } => {
-                let inside: &Scope<'_> = scope;
-                let rel = match subquery.body.as_ref() {
-                    SetExpr::Values(values)
-                        if subquery.with.is_none() && subquery.order_by.is_none() =>
-                    {
-                        self.values(values, &Scope::inside(Some(inside)))?
-                    }
-                    _ => self.subquery(subquery, Some(inside))?,
-                };
-                (rel, alias.name.value.clone(), Some(alias))
-            }
-            TableFactor::Table { name, alias, .. } => {
-                let inside: &Scope<'_> = scope;
-                let rel = self.subquery(&all_of(factor), Some(inside))?;
-                let own = name.0.last().map(ToString::to_string).unwrap_or_default();
-                let exposed = alias.as_ref().map_or(own, |a| a.name.value.clone());
-                (rel, exposed, None)
-            }
-            TableFactor::Derived { alias: None, .. } => return Err(SqlError::syntax_near(")")),
-            _ => return Err(SqlError::unsupported("APPLY of this")),
-        };
+        let (rel, exposed, alias) = self.right_side(factor, scope)?;
         if !rel.assigns.is_empty() {
             return Err(SqlError::syntax_near("="));
         }
@@ -85,6 +58,40 @@ impl Planner<'_> {
             guard: None,
         });
         Ok(format!("json_each({sql}) AS {each}"))
+    }
+
+    /// The rows on APPLY's right side, their name and its list of columns.
+    fn right_side<'f>(
+        &mut self,
+        factor: &'f TableFactor,
+        inside: &Scope<'_>,
+    ) -> SqlResult<(Rel, String, Option<&'f TableAlias>)> {
+        Ok(match factor {
+            TableFactor::Derived {
+                lateral: false,
+                subquery,
+                alias: Some(alias),
+                sample: None,
+            } => {
+                let rel = match subquery.body.as_ref() {
+                    SetExpr::Values(values)
+                        if subquery.with.is_none() && subquery.order_by.is_none() =>
+                    {
+                        self.values(values, &Scope::inside(Some(inside)))?
+                    }
+                    _ => self.subquery(subquery, Some(inside))?,
+                };
+                (rel, alias.name.value.clone(), Some(alias))
+            }
+            TableFactor::Table { name, alias, .. } => {
+                let rel = self.subquery(&all_of(factor), Some(inside))?;
+                let own = name.0.last().map(ToString::to_string).unwrap_or_default();
+                let exposed = alias.as_ref().map_or(own, |a| a.name.value.clone());
+                (rel, exposed, None)
+            }
+            TableFactor::Derived { alias: None, .. } => return Err(SqlError::syntax_near(")")),
+            _ => return Err(SqlError::unsupported("APPLY of this")),
+        })
     }
 }
 

@@ -81,25 +81,7 @@ impl Planner<'_> {
             ));
         };
         let alias = self.fresh("q");
-        let mut over = Scope::inside(scope.parent);
-        over.clause.set("the SELECT of variables");
-        let mut list = vec!["1".to_owned()];
-        for source in &scope.sources {
-            let mut columns = Vec::new();
-            for column in &source.columns {
-                let name = format!("x{}", list.len());
-                list.push(format!("{} AS {name}", source.typed(column).sql));
-                columns.push(SourceColumn {
-                    sql: name,
-                    ..column.clone()
-                });
-            }
-            over.sources.push(Source {
-                alias: alias.clone(),
-                columns,
-                ..source.clone()
-            });
-        }
+        let (over, list) = renamed(scope, &alias);
         let order = own_order(&keys)?;
         let (most, skip) = limit.unwrap_or((-1, 0));
         // LIMIT keeps SQLite from melting the two queries into one.
@@ -144,4 +126,28 @@ impl Planner<'_> {
         let ty = self.variables.get(&name.to_lowercase())?.ty;
         Some(Typed::new(format!("t_get({slot})"), ty))
     }
+}
+
+/// All columns in sight under names of their own, and the sources that show them so.
+fn renamed<'s>(scope: &Scope<'s>, alias: &str) -> (Scope<'s>, Vec<String>) {
+    let mut over = Scope::inside(scope.parent);
+    over.clause.set("the SELECT of variables");
+    let mut list = vec!["1".to_owned()];
+    for source in &scope.sources {
+        let mut columns = Vec::new();
+        for column in &source.columns {
+            let name = format!("x{}", list.len());
+            list.push(format!("{} AS {name}", source.typed(column).sql));
+            columns.push(SourceColumn {
+                sql: name,
+                ..column.clone()
+            });
+        }
+        over.sources.push(Source {
+            alias: alias.to_owned(),
+            columns,
+            ..source.clone()
+        });
+    }
+    (over, list)
 }

@@ -2,8 +2,8 @@
 //! derived table or a common table expression.
 
 use sqlparser::ast::{
-    Cte as CteAst, Expr, GroupByExpr, Ident, ObjectName, OrderByKind, Query, SelectItem, SetExpr,
-    TableAlias, TableFactor, TableWithJoins,
+    Cte as CteAst, Expr, GroupByExpr, Ident, ObjectName, OrderByKind, Query, Select, SelectItem,
+    SetExpr, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::super::catalogue::tables::{Column, QualifiedName, Table, same_name};
@@ -27,7 +27,7 @@ pub(super) struct Place {
     /// The statement names one base table and has no FROM.
     pub(super) simple: bool,
     /// Visible columns with those of the table behind them; none if the table itself is visible.
-    origin: Option<Vec<(String, Option<String>)>>,
+    origin: Option<Origin>,
 }
 
 /// Stands for the query through which the table is changed; no T-SQL name is like it.
@@ -38,7 +38,7 @@ struct Base {
     sql: String,
     columns: Vec<super::Output>,
     table: Table,
-    origin: Vec<(String, Option<String>)>,
+    origin: Origin,
 }
 
 impl Place {
@@ -83,6 +83,9 @@ impl Place {
     }
 }
 
+/// The columns of a query over a table, each with the name of the column that it shows.
+type Origin = Vec<(String, Option<String>)>;
+
 /// A name of SQLite's row id that no column of the table has.
 fn rowid(table: &Table) -> SqlResult<&'static str> {
     ["rowid", "_rowid_", "oid"]
@@ -119,22 +122,10 @@ impl Planner<'_> {
         }
         let table = match table {
             Some(table) => table,
-            None => {
-                let real = factors(&mut from)
-                    .find(|f| is_called(f, &exposed))
-                    .and_then(|f| match f {
-                        TableFactor::Table { name, .. } => Some(name.clone()),
-                        _ => None,
-                    });
-                let real = QualifiedName::of(&real.unwrap_or_else(|| name.clone()))?;
-                let table = self.find_table(&real)?;
-                if permission == "UPDATE" {
-                    self.updatable(&table)?;
-                } else {
-                    self.require(&table, permission)?;
-                }
-                table
-            }
+            None => match factors(&mut from).find(|f| is_called(f, &exposed)) {
+                Some(TableFactor::Table { name, .. }) => self.changed_table(name, permission)?,
+                _ => self.changed_table(name, permission)?,
+            },
         };
         let mut scope = Scope::inside(None);
         let sql = if alone && origin.is_none() {
@@ -173,6 +164,16 @@ impl Planner<'_> {
         })
     }
 
+    fn changed_table(&mut self, name: &ObjectName, permission: &str) -> SqlResult<Table> {
+        let table = self.find_table(&QualifiedName::of(name)?)?;
+        if permission == "UPDATE" {
+            self.updatable(&table)?;
+        } else {
+            self.require(&table, permission)?;
+        }
+        Ok(table)
+    }
+
     /// The base table behind something that is no base table itself.
     fn base(
         &mut self,
@@ -201,19 +202,7 @@ impl Planner<'_> {
                 if !table.is_view {
                     return Ok(None);
                 }
-                self.require(&table, permission)?;
-                let query = parser::query(&table.definition.clone().unwrap_or_default())?;
-                let mut base = self.inside_view(&table, |planner| {
-                    planner.base_query(&query, &[], permission)
-                })?;
-                let names = table.columns.iter().map(|c| c.name.clone());
-                for ((entry, column), name) in
-                    base.origin.iter_mut().zip(&mut base.columns).zip(names)
-                {
-                    column.name.clone_from(&name);
-                    entry.0 = name;
-                }
-                Ok(Some(base))
+                self.base_of_view(&table, permission).map(Some)
             }
             TableFactor::Derived {
                 subquery, alias, ..
@@ -232,57 +221,45 @@ impl Planner<'_> {
         }
     }
 
+    fn base_of_view(&mut self, view: &Table, permission: &str) -> SqlResult<Base> {
+        self.require(view, permission)?;
+        let query = parser::query(&view.definition.clone().unwrap_or_default())?;
+        let mut base =
+            self.inside_view(view, |planner| planner.base_query(&query, &[], permission))?;
+        let names = view.columns.iter().map(|c| c.name.clone());
+        for ((entry, column), name) in base.origin.iter_mut().zip(&mut base.columns).zip(names) {
+            column.name.clone_from(&name);
+            entry.0 = name;
+        }
+        Ok(base)
+    }
+
     /// A query over one table, with the table's row id as one column more.
     fn base_query(&mut self, query: &Query, with: &[CteAst], permission: &str) -> SqlResult<Base> {
-        let refused = || {
-            SqlError::unsupported(
-                "changing rows through a query with joins, groups, DISTINCT or set operators",
-            )
+        let (select, relation) = simple_query(query).ok_or_else(refused)?;
+        let exposed = exposed(relation).ok_or_else(refused)?;
+        let (text, columns, table, origin, key) = match self.base(relation, with, permission)? {
+            Some(base) => (
+                format!("({})", base.sql),
+                numbered(&base.columns),
+                base.table,
+                base.origin,
+                "r",
+            ),
+            None => {
+                let TableFactor::Table { name, .. } = relation else {
+                    return Err(refused());
+                };
+                let table = self.table(&QualifiedName::of(name)?, "SELECT")?;
+                self.require(&table, permission)?;
+                let (columns, key) = (table_columns(&table), rowid(&table)?);
+                (table.sql(), columns, table, Vec::new(), key)
+            }
         };
-        let SetExpr::Select(select) = query.body.as_ref() else {
-            return Err(refused());
+        let origin = match origin.is_empty() {
+            true => own_origin(&columns),
+            false => origin,
         };
-        let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(e, m) if e.is_empty() && m.is_empty());
-        let [item] = select.from.as_slice() else {
-            return Err(refused());
-        };
-        if grouped
-            || select.distinct.is_some()
-            || !item.joins.is_empty()
-            || query.with.is_some()
-            || is_aggregated(select)
-        {
-            return Err(refused());
-        }
-        let exposed = exposed(&item.relation).ok_or_else(refused)?;
-        let (text, columns, table, origin, key) =
-            match self.base(&item.relation, with, permission)? {
-                Some(base) => {
-                    let columns = numbered(&base.columns);
-                    (
-                        format!("({})", base.sql),
-                        columns,
-                        base.table,
-                        base.origin,
-                        "r",
-                    )
-                }
-                None => {
-                    let TableFactor::Table { name, .. } = &item.relation else {
-                        return Err(refused());
-                    };
-                    let name = QualifiedName::of(name)?;
-                    let table = self.table(&name, "SELECT")?;
-                    self.require(&table, permission)?;
-                    let columns = table_columns(&table);
-                    let origin = columns
-                        .iter()
-                        .map(|c| (c.name.clone(), Some(c.name.clone())))
-                        .collect();
-                    let key = rowid(&table)?;
-                    (table.sql(), columns, table, origin, key)
-                }
-            };
         let alias = self.fresh("t");
         let origin = visible(&select.projection, &columns, &origin);
         let mut scope = Scope::inside(None);
@@ -316,12 +293,40 @@ impl Planner<'_> {
     }
 }
 
+fn refused() -> SqlError {
+    SqlError::unsupported(
+        "changing rows through a query with joins, groups, DISTINCT or set operators",
+    )
+}
+
+/// A query whose rows are those of one table.
+fn simple_query(query: &Query) -> Option<(&Select, &TableFactor)> {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return None;
+    };
+    let [item] = select.from.as_slice() else {
+        return None;
+    };
+    let plain = matches!(&select.group_by, GroupByExpr::Expressions(e, m) if e.is_empty() && m.is_empty())
+        && select.distinct.is_none()
+        && item.joins.is_empty()
+        && query.with.is_none()
+        && !is_aggregated(select);
+    plain.then_some((select, &item.relation))
+}
+
+/// A base table's columns show themselves.
+fn own_origin(columns: &[SourceColumn]) -> Origin {
+    let own = |column: &SourceColumn| (column.name.clone(), Some(column.name.clone()));
+    columns.iter().map(own).collect()
+}
+
 /// Which base columns the items of a select list show.
 fn visible(
     projection: &[SelectItem],
     columns: &[SourceColumn],
     origin: &[(String, Option<String>)],
-) -> Vec<(String, Option<String>)> {
+) -> Origin {
     let of = |name: &str| {
         columns
             .iter()

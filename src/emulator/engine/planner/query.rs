@@ -252,21 +252,7 @@ impl Planner<'_> {
         }
         let width = rows.first().map_or(0, Vec::len);
         let columns: Vec<Output> = (0..width)
-            .map(|index| {
-                let column: Vec<&Typed> = rows.iter().filter_map(|row| row.get(index)).collect();
-                let ty = column
-                    .iter()
-                    .filter(|v| !v.is_null())
-                    .map(|v| v.ty)
-                    .reduce(types::common);
-                Output {
-                    name: String::new(),
-                    ty: or_int(ty),
-                    nullable: column.iter().any(|v| v.nullable),
-                    identity: false,
-                    all_null: ty.is_none(),
-                }
-            })
+            .map(|index| common_column(&rows, index))
             .collect();
         let mut texts = Vec::new();
         let applied = scope.parent.is_some();
@@ -584,5 +570,22 @@ pub(super) fn row_count(value: &Value) -> Option<i64> {
     match value {
         Value::Int(n) if *n >= 0 => Some(*n),
         _ => None,
+    }
+}
+
+/// A column of VALUES, of the type that all its rows have in common.
+fn common_column(rows: &[Vec<Typed>], index: usize) -> Output {
+    let column: Vec<&Typed> = rows.iter().filter_map(|row| row.get(index)).collect();
+    let ty = column
+        .iter()
+        .filter(|v| !v.is_null())
+        .map(|v| v.ty)
+        .reduce(types::common);
+    Output {
+        name: String::new(),
+        ty: or_int(ty),
+        nullable: column.iter().any(|v| v.nullable),
+        identity: false,
+        all_null: ty.is_none(),
     }
 }

@@ -42,28 +42,12 @@ impl Planner<'_> {
         let condition = self.filter(filter.as_ref(), &place.scope)?;
         let limit = self.changed_limit(top.as_ref())?;
         let parts = self.sets(update, &place)?;
-        let (target, alias) = (place.table.sql(), &place.alias);
         if outputs.is_empty() && parts.assigns.is_empty() {
-            if place.simple && limit.is_empty() {
-                let list: Vec<String> = parts
-                    .columns
-                    .iter()
-                    .filter_map(|(n, i)| parts.values.get(*i).map(|v| format!("{n}={v}")))
-                    .collect();
-                let sql = format!(
-                    "{prefix}UPDATE {target} AS {alias} SET {}{condition}",
-                    list.join(",")
-                );
-                return Ok(Change::new(place.table, "UPDATE", sql));
-            }
-            let source = gathered(&place, &parts.values, &[], &condition, &limit);
-            let sql = format!(
-                "{prefix}UPDATE {target} AS z SET {} FROM ({source}) AS s WHERE z.{}=s.r",
-                set_list(&parts),
-                place.rowid()?
-            );
+            let sql = plain_update(&place, &parts, &condition, &limit)?;
+            let sql = format!("{prefix}{sql}");
             return Ok(Change::new(place.table, "UPDATE", sql));
         }
+        let target = place.table.sql();
         let seen = Seen::of(&place);
         let source = gathered(&place, &parts.values, &seen.columns, &condition, &limit);
         let sql = format!(
@@ -375,4 +359,24 @@ pub(super) fn names(expr: &Expr, test: impl Fn(&str) -> bool) -> bool {
         }
     }
     expr.visit(&mut Search(test)).is_break()
+}
+
+/// An UPDATE that gives nothing back: one statement of SQLite's.
+fn plain_update(place: &Place, parts: &Sets, condition: &str, limit: &str) -> SqlResult<String> {
+    let (target, alias) = (place.table.sql(), &place.alias);
+    if place.simple && limit.is_empty() {
+        let list: Vec<String> = parts
+            .columns
+            .iter()
+            .filter_map(|(n, i)| parts.values.get(*i).map(|v| format!("{n}={v}")))
+            .collect();
+        let list = list.join(",");
+        return Ok(format!("UPDATE {target} AS {alias} SET {list}{condition}"));
+    }
+    let source = gathered(place, &parts.values, &[], condition, limit);
+    Ok(format!(
+        "UPDATE {target} AS z SET {} FROM ({source}) AS s WHERE z.{}=s.r",
+        set_list(parts),
+        place.rowid()?
+    ))
 }
