@@ -9,6 +9,7 @@
 //! and procedures; [`wire`] turns parameters into values and rows into tokens; [`types`] are T-SQL's.
 
 mod catalogue;
+mod deep;
 mod error;
 mod exec;
 mod functions;

@@ -1,5 +1,6 @@
 //! EXEC: dynamic SQL and the procedures that the engine has.
 
+use super::super::deep::with_stack;
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser;
 use super::super::parser::ast::{Arg, Exec, Security};
@@ -162,6 +163,10 @@ impl Run<'_, '_> {
                 "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).",
             ));
         }
+        with_stack(|| self.nested_deep(sql, variables))
+    }
+
+    fn nested_deep(&mut self, sql: &str, variables: Variables) -> SqlResult<(Variables, i32)> {
         let statements =
             parser::batch(sql).inspect_err(|error| self.state.surfaced = Some(error.number))?;
         let outer = table_variables::enter(self.state, true);
@@ -177,7 +182,7 @@ impl Run<'_, '_> {
         };
         inner.out.in_procedure += 1;
         let context = inner.state.enter_module();
-        let result = stacker::maybe_grow(256 << 10, 4 << 20, || inner.statements(&statements));
+        let result = inner.statements(&statements);
         inner.state.leave_module(context);
         inner.out.in_procedure -= 1;
         let variables = std::mem::take(&mut inner.variables);

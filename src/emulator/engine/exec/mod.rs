@@ -32,6 +32,7 @@ mod tran;
 mod undeclared;
 mod wait;
 
+use super::deep::with_stack;
 use super::error::{SqlError, SqlResult};
 use super::parser;
 use super::parser::ast::Stmt;
@@ -53,7 +54,7 @@ pub(crate) fn run(
     state.clear_interrupt();
     let server = state.shared.options.server_name.clone();
     let mut out = Out::new(Some(sink), server);
-    if let Err(error) = dispatch(state, message, &mut out) {
+    if let Err(error) = with_stack(|| dispatch(state, message, &mut out)) {
         report(&mut out, &error);
     }
     out.finish()
@@ -68,7 +69,7 @@ pub(crate) fn run_load(
     state.clear_interrupt();
     let server = state.shared.options.server_name.clone();
     let mut out = Out::new(Some(sink), server);
-    if let Err(error) = load::load(state, &mut out, body) {
+    if let Err(error) = with_stack(|| load::load(state, &mut out, body)) {
         report(&mut out, &error);
     }
     out.finish()
