@@ -211,13 +211,7 @@ impl From<rusqlite::Error> for SqlError {
                 "Could not allocate space: the disk or memory is full.",
             )
             .class(17),
-            _ if too_complex(&text) => Self::new(
-                8623,
-                "The query processor ran out of internal resources and could not produce a query \
-                 plan. This is a rare event and only expected for extremely complex queries or \
-                 queries that reference a very large number of tables or partitions. Please simplify \
-                 the query.",
-            ),
+            _ if too_complex(&text) => Self::out_of_resources(),
             _ => Self::internal(text),
         }
     }
@@ -229,6 +223,16 @@ impl SqlError {
         Self::new(
             3918,
             "The statement or function must be executed in the context of a user transaction.",
+        )
+    }
+
+    pub(crate) fn out_of_resources() -> Self {
+        Self::new(
+            8623,
+            "The query processor ran out of internal resources and could not produce a query \
+             plan. This is a rare event and only expected for extremely complex queries or \
+             queries that reference a very large number of tables or partitions. Please simplify \
+             the query.",
         )
     }
 

@@ -14,12 +14,20 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     scalar(conn, "t_big", 3, big)?;
     scalar(conn, "t_div", 3, divide)?;
     scalar(conn, "t_mod", 2, modulo)?;
+    scalar(conn, "t_xor", 2, xor)?;
     scalar(conn, "t_float", 4, float)?;
     scalar(conn, "t_fin", 1, |ctx| finite(ctx.get_raw(0)))?;
     scalar(conn, "t_dec", 6, decimal)?;
     scalar(conn, "t_num", 3, numeric)?;
     scalar(conn, "t_round", 4, round)?;
     scalar(conn, "t_math", 3, math)
+}
+
+fn xor(ctx: &Context<'_>) -> SqlResult<Stored> {
+    if null_in(ctx, 2, 0) {
+        return Ok(Stored::Null);
+    }
+    Ok(Stored::Integer(int(ctx, 0)? ^ int(ctx, 1)?))
 }
 
 fn null_in(ctx: &Context<'_>, count: usize, from: usize) -> bool {

@@ -235,7 +235,8 @@ impl Planner<'_> {
         let sql = match op {
             Op::BitwiseAnd => format!("({}&{})", a.sql, b.sql),
             Op::BitwiseOr => format!("({}|{})", a.sql, b.sql),
-            _ => format!("(({0}|{1})-({0}&{1}))", a.sql, b.sql),
+            // SQLite has no such operator; in others each operand would stand twice.
+            _ => format!("t_xor({},{})", a.sql, b.sql),
         };
         Ok(Typed {
             nullable,

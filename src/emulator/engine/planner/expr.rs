@@ -14,10 +14,26 @@ use super::{Planner, Scope, Typed};
 const RED_ZONE: usize = 128 << 10;
 const STACK: usize = 2 << 20;
 
+/// The longest translation of an expression, in bytes.
+const MAX_SQL: usize = 32 << 20;
+
+/// 8623 for a translation that grows beyond all bounds: some constructs take an operand twice, and
+/// twice as much again on every level of nesting.
+pub(super) fn bounded(sql: &str) -> SqlResult<()> {
+    if sql.len() <= MAX_SQL {
+        return Ok(());
+    }
+    Err(SqlError::out_of_resources())
+}
+
 impl Planner<'_> {
     /// Plans a scalar expression.
     pub(crate) fn expr(&mut self, expr: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
-        stacker::maybe_grow(RED_ZONE, STACK, || self.expr_inner(expr, scope))
+        let planned = stacker::maybe_grow(RED_ZONE, STACK, || self.expr_inner(expr, scope))?;
+        if planned.constant.is_none() {
+            bounded(&planned.sql)?;
+        }
+        Ok(planned)
     }
 
     fn expr_inner(&mut self, expr: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {

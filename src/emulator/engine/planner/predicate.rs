@@ -4,13 +4,16 @@ use sqlparser::ast::{BinaryOperator as Op, Expr, UnaryOperator};
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{MAX, SqlType, Storage};
-use super::expr::summary;
+use super::expr::{bounded, summary};
 use super::{Planner, Scope, Typed, refuse};
 
 impl Planner<'_> {
     /// Plans a condition.
     pub(crate) fn predicate(&mut self, expr: &Expr, scope: &Scope<'_>) -> SqlResult<String> {
-        stacker::maybe_grow(128 << 10, 2 << 20, || self.predicate_inner(expr, scope))
+        let planned =
+            stacker::maybe_grow(128 << 10, 2 << 20, || self.predicate_inner(expr, scope))?;
+        bounded(&planned)?;
+        Ok(planned)
     }
 
     fn predicate_inner(&mut self, expr: &Expr, scope: &Scope<'_>) -> SqlResult<String> {
