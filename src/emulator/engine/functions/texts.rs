@@ -175,14 +175,33 @@ fn substring(ctx: &Context<'_>) -> SqlResult<Stored> {
 }
 
 /// Where the pattern is first found, by the collation, counted in characters.
+/// Looks at every character once, since nothing can stop a function that runs for hours
+/// (Knuth, Morris and Pratt).
 fn find(text: &[char], pattern: &[char], from: usize) -> Option<usize> {
-    let last = text.len().checked_sub(pattern.len())?;
-    (from..=last).find(|at| {
-        text.iter()
-            .skip(*at)
-            .zip(pattern)
-            .all(|(a, b)| collate::same(*a, *b))
-    })
+    let same_at = |at: usize, c: char| pattern.get(at).is_some_and(|p| collate::same(*p, c));
+    // How much of the pattern still stands when what follows so much of it does not match.
+    let mut borders = vec![0; pattern.len()];
+    let step = |borders: &[usize], mut matched: usize, c: char| {
+        while matched > 0 && !same_at(matched, c) {
+            matched = borders.get(matched - 1).copied().unwrap_or(0);
+        }
+        matched + usize::from(same_at(matched, c))
+    };
+    let mut matched = 0;
+    for (at, c) in pattern.iter().enumerate().skip(1) {
+        matched = step(&borders, matched, *c);
+        if let Some(border) = borders.get_mut(at) {
+            *border = matched;
+        }
+    }
+    let mut matched = 0;
+    for (at, c) in text.iter().enumerate().skip(from) {
+        matched = step(&borders, matched, *c);
+        if matched == pattern.len() {
+            return (at + 1).checked_sub(matched);
+        }
+    }
+    None
 }
 
 fn replace(ctx: &Context<'_>) -> SqlResult<Stored> {

@@ -55,17 +55,10 @@ fn pattern_index(ctx: &Context<'_>) -> SqlResult<Stored> {
             let hit = collate::like(text, pattern, None, collate::Rules::Ci);
             return Ok(Stored::Integer(hit.into()));
         };
-        let mut position = 1;
-        for (at, c) in text.char_indices() {
-            if text
-                .get(at..)
-                .is_some_and(|from| collate::like(from, rest, None, collate::Rules::Ci))
-            {
-                return Ok(Stored::Integer(position));
-            }
-            position += i64::try_from(c.len_utf16()).unwrap_or(1);
-        }
-        Ok(Stored::Integer(0))
+        let at = collate::find_like(text, rest, collate::Rules::Ci);
+        let units = |at: usize| text.chars().take(at).map(|c| c.len_utf16()).sum::<usize>();
+        let position = at.map_or(0, |at| units(at) + 1);
+        Ok(Stored::Integer(i64::try_from(position).unwrap_or(0)))
     })
 }
 

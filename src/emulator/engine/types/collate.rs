@@ -173,6 +173,33 @@ pub(crate) fn like(text: &str, pattern: &str, escape: Option<char>, rules: Rules
     matches(&text, &parts, rules)
 }
 
+/// The first character from which on the text matches the pattern.
+pub(crate) fn find_like(text: &str, pattern: &str, rules: Rules) -> Option<usize> {
+    let parts = compile(pattern, None);
+    let text: Vec<char> = text.chars().collect();
+    let first: Vec<&Part> = parts
+        .iter()
+        .take_while(|part| !matches!(part, Part::Any))
+        .collect();
+    let elastic = first.len() < parts.len();
+    for at in 0..text.len() {
+        let from = text.get(at..).unwrap_or_default();
+        let begins =
+            from.len() >= first.len() && first.iter().zip(from).all(|(p, c)| p.takes(*c, rules));
+        if !begins {
+            continue;
+        }
+        if matches(from, &parts, rules) {
+            return Some(at);
+        }
+        // What does not follow here does not follow further on, where less is left.
+        if elastic {
+            return None;
+        }
+    }
+    None
+}
+
 enum Part {
     Any,
     One,
@@ -265,6 +292,7 @@ fn set(chars: &[char]) -> Option<(Part, usize)> {
 
 /// Greedy matching with one point to return to: linear in practice, quadratic at worst.
 fn matches(text: &[char], parts: &[Part], rules: Rules) -> bool {
+    let blanks = text.iter().rev().take_while(|c| **c == ' ').count();
     let (mut t, mut p) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
     loop {
@@ -279,7 +307,7 @@ fn matches(text: &[char], parts: &[Part], rules: Rules) -> bool {
             }
             (None, None) => return true,
             // Trailing blanks of the text do not count unless the pattern asks for them.
-            (None, Some(' ')) if text.iter().skip(t).all(|c| *c == ' ') => return true,
+            (None, Some(_)) if t >= text.len() - blanks => return true,
             _ => match back {
                 Some((part, from)) if from < text.len() => {
                     back = Some((part, from + 1));
