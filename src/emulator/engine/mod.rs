@@ -149,6 +149,7 @@ struct Shared {
     store: store::Store,
     locks: Arc<session::applock::AppLocks>,
     next_spid: AtomicU16,
+    principal_ids: catalogue::security::PrincipalIds,
 }
 
 impl Engine {
@@ -177,6 +178,7 @@ impl Engine {
                 store,
                 locks: Arc::default(),
                 next_spid: AtomicU16::new(51),
+                principal_ids: Default::default(),
             }),
         })
     }

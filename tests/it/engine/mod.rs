@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 mod applock;
+mod attacks;
 mod impersonation;
 mod language;
 mod load;

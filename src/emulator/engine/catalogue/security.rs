@@ -1,6 +1,7 @@
 //! Database principals, memberships and permissions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -40,6 +41,25 @@ impl Securable {
             Self::Object(id, _) | Self::Column(id, ..) => (1, id),
             Self::Principal(id) => (4, id),
         }
+    }
+}
+
+/// The last principal's id of each database. A session may outlive its user, and must not become
+/// somebody else when an id is given again.
+#[derive(Debug, Default)]
+pub(crate) struct PrincipalIds(Mutex<BTreeMap<i64, i64>>);
+
+impl PrincipalIds {
+    /// The highest id that has been given in the database since the start.
+    pub(crate) fn last(&self, database: i64) -> i64 {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&database).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn note(&self, database: i64, id: i64) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = known.entry(database).or_default();
+        *last = id.max(*last);
     }
 }
 

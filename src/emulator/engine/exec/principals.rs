@@ -87,6 +87,8 @@ impl Run<'_, '_> {
                 return Err(SqlError::new(number, message));
             }
         }
+        let (ids, database) = (&self.state.shared.principal_ids, self.state.database.id);
+        ids.note(database, id);
         self.write(false, |run| {
             for sql in [
                 "DELETE FROM {d}.\"~members\" WHERE member_id = ?1",

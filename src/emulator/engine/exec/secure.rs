@@ -61,6 +61,12 @@ impl Run<'_, '_> {
             Security::RenameRole { role, new_name } => {
                 self.planner().require_on_database("ALTER ANY ROLE")?;
                 let id = self.role(&role.value, "alter")?;
+                if self.kind_of(id)?.1 {
+                    return Err(SqlError::new(
+                        15150,
+                        format!("Cannot alter the role '{}'.", role.value),
+                    ));
+                }
                 self.rename(id, &new_name.value)?;
             }
             Security::CreateLogin {
@@ -232,17 +238,22 @@ impl Run<'_, '_> {
         }
         let (salt, hash) = new.password.clone().unzip();
         let created = round_datetime(now_ticks());
-        self.write(false, |run| {
+        let database = self.state.database.id;
+        let ids = &self.state.shared.clone().principal_ids;
+        let last = ids.last(database);
+        let id = self.write(false, |run| {
             Ok(run.state.conn.query_row(
                 &format!(
                     "INSERT INTO {alias}.\"~principals\"(id, name, kind, sid, default_schema, auth, login, salt, hash, created, owner)
-                     VALUES ((SELECT max(ifnull(max(id), 0), 4) + 1 FROM {alias}.\"~principals\" WHERE id < 16384),
+                     VALUES ((SELECT max(ifnull(max(id), 0), 4, ?11) + 1 FROM {alias}.\"~principals\" WHERE id < 16384),
                              ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id"
                 ),
-                params![new.name, new.kind.to_string(), new.sid, new.schema, new.auth, new.login, salt, hash, created, new.owner],
+                params![new.name, new.kind.to_string(), new.sid, new.schema, new.auth, new.login, salt, hash, created, new.owner, last],
                 |row| row.get(0),
             )?)
-        })
+        })?;
+        ids.note(database, id);
+        Ok(id)
     }
 
     pub(super) fn kind_of(&self, id: i64) -> SqlResult<(String, bool)> {
@@ -270,15 +281,16 @@ impl Run<'_, '_> {
         schema: Option<&Ident>,
         login: Option<&Ident>,
     ) -> SqlResult<()> {
-        let id = self
-            .id_of(name)?
-            .ok_or_else(|| Self::no_principal("alter", "user", name))?;
-        if self
-            .planner()
-            .require_on_database("ALTER ANY USER")
-            .is_err()
-        {
-            return Err(Self::no_principal("alter", "user", name));
+        let missing = || Self::no_principal("alter", "user", name);
+        let id = self.id_of(name)?.ok_or_else(missing)?;
+        if self.kind_of(id)?.0 == "R" || !self.may_alter_user(id, new_name, login)? {
+            return Err(missing());
+        }
+        if self.kind_of(id)?.1 {
+            return Err(SqlError::new(
+                15150,
+                format!("Cannot alter the user '{name}'."),
+            ));
         }
         let alias = self.alias();
         for (column, value) in [("default_schema", schema), ("login", login)] {
@@ -293,6 +305,30 @@ impl Run<'_, '_> {
             }
         }
         new_name.map_or(Ok(()), |new| self.rename(id, &new.value))
+    }
+
+    /// Another login takes the user over, and the name of somebody with all rights says who has
+    /// them: both want CONTROL on the database. One's own default schema wants nothing.
+    fn may_alter_user(
+        &self,
+        id: i64,
+        new_name: Option<&Ident>,
+        login: Option<&Ident>,
+    ) -> SqlResult<bool> {
+        let (conn, alias) = (&self.state.conn, self.alias());
+        let rights = Rights::of(self.state.acting(), conn, &alias)?;
+        let controls = |rights: &Rights| rights.allows("CONTROL", Securable::Database);
+        if new_name.is_none() && login.is_none() {
+            return Ok(self.state.acting().id == id
+                || rights.allows("ALTER ANY USER", Securable::Database)
+                || rights.allows("ALTER", Securable::Principal(id)));
+        }
+        let user = security::user_by_id(conn, &alias, id)?;
+        let theirs = Rights::of(&user, conn, &alias)?;
+        if login.is_some() || controls(&theirs) {
+            return Ok(controls(&rights));
+        }
+        Ok(rights.allows("ALTER ANY USER", Securable::Database))
     }
 
     fn rename(&mut self, id: i64, name: &str) -> SqlResult<()> {
@@ -318,6 +354,7 @@ impl Run<'_, '_> {
             None => self.state.acting().id,
             Some(owner) => self
                 .id_of(&owner.value)?
+                .filter(|id| self.may_act_for(*id).unwrap_or(false))
                 .ok_or_else(|| Self::no_principal("find", "user", &owner.value))?,
         };
         let new = NewPrincipal {
@@ -331,6 +368,16 @@ impl Run<'_, '_> {
             owner: Some(owner),
         };
         self.insert_principal(&new).map(|_| ())
+    }
+
+    /// Whether things may be made in the name of the principal: oneself, a role of one's own, or
+    /// somebody whom one may impersonate.
+    fn may_act_for(&self, id: i64) -> SqlResult<bool> {
+        let own = self
+            .state
+            .acting()
+            .closure(&self.state.conn, &self.alias())?;
+        Ok((id != 0 && own.contains(&id)) || self.may_impersonate(id)?)
     }
 
     fn role(&self, name: &str, verb: &str) -> SqlResult<i64> {
