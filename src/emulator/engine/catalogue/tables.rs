@@ -197,7 +197,7 @@ impl QualifiedName {
         })
     }
 
-    fn from_parts(mut parts: Vec<String>) -> Option<Self> {
+    pub(crate) fn from_parts(mut parts: Vec<String>) -> Option<Self> {
         let name = parts.pop()?;
         let schema = parts.pop().filter(|s| !s.is_empty());
         let database = parts.pop().filter(|s| !s.is_empty());
@@ -210,6 +210,11 @@ impl QualifiedName {
 
     /// Reads `[a].b` as OBJECT_ID takes it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::from_parts(Self::parts(text)?)
+    }
+
+    /// The names in `[a].b`, without their brackets.
+    pub(crate) fn parts(text: &str) -> Option<Vec<String>> {
         let mut parts = vec![String::new()];
         let mut chars = text.trim().chars().peekable();
         while let Some(c) = chars.next() {
@@ -228,7 +233,7 @@ impl QualifiedName {
                 other => parts.last_mut()?.push(other),
             }
         }
-        Self::from_parts(parts)
+        Some(parts)
     }
 
     pub(crate) fn is_temp(&self) -> bool {

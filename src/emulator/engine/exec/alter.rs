@@ -462,7 +462,7 @@ impl Run<'_, '_> {
     }
 
     /// Writes the table's definition anew for SQLite.
-    fn rewrite(&mut self, table: &Table) -> SqlResult<()> {
+    pub(super) fn rewrite(&mut self, table: &Table) -> SqlResult<()> {
         let mut parts: Vec<String> = table.columns.iter().map(column_sql).collect();
         parts.extend(self.checks(table)?);
         parts.extend(self.references(table)?);

@@ -41,11 +41,11 @@ impl Run<'_, '_> {
         };
         if patience < -1 {
             let text = "An invalid application lock time-out was passed to xp_userlock.";
-            return self.call_error(SqlError::new(1227, text).state(2));
+            return self.call_error(SqlError::new(1227, text).state(2), CALL_ERROR);
         }
         let resource = match self.app_resource(&arguments, NAME) {
             Ok(resource) => resource,
-            Err(error) => return self.call_error(error),
+            Err(error) => return self.call_error(error, CALL_ERROR),
         };
         let patience = u64::try_from(patience).ok().map(Duration::from_millis);
         match self.state.take_app_lock(&resource, span, mode, patience) {
@@ -72,11 +72,11 @@ impl Run<'_, '_> {
             return Ok(self.not_recognized(&owner, "@LockOwner"));
         };
         if span == Span::Transaction && self.state.tran.count == 0 {
-            return self.call_error(SqlError::no_transaction());
+            return self.call_error(SqlError::no_transaction(), CALL_ERROR);
         }
         let resource = match self.app_resource(&arguments, NAME) {
             Ok(resource) => resource,
-            Err(error) => return self.call_error(error),
+            Err(error) => return self.call_error(error, CALL_ERROR),
         };
         if self.state.locks.release(&resource, span) {
             return Ok(0);
@@ -88,7 +88,7 @@ impl Run<'_, '_> {
                 "Cannot release the application lock (Database Principal: '{principal}', Resource: '{}') because it is not currently held.",
                 resource.name
             ),
-        ))
+        ), CALL_ERROR)
     }
 
     fn app_resource(&self, arguments: &Variables, procedure: &str) -> SqlResult<Resource> {
@@ -113,15 +113,6 @@ impl Run<'_, '_> {
     fn told(&mut self, number: u32, text: &str) -> i32 {
         self.out.info(&SqlError::new(number, text).class(10));
         CALL_ERROR
-    }
-
-    /// An error inside of the procedure, which goes on to return its status.
-    fn call_error(&mut self, error: SqlError) -> SqlResult<i32> {
-        if error.is_unsupported() || self.tries > 0 || self.state.settings.xact_abort {
-            return Err(error);
-        }
-        self.out.error(&error);
-        Ok(CALL_ERROR)
     }
 }
 

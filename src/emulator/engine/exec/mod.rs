@@ -22,6 +22,7 @@ mod principals;
 mod procedures;
 mod property;
 mod remote;
+mod rename;
 mod rows;
 mod secure;
 mod session_context;

@@ -47,7 +47,6 @@ const MISSING: &[&str] = &[
     "sp_lock",
     "sp_recompile",
     "sp_refreshview",
-    "sp_rename",
     "sp_set_session_context",
     "sp_spaceused",
     "sp_updateextendedproperty",
@@ -91,6 +90,7 @@ impl Run<'_, '_> {
         }
         match name {
             "sp_getapplock" => return self.take_app_lock(given),
+            "sp_rename" => return self.sp_rename(given),
             "sp_releaseapplock" => return self.release_app_lock(given),
             _ => {}
         }
@@ -177,6 +177,15 @@ impl Run<'_, '_> {
             variables.insert(key, Variable { ty, value });
         }
         Ok(variables)
+    }
+
+    /// An error of the procedure's own, after which it goes on to return its status.
+    pub(super) fn call_error(&mut self, error: SqlError, status: i32) -> SqlResult<i32> {
+        if error.is_unsupported() || self.tries > 0 || self.state.settings.xact_abort {
+            return Err(error);
+        }
+        self.out.error(&error);
+        Ok(status)
     }
 
     /// 15250: a qualifier must be the current database, or a pattern that asks for all.
