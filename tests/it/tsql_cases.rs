@@ -276,8 +276,7 @@ fn rows(case: &Case, answer: &Answer) -> Option<String> {
 }
 
 fn types(case: &Case, answer: &Answer) -> Option<String> {
-    // numeric and decimal are two names for one type.
-    let expected = case.types.as_ref()?.replace("numeric", "decimal");
+    let expected = case.types.clone()?;
     let seen = answer.results.first().map(|(columns, _)| {
         let names: Vec<_> = columns.iter().map(text::type_name).collect();
         names.join(" | ")

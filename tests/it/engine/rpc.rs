@@ -438,7 +438,7 @@ fn undeclared_parameters_take_the_types_beside_them() {
         ),
         (
             "SELECT * FROM t a JOIN t b ON a.id = b.id WHERE @P1 = b.n AND 1.5 < @P2",
-            "nvarchar(7) decimal(2,1)",
+            "nvarchar(7) numeric(2,1)",
         ),
         (
             "SELECT CAST(@P1 AS datetime2(3)), 1 FROM t WHERE id = (@P2)",

@@ -45,8 +45,18 @@ fn name(info: &TypeInfo) -> String {
         },
         TypeInfo::ByteLen { id, max } => fixed_name(*id, *max),
         TypeInfo::Decimal {
-            precision, scale, ..
-        } => format!("decimal({precision},{scale})"),
+            id,
+            precision,
+            scale,
+            ..
+        } => {
+            let name = if matches!(*id, TypeId::NUMERIC | TypeId::NUMERICN) {
+                "numeric"
+            } else {
+                "decimal"
+            };
+            format!("{name}({precision},{scale})")
+        }
         TypeInfo::Date => "date".into(),
         TypeInfo::Time { id, scale } => {
             let name = match *id {

@@ -2,7 +2,7 @@
 
 use rusqlite::{ErrorCode, params};
 
-use super::super::catalogue::tables::Table;
+use super::super::catalogue::tables::{Column as Known, Table};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::Column;
 use super::super::types::SqlType;
@@ -146,6 +146,40 @@ fn duplicate_key(kind: &str, name: &str, table: &Table) -> SqlError {
         )
         .class(14),
     }
+}
+
+/// Whether a foreign key may hold between two columns: their types must be the same, of which decimal
+/// and numeric are two, and so must length and digits.
+pub(super) fn comparable(
+    key: &str,
+    (parent, referenced): (&str, &Known),
+    (table, own): (&str, &Known),
+) -> SqlResult<()> {
+    let columns = format!(
+        "as referencing column '{table}.{}' in foreign key '{key}'.",
+        own.name
+    );
+    let other = format!("{parent}.{}", referenced.name);
+    if own.ty.base_name() != referenced.ty.base_name() {
+        return Err(SqlError::new(
+            1778,
+            format!("Column '{other}' is not the same data type {columns}"),
+        )
+        .state(0));
+    }
+    if own.ty != referenced.ty {
+        return Err(SqlError::new(
+            1753,
+            format!(
+                "Column '{other}' is not the same length or scale {columns} Columns participating in a foreign key relationship must be defined with the same length and scale."
+            ),
+        )
+        .state(0));
+    }
+    if referenced.nullable {
+        return Err(SqlError::unsupported("a FOREIGN KEY to a nullable column"));
+    }
+    Ok(())
 }
 
 fn conflict(verb: &str, kind: &str, name: &str, database: &str, table: &Table) -> SqlError {

@@ -55,6 +55,7 @@ pub(crate) fn run(
     state.clear_interrupt();
     let server = state.shared.options.server_name.clone();
     let mut out = Out::new(Some(sink), server);
+    out.limit_texts(state.settings.textsize);
     if let Err(error) = with_stack(|| dispatch(state, message, &mut out)) {
         report(&mut out, &error);
     }

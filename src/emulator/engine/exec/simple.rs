@@ -124,7 +124,10 @@ impl Run<'_, '_> {
             SetOption::ImplicitTransactions(on) => settings.implicit_transactions = *on,
             SetOption::NoExec(on) => settings.noexec = *on,
             SetOption::FmtOnly(on) => settings.fmtonly = *on,
-            SetOption::TextSize(size) => settings.textsize = *size,
+            SetOption::TextSize(size) => {
+                settings.textsize = *size;
+                self.out.limit_texts(*size);
+            }
             SetOption::RowCount(value) => {
                 let count = self.integer(value)?;
                 self.state.settings.rowcount = count.max(0);

@@ -13,7 +13,7 @@ use super::super::planner::{Output, Scope, Source};
 use super::super::types::SqlType;
 use super::super::types::datetime::round_datetime;
 use super::Run;
-use super::constraint::{SEPARATOR, check_new_column};
+use super::constraint::{SEPARATOR, check_new_column, comparable};
 
 /// First object ids, apart for `#tables`.
 const FIRST_ID: i64 = 901_578_250;
@@ -407,11 +407,7 @@ impl Run<'_, '_> {
         for (column, key) in columns.iter().zip(&keys) {
             let own = table.column(&column.value).ok_or_else(|| SqlError::new(1769, format!("Foreign key '{name}' references invalid column '{}' in referencing table '{}'.", column.value, table.name)))?;
             let other = parent.column(key).ok_or_else(|| SqlError::new(1770, format!("Foreign key '{name}' references invalid column '{key}' in referenced table '{}'.", parent.name)))?;
-            if own.ty.storage() != other.ty.storage() || other.nullable {
-                return Err(SqlError::unsupported(
-                    "a FOREIGN KEY to a nullable column or one of another type",
-                ));
-            }
+            comparable(&name, (&parent.name, other), (&table.name, own))?;
         }
         self.note_foreign_key(table, &name, columns, (&parent, &keys), actions, to_itself)?;
         let list = |names: Vec<&str>| names.into_iter().map(quote).collect::<Vec<_>>().join(",");

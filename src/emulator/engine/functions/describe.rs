@@ -41,6 +41,7 @@ const IDS: &[(&str, i64)] = &[
     ("ntext", 99),
     ("bit", 104),
     ("decimal", 106),
+    ("numeric", 108),
     ("smallmoney", 122),
     ("bigint", 127),
     ("varbinary", 165),
@@ -183,7 +184,6 @@ fn type_id(ctx: &Context<'_>) -> SqlResult<Stored> {
         .to_lowercase();
     let id = match name.as_str() {
         "sysname" => Some(256),
-        "numeric" => Some(108),
         _ => IDS
             .iter()
             .find(|(known, _)| *known == name)

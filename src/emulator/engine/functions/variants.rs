@@ -44,10 +44,6 @@ fn property(ctx: &Context<'_>) -> SqlResult<Stored> {
     let sysname = |v: &str| Variant::wrap(Value::Text(v.to_owned()), T::NVarChar(128));
     let gap = |what: &str| SqlError::unsupported(format!("SQL_VARIANT_PROPERTY of {what}"));
     let found = match name.as_str() {
-        // Whether it was written as decimal or as numeric is not kept.
-        "basetype" if matches!(base, T::Decimal { .. }) => {
-            return Err(gap("the BaseType of a decimal"));
-        }
         "basetype" => sysname(base.base_name()),
         "precision" | "scale"
             if base.is_temporal() && !matches!(base, T::DateTime | T::SmallDateTime) =>

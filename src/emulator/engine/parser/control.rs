@@ -245,6 +245,16 @@ impl Reader {
         Ok(word)
     }
 
+    /// -1 is no limit, 0 the default of 4 KB.
+    fn text_size(&mut self) -> SqlResult<i64> {
+        let size = self.integer()?;
+        match i32::try_from(size) {
+            Ok(0) => Ok(4096),
+            Ok(-1..) => Ok(size),
+            _ => Err(SqlError::unsupported(format!("SET TEXTSIZE {size}"))),
+        }
+    }
+
     fn on_off(&mut self) -> SqlResult<bool> {
         if self.eat(&["ON"]) {
             return Ok(true);
@@ -260,7 +270,7 @@ impl Reader {
             }
             "ROWCOUNT" => SetOption::RowCount(Box::new(self.operand()?)),
             "LOCK_TIMEOUT" => SetOption::LockTimeout(Box::new(self.operand()?)),
-            "TEXTSIZE" => SetOption::TextSize(self.integer()?),
+            "TEXTSIZE" => SetOption::TextSize(self.text_size()?),
             "DATEFIRST" => SetOption::DateFirst(Box::new(self.operand()?)),
             "IDENTITY_INSERT" => {
                 let table = self.object_name()?;

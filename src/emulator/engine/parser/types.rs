@@ -108,7 +108,7 @@ fn build(name: &str, facets: &[Option<i64>], default_length: u16) -> SqlResult<S
                 "Column or parameter: Specified column precision is greater than the maximum precision of 53.",
             )),
         },
-        "DECIMAL" | "NUMERIC" | "DEC" => decimal(number(0), number(1)),
+        "DECIMAL" | "NUMERIC" | "DEC" => decimal(name == "NUMERIC", number(0), number(1)),
         "SMALLMONEY" => plain(T::SmallMoney),
         "MONEY" => plain(T::Money),
         "CHAR" | "CHARACTER" => length(8000).map(T::Char),
@@ -191,13 +191,14 @@ fn time_scale(name: &str, given: Option<i64>) -> SqlResult<u8> {
     }
 }
 
-fn decimal(precision: Option<i64>, scale: Option<i64>) -> SqlResult<SqlType> {
+fn decimal(numeric: bool, precision: Option<i64>, scale: Option<i64>) -> SqlResult<SqlType> {
     let precision = precision.unwrap_or(18);
     let scale = scale.unwrap_or(0);
     match (u8::try_from(precision), u8::try_from(scale)) {
         (Ok(p), Ok(s)) if (1..=38).contains(&p) && s <= p => Ok(SqlType::Decimal {
             precision: p,
             scale: s,
+            numeric,
         }),
         _ => Err(SqlError::new(
             2750,

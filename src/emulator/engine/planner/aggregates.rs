@@ -169,13 +169,15 @@ impl Planner<'_> {
             T::BigInt => T::BigInt,
             T::Money | T::SmallMoney => T::Money,
             T::Real | T::Float => T::Float,
-            T::Decimal { scale, .. } if avg => T::Decimal {
+            T::Decimal { scale, numeric, .. } if avg => T::Decimal {
                 precision: 38,
                 scale: scale.max(6),
+                numeric,
             },
-            T::Decimal { scale, .. } => T::Decimal {
+            T::Decimal { scale, numeric, .. } => T::Decimal {
                 precision: 38,
                 scale,
+                numeric,
             },
             other => {
                 return Err(SqlError::new(

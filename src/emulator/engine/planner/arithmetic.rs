@@ -4,7 +4,9 @@ use sqlparser::ast::BinaryOperator as Op;
 
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::allow::clash;
-use super::super::types::{MAX, SqlType, Storage, Value, common, decimal::MAX_PRECISION};
+use super::super::types::{
+    MAX, SqlType, Storage, Value, common, decimal::MAX_PRECISION, is_numeric_type,
+};
 use super::{Planner, Typed, refuse};
 
 use SqlType as T;
@@ -115,6 +117,7 @@ impl Planner<'_> {
 
     fn decimal_arithmetic(&mut self, a: Typed, op: &Op, b: Typed, ty: SqlType) -> SqlResult<Typed> {
         let (from_a, from_b) = (operand_type(&a, &b), operand_type(&b, &a));
+        let numeric = is_numeric_type(from_a, from_b);
         let money = ty.is_money()
             && !matches!(from_a, T::Decimal { .. })
             && !matches!(from_b, T::Decimal { .. });
@@ -125,11 +128,11 @@ impl Planner<'_> {
                 from_a.digits().unwrap_or((38, 0)),
                 from_b.digits().unwrap_or((38, 0)),
             );
-            decimal_result(op, a, b)
+            decimal_result(op, a, b, numeric)
         };
         let (a, b) = (
-            self.coerce(a, as_decimal(from_a))?,
-            self.coerce(b, as_decimal(from_b))?,
+            self.coerce(a, as_decimal(from_a, numeric))?,
+            self.coerce(b, as_decimal(from_b, numeric))?,
         );
         let (precision, scale) = result.digits().unwrap_or((38, 0));
         let check = if result == T::Money { 1 } else { 0 };
@@ -300,23 +303,28 @@ fn operand_type(value: &Typed, other: &Typed) -> SqlType {
         return other.ty;
     }
     match (value.digits, other.ty) {
-        (Some(precision), T::Decimal { .. }) => T::Decimal {
+        (Some(precision), T::Decimal { numeric, .. }) => T::Decimal {
             precision,
             scale: 0,
+            numeric,
         },
         _ => value.ty,
     }
 }
 
-fn as_decimal(ty: SqlType) -> SqlType {
+fn as_decimal(ty: SqlType, numeric: bool) -> SqlType {
     match ty.digits() {
-        Some((precision, scale)) => T::Decimal { precision, scale },
+        Some((precision, scale)) => T::Decimal {
+            precision,
+            scale,
+            numeric,
+        },
         None => ty,
     }
 }
 
 /// Precision and scale of a result, as documented for decimal arithmetic.
-fn decimal_result(op: &Op, (p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> SqlType {
+fn decimal_result(op: &Op, (p1, s1): (u8, u8), (p2, s2): (u8, u8), numeric: bool) -> SqlType {
     let [p1, s1, p2, s2] = [p1, s1, p2, s2].map(i32::from);
     let whole = (p1 - s1).max(p2 - s2);
     let most = i32::from(MAX_PRECISION);
@@ -349,6 +357,7 @@ fn decimal_result(op: &Op, (p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> SqlType {
     T::Decimal {
         precision: small(precision.max(1)),
         scale: small(scale),
+        numeric,
     }
 }
 
@@ -389,7 +398,7 @@ mod tests {
             (Op::Multiply, (38, 10), (38, 10), "decimal(38,6)"),
             (Op::Plus, (38, 10), (38, 4), "decimal(38,4)"),
         ] {
-            assert_eq!(decimal_result(&op, a, b).to_string(), expected);
+            assert_eq!(decimal_result(&op, a, b, false).to_string(), expected);
         }
     }
 }

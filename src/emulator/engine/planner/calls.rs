@@ -402,9 +402,15 @@ impl Planner<'_> {
                     value.ty
                 };
                 let ty = match (name, ty) {
-                    ("CEILING" | "FLOOR", T::Decimal { precision, .. }) => T::Decimal {
+                    (
+                        "CEILING" | "FLOOR",
+                        T::Decimal {
+                            precision, numeric, ..
+                        },
+                    ) => T::Decimal {
                         precision,
                         scale: 0,
+                        numeric,
                     },
                     (_, T::Real) => T::Float,
                     (_, other) => other,

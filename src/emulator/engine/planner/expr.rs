@@ -451,7 +451,11 @@ fn number(text: &str) -> SqlResult<Typed> {
     }
     Ok(Typed::constant(
         Value::Decimal(value),
-        SqlType::Decimal { precision, scale },
+        SqlType::Decimal {
+            precision,
+            scale,
+            numeric: true,
+        },
     ))
 }
 

@@ -22,9 +22,10 @@ impl Planner<'_> {
                     T::TinyInt | T::SmallInt | T::Int => T::Int,
                     T::BigInt => T::BigInt,
                     T::Money | T::SmallMoney => T::Money,
-                    T::Decimal { scale, .. } => T::Decimal {
+                    T::Decimal { scale, numeric, .. } => T::Decimal {
                         precision: 38,
                         scale,
+                        numeric,
                     },
                     _ => T::Float,
                 };

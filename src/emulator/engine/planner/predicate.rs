@@ -170,6 +170,7 @@ impl Planner<'_> {
             ty = SqlType::Decimal {
                 precision: 38,
                 scale,
+                numeric: true,
             };
         }
         Ok((self.coerce(a, ty)?, self.coerce(b, ty)?, ty))
@@ -220,6 +221,7 @@ impl Planner<'_> {
             SqlType::Decimal { scale, .. } => SqlType::Decimal {
                 precision: 38,
                 scale,
+                numeric: true,
             },
             SqlType::Char(_) | SqlType::VarChar(_) => SqlType::VarChar(MAX),
             SqlType::NChar(_) | SqlType::NVarChar(_) => SqlType::NVarChar(MAX),

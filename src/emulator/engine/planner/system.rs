@@ -226,25 +226,22 @@ impl Planner<'_> {
                 table.alias,
                 table.id,
                 T::BigInt.code(),
-                T::Decimal {
-                    precision: 38,
-                    scale: 0
-                }
-                .code()
+                IDENTITY.code()
             ),
-            T::Decimal {
-                precision: 38,
-                scale: 0,
-            },
+            IDENTITY,
         ))
     }
 }
 
+/// The type of the functions that give identity values.
+const IDENTITY: SqlType = T::Decimal {
+    precision: 38,
+    scale: 0,
+    numeric: true,
+};
+
 fn identity(value: Option<i64>) -> Typed {
-    let ty = T::Decimal {
-        precision: 38,
-        scale: 0,
-    };
+    let ty = IDENTITY;
     Typed::constant(
         value.map_or(Value::Null, |v| Value::Decimal(Decimal::from_int(v))),
         ty,

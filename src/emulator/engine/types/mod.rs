@@ -33,9 +33,11 @@ pub(crate) enum SqlType {
     BigInt,
     Real,
     Float,
+    /// decimal and numeric, which differ in nothing but the name.
     Decimal {
         precision: u8,
         scale: u8,
+        numeric: bool,
     },
     SmallMoney,
     Money,
@@ -191,7 +193,9 @@ impl SqlType {
             T::BigInt => (19, 0),
             T::SmallMoney => (10, 4),
             T::Money => (19, 4),
-            T::Decimal { precision, scale } => (precision, scale),
+            T::Decimal {
+                precision, scale, ..
+            } => (precision, scale),
             _ => return None,
         })
     }
@@ -261,7 +265,8 @@ impl SqlType {
             T::BigInt => "bigint",
             T::Real => "real",
             T::Float => "float",
-            T::Decimal { .. } => "decimal",
+            T::Decimal { numeric: false, .. } => "decimal",
+            T::Decimal { numeric: true, .. } => "numeric",
             T::SmallMoney => "smallmoney",
             T::Money => "money",
             T::Char(_) => "char",
@@ -295,7 +300,14 @@ impl SqlType {
             T::BigInt => (5, 0, 0),
             T::Real => (6, 0, 0),
             T::Float => (7, 0, 0),
-            T::Decimal { precision, scale } => (8, i64::from(precision), i64::from(scale)),
+            T::Decimal {
+                precision,
+                scale,
+                numeric,
+            } => {
+                let kind = if numeric { 29 } else { 8 };
+                (kind, i64::from(precision), i64::from(scale))
+            }
             T::SmallMoney => (9, 0, 0),
             T::Money => (10, 0, 0),
             T::Char(n) => (11, i64::from(n), 0),
@@ -332,9 +344,10 @@ impl SqlType {
             5 => T::BigInt,
             6 => T::Real,
             7 => T::Float,
-            8 => T::Decimal {
+            kind @ (8 | 29) => T::Decimal {
                 precision: u8::try_from(n).ok()?,
                 scale: s,
+                numeric: kind == 29,
             },
             9 => T::SmallMoney,
             10 => T::Money,
@@ -365,7 +378,9 @@ impl fmt::Display for SqlType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.base_name())?;
         match *self {
-            T::Decimal { precision, scale } => write!(f, "({precision},{scale})"),
+            T::Decimal {
+                precision, scale, ..
+            } => write!(f, "({precision},{scale})"),
             T::Time(s) | T::DateTime2(s) | T::DateTimeOffset(s) => write!(f, "({s})"),
             T::Text | T::NText | T::Image | T::RowVersion => Ok(()),
             other => match other.length() {
@@ -386,7 +401,7 @@ pub(crate) fn common(a: SqlType, b: SqlType) -> SqlType {
     };
     match high {
         T::Decimal { .. } => match (low.digits(), high.digits()) {
-            (Some((p1, s1)), Some((p2, s2))) => wider_decimal(p1, s1, p2, s2),
+            (Some(one), Some(other)) => wider_decimal(one, other, is_numeric_type(a, b)),
             _ => high,
         },
         T::VarBinary(n) | T::Binary(n) => match low.length() {
@@ -402,13 +417,21 @@ pub(crate) fn common(a: SqlType, b: SqlType) -> SqlType {
     }
 }
 
-fn wider_decimal(p1: u8, s1: u8, p2: u8, s2: u8) -> SqlType {
+/// Whether two operands make a numeric: of decimal and numeric the latter wins.
+pub(crate) fn is_numeric_type(a: SqlType, b: SqlType) -> bool {
+    [a, b]
+        .iter()
+        .any(|ty| matches!(ty, T::Decimal { numeric: true, .. }))
+}
+
+fn wider_decimal((p1, s1): (u8, u8), (p2, s2): (u8, u8), numeric: bool) -> SqlType {
     let scale = s1.max(s2);
     let whole = (p1 - s1).max(p2 - s2);
     let precision = (whole + scale).min(decimal::MAX_PRECISION);
     T::Decimal {
         precision,
         scale: scale.min(precision - whole.min(precision)),
+        numeric,
     }
 }
 
@@ -440,6 +463,12 @@ mod tests {
             T::Decimal {
                 precision: 38,
                 scale: 38,
+                numeric: false,
+            },
+            T::Decimal {
+                precision: 1,
+                scale: 0,
+                numeric: true,
             },
             T::NVarChar(MAX),
             T::Char(8000),
@@ -457,7 +486,8 @@ mod tests {
                 T::Int,
                 T::Decimal {
                     precision: 5,
-                    scale: 2
+                    scale: 2,
+                    numeric: false,
                 }
             )
             .to_string(),

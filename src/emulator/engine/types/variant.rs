@@ -91,6 +91,7 @@ impl Variant {
                 T::Decimal {
                     precision: 38,
                     scale,
+                    numeric: false,
                 }
             }
             Storage::Text => T::NVarChar(super::MAX),
@@ -136,6 +137,7 @@ mod tests {
         let decimal = T::Decimal {
             precision: 5,
             scale: 2,
+            numeric: false,
         };
         for (value, base) in [
             (Value::Int(-5), T::Int),
@@ -158,6 +160,7 @@ mod tests {
         let decimal = T::Decimal {
             precision: 5,
             scale: 2,
+            numeric: false,
         };
         let two = text(Value::Decimal(Decimal::parse("2.50").unwrap()), decimal);
         assert_eq!(compare_texts(&int(3), &two), Ordering::Greater);

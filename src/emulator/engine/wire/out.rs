@@ -5,7 +5,7 @@ use rusqlite::types::{Value as Stored, ValueRef};
 use super::super::error::{SqlError, SqlResult};
 use super::super::planner::Output;
 use super::super::session::{SinkClosed, TokenSink, message};
-use super::super::types::{SqlType, Value};
+use super::super::types::{MAX, SqlType, Value};
 use super::{types, values};
 use crate::tds::{
     Column, Done, DoneKind, DoneStatus, EnvChange, Place, Put, ServerMessage, TdsVersion, Token,
@@ -41,6 +41,8 @@ pub(crate) struct Out<'s> {
     /// The DONE of the last statement, held back until it is known whether more follows.
     pending: Option<Done>,
     server: String,
+    /// Most bytes of a large value in a row, as SET TEXTSIZE says.
+    most: usize,
     /// Depth of procedures: their statements end with DONEINPROC.
     pub(crate) in_procedure: usize,
     pub(crate) closed: bool,
@@ -57,6 +59,7 @@ impl<'s> Out<'s> {
             buffer: Vec::with_capacity(FLUSH + 8192),
             scratch: Vec::new(),
             columns: Vec::new(),
+            most: usize::MAX,
             pending: None,
             server,
             in_procedure: 0,
@@ -64,6 +67,11 @@ impl<'s> Out<'s> {
             captured: None,
             first_error: None,
         }
+    }
+
+    /// Cuts large values in rows from now on: SET TEXTSIZE.
+    pub(crate) fn limit_texts(&mut self, bytes: i64) {
+        self.most = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
 
     pub(crate) fn flush(&mut self) {
@@ -196,6 +204,11 @@ impl<'s> Out<'s> {
         for (index, (ty, info)) in self.columns.iter().enumerate() {
             self.scratch.clear();
             let some = values::put(value(index)?, *ty, &mut self.scratch)?;
+            if self.scratch.len() > self.most && is_large(*ty) {
+                // Half a UTF-16 unit is no character.
+                let odd = if ty.is_unicode() { self.most % 2 } else { 0 };
+                self.scratch.truncate(self.most - odd);
+            }
             let bytes = some.then_some(self.scratch.as_slice());
             info.write_value(Place::Row, bytes, &mut self.buffer)
                 .map_err(|_| SqlError::internal(format!("a value does not fit its type, {ty}")))?;
@@ -297,6 +310,11 @@ impl<'s> Out<'s> {
         self.flush();
         if self.closed { Err(SinkClosed) } else { Ok(()) }
     }
+}
+
+/// Whether SET TEXTSIZE is heeded for a type.
+fn is_large(ty: SqlType) -> bool {
+    ty.length() == Some(MAX)
 }
 
 /// `timestamp` is a binary(8) with a user type (MS-TDS 2.2.5.4.1).

@@ -30,8 +30,12 @@ pub(crate) fn to_wire(ty: SqlType) -> TypeInfo {
         T::Float => byte_len(TypeId::FLTN, 8),
         T::SmallMoney => byte_len(TypeId::MONEYN, 4),
         T::Money => byte_len(TypeId::MONEYN, 8),
-        T::Decimal { precision, scale } => TypeInfo::Decimal {
-            id: TypeId::DECIMALN,
+        T::Decimal {
+            precision,
+            scale,
+            numeric,
+        } => TypeInfo::Decimal {
+            id: decimal_id(numeric),
             max: decimal_length(precision),
             precision,
             scale,
@@ -96,6 +100,15 @@ fn long(id: TypeId, max: u32, text: bool) -> TypeInfo {
     }
 }
 
+/// The nullable type of decimal or numeric.
+pub(super) fn decimal_id(numeric: bool) -> TypeId {
+    if numeric {
+        TypeId::NUMERICN
+    } else {
+        TypeId::DECIMALN
+    }
+}
+
 /// Bytes of a decimal's value with its sign.
 pub(crate) fn decimal_length(precision: u8) -> u8 {
     match precision {
@@ -130,10 +143,14 @@ pub(crate) fn from_wire(info: &TypeInfo) -> SqlResult<SqlType> {
             _ => return Err(refuse()),
         },
         TypeInfo::Decimal {
-            precision, scale, ..
+            id,
+            precision,
+            scale,
+            ..
         } if (1..=38).contains(precision) && scale <= precision => T::Decimal {
             precision: *precision,
             scale: *scale,
+            numeric: matches!(*id, TypeId::NUMERIC | TypeId::NUMERICN),
         },
         TypeInfo::Date => T::Date,
         TypeInfo::Time { id, scale } if *scale <= 7 => match *id {

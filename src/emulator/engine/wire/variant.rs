@@ -3,6 +3,7 @@
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::SqlType;
 use super::super::types::variant::Variant;
+use super::types::decimal_id;
 use super::values;
 use crate::tds::{Put, Reader, TypeId};
 
@@ -41,7 +42,7 @@ fn type_id(base: SqlType) -> Option<TypeId> {
         T::Float => TypeId::FLT8,
         T::SmallMoney => TypeId::MONEY4,
         T::Money => TypeId::MONEY,
-        T::Decimal { .. } => TypeId::NUMERICN,
+        T::Decimal { numeric, .. } => decimal_id(numeric),
         T::Char(_) => TypeId::BIGCHAR,
         T::VarChar(_) => TypeId::BIGVARCHR,
         T::NChar(_) => TypeId::NCHAR,
@@ -61,7 +62,9 @@ fn type_id(base: SqlType) -> Option<TypeId> {
 
 fn properties(base: SqlType, out: &mut Vec<u8>) {
     match base {
-        T::Decimal { precision, scale } => out.put_slice(&[precision, scale]),
+        T::Decimal {
+            precision, scale, ..
+        } => out.put_slice(&[precision, scale]),
         T::Time(scale) | T::DateTime2(scale) | T::DateTimeOffset(scale) => out.put_u8(scale),
         T::Binary(n) | T::VarBinary(n) => out.put_u16_le(n),
         T::Char(n) | T::VarChar(n) => {
@@ -108,7 +111,11 @@ fn base_type(id: TypeId, facets: &[u8]) -> Option<SqlType> {
         TypeId::NUMERICN | TypeId::DECIMALN => {
             let (precision, scale) = (byte(0)?, byte(1)?);
             ((1..=38).contains(&precision) && scale <= precision).then_some(())?;
-            T::Decimal { precision, scale }
+            T::Decimal {
+                precision,
+                scale,
+                numeric: id == TypeId::NUMERICN,
+            }
         }
         TypeId::BIGCHAR => T::Char(length(5)?),
         TypeId::BIGVARCHR => T::VarChar(length(5)?),

@@ -57,7 +57,7 @@ pub(super) const VIEWS: &[SystemView] = &[
          ss_data_type tinyint?,is_new bit",
         "SELECT o.id,s.name,o.name,c.id,c.name,row_number() OVER (PARTITION BY c.object_id ORDER BY c.id),\
          t_odbc('type',c.type,0),t_type('name',c.type)||CASE WHEN c.seed IS NULL THEN '' ELSE \
-         CASE t_type('name',c.type) WHEN 'decimal' THEN '() identity' ELSE ' identity' END END,\
+         CASE WHEN t_type('name',c.type) IN ('decimal','numeric') THEN '() identity' ELSE ' identity' END END,\
          t_odbc('precision',c.type,0),t_odbc('length',c.type,0),t_odbc('scale',c.type,0),\
          t_odbc('radix',c.type,0),c.nullable,c.seed IS NOT NULL,(SELECT d.definition FROM {d}.\"~objects\" d \
          WHERE d.parent=c.object_id AND d.kind='D' AND d.name=c.default_name),t_odbc('sql',c.type,0),\
