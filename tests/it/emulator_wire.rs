@@ -184,6 +184,38 @@ async fn an_attention_stops_whatever_runs() {
     }
 }
 
+#[test]
+fn nothing_that_runs_keeps_the_runtime_from_ending() {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let emulator = lenient().await;
+            let mut clients = Vec::new();
+            for waits in ["WAITFOR DELAY '10:00:00'", "WHILE 1 = 1 PRINT 'x'"] {
+                let mut client = plain(&emulator, &sa()).await;
+                let sql = format!("SELECT REPLICATE(CAST('x' AS varchar(max)), 100000); {waits}");
+                client.send_batch(&sql, PacketStatus::NORMAL).await;
+                assert!(soon("the begin", client.plain()).await.is_some());
+                clients.push(client);
+            }
+            // One whose client has gone.
+            drop(clients.pop());
+            emulator.shutdown().await;
+        });
+        drop(runtime);
+        done.send(()).unwrap();
+    });
+    let patience = Duration::from_secs(60);
+    ended.recv_timeout(patience).expect("the runtime ends");
+}
+
 #[tokio::test]
 async fn a_load_may_be_larger_than_memory_and_an_attention_undoes_it() {
     let emulator = lenient().await;

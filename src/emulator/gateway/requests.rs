@@ -171,7 +171,8 @@ async fn run(
     };
     let reset_first = request.reset();
     let work = meanwhile.feed(request);
-    let running = admission.clone();
+    let stop = StopOnDrop::new(session.interrupter());
+    let running = (admission.clone(), stop.running.clone());
     let work = tokio::task::spawn_blocking(move || {
         let _running = running;
         execute(session, work, reset_first, sink, version)
@@ -309,6 +310,42 @@ pub(super) fn done(version: TdsVersion, status: DoneStatus) -> Result<Vec<u8>, E
     let mut bytes = Vec::new();
     Token::Done(Done::new(status)).encode(version, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Stops a request that nobody waits for any more, because the client has gone or the emulator ends:
+/// its thread would keep the runtime from ending, for hours if it waits.
+struct StopOnDrop {
+    interrupter: Interrupter,
+    /// The thread has the other one.
+    running: Arc<()>,
+}
+
+impl StopOnDrop {
+    fn new(interrupter: Interrupter) -> Self {
+        Self {
+            interrupter,
+            running: Arc::new(()),
+        }
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.running) == 1 {
+            return;
+        }
+        (self.interrupter)();
+        let (interrupter, running) = (self.interrupter.clone(), self.running.clone());
+        let insist = async move {
+            while Arc::strong_count(&running) > 1 {
+                interrupter();
+                tokio::time::sleep(INSIST).await;
+            }
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn(insist));
+        }
+    }
 }
 
 /// What the client does while its request runs.
