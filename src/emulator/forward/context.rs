@@ -150,7 +150,7 @@ pub(super) fn leave(back_to: Option<&str>, cookie: &[u8]) -> String {
         None => String::new(),
     };
     format!(
-        "SET NOEXEC OFF; SET FMTONLY OFF;\n\
+        "SET PARSEONLY OFF; SET NOEXEC OFF; SET FMTONLY OFF;\n\
          {back}DECLARE @cookie varbinary(8000) = {};\n\
          REVERT WITH COOKIE = @cookie;\n\
          {WHO}",
