@@ -18,6 +18,7 @@ use super::super::types::SqlType;
 use super::Run;
 use super::arguments::{declarations, unknown};
 
+mod first_result;
 mod row;
 
 /// What is known so far.

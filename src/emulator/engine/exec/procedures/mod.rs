@@ -30,7 +30,6 @@ const MISSING: &[&str] = &[
     "sp_configure",
     "sp_databases",
     "sp_depends",
-    "sp_describe_first_result_set",
     "sp_describe_parameter_encryption",
     "sp_dropextendedproperty",
     "sp_estimate_data_compression_savings",
@@ -105,6 +104,23 @@ impl Run<'_, '_> {
                 _ => String::new(),
             };
             return self.describe_undeclared(&text("@tsql"), &text("@params"));
+        }
+        if name == "sp_describe_first_result_set" {
+            let variables = self.bind(
+                name,
+                "@tsql nvarchar(max),@params nvarchar(max)=NULL,@browse_information_mode tinyint=0",
+                given,
+            )?;
+            let value = |name: &str| variables.get(name).map(|v| v.value.clone());
+            let text = |name: &str| match value(name) {
+                Some(Value::Text(text)) => text,
+                _ => String::new(),
+            };
+            let browse = match value("@browse_information_mode") {
+                Some(Value::Int(mode)) => mode,
+                _ => 0,
+            };
+            return self.describe_first(&text("@tsql"), &text("@params"), browse);
         }
         if MISSING.contains(&name) || name.starts_with("sp_cursor") || name.starts_with("xp_") {
             return Err(SqlError::unsupported(name));

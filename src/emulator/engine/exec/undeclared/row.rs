@@ -13,12 +13,7 @@ pub(super) fn of(ordinal: usize, name: &str, ty: SqlType) -> String {
         _ => length,
     };
     let info = to_wire(ty);
-    let tds_length = match &info {
-        TypeInfo::ByteLen { max, .. } | TypeInfo::Decimal { max, .. } => u32::from(*max),
-        TypeInfo::ShortLen { max, .. } => u32::from(*max),
-        TypeInfo::LongLen { max, .. } | TypeInfo::Variant { max } => *max,
-        _ => u32::try_from(length).unwrap_or(0),
-    };
+    let tds_length = tds_length(&info, length);
     let text = |name: &str, column: &str| {
         let name = name.replace('\'', "''");
         format!("CAST(N'{name}' AS nvarchar(128)) AS {column}")
@@ -57,4 +52,14 @@ pub(super) fn of(ordinal: usize, name: &str, ty: SqlType) -> String {
         number(tds_length.into(), "int", "suggested_tds_length"),
     ];
     format!("SELECT {}", columns.join(", "))
+}
+
+/// `tds_length`, where the type's own length is this.
+pub(super) fn tds_length(info: &TypeInfo, length: i64) -> u32 {
+    match info {
+        TypeInfo::ByteLen { max, .. } | TypeInfo::Decimal { max, .. } => u32::from(*max),
+        TypeInfo::ShortLen { max, .. } => u32::from(*max),
+        TypeInfo::LongLen { max, .. } | TypeInfo::Variant { max } => *max,
+        _ => u32::try_from(length).unwrap_or(0),
+    }
 }
