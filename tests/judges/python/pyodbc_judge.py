@@ -105,15 +105,23 @@ def pooled():
 
 @feature("cancel from another thread, and the session goes on")
 def cancel():
-    with driver.connection() as connection:
+    with driver.connection() as watcher, driver.connection() as connection:
+        watcher.cursor().execute("create table dbo.started (n int)")
         cursor = connection.cursor()
-        timer = threading.Timer(0.3, cursor.cancel)
-        timer.start()
-        try:
-            raises(pyodbc.Error, lambda: cursor.execute("waitfor delay '00:00:30'"), "HY008")
-        finally:
-            timer.cancel()
+
+        def stop():
+            # The driver crashes when it is told to cancel what it is only about to send.
+            while one(watcher.cursor(), "select count(*) from dbo.started") == [0]:
+                pass
+            cursor.cancel()
+
+        stopper = threading.Thread(target=stop)
+        stopper.start()
+        wait = "set nocount on; insert dbo.started values (1); waitfor delay '00:00:30'"
+        raises(pyodbc.Error, lambda: cursor.execute(wait), "HY008")
+        stopper.join()
         same(one(connection.cursor(), "select 1"), [1])
+        watcher.cursor().execute("drop table dbo.started")
 
 
 @feature("query timeout")
