@@ -181,6 +181,9 @@ impl Run<'_, '_> {
         };
         match result {
             Ok(changed) => Ok(i64::try_from(changed).unwrap_or(i64::MAX)),
+            Err(error) if change.verb == "UPDATE" && matches!(error.number, 2601 | 2627) => {
+                self.keys_at_the_end(change, sql, binds, error)
+            }
             Err(error) => Err(self.blamed(error, change, sql, binds)),
         }
     }

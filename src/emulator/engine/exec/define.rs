@@ -128,19 +128,22 @@ impl Run<'_, '_> {
         Ok(())
     }
 
+    /// Whether another table has a FOREIGN KEY to this one.
+    pub(super) fn is_referenced(&self, table: &Table) -> SqlResult<bool> {
+        let children = format!("%REFERENCES {}(%", table.bare_sql());
+        let bare = tables::stored_name(&table.schema, &table.name);
+        let found: i64 = self.state.conn.query_row(
+            &format!("SELECT count(*) FROM {}.sqlite_master WHERE type = 'table' AND name <> ?2 AND sql LIKE ?1", table.alias),
+            params![children, bare],
+            |row| row.get(0),
+        )?;
+        Ok(found > 0)
+    }
+
     fn drop_table(&mut self, table: &Table) -> SqlResult<()> {
         let conn = &self.state.conn;
         if !table.is_view {
-            let (children, bare) = (
-                format!("%REFERENCES {}(%", table.bare_sql()),
-                tables::stored_name(&table.schema, &table.name),
-            );
-            let referenced: i64 = conn.query_row(
-                &format!("SELECT count(*) FROM {}.sqlite_master WHERE type = 'table' AND name <> ?2 AND sql LIKE ?1", table.alias),
-                params![children, bare],
-                |row| row.get(0),
-            )?;
-            if referenced > 0 {
+            if self.is_referenced(table)? {
                 return Err(SqlError::new(
                     3726,
                     format!(

@@ -15,6 +15,7 @@ mod flow;
 mod fmtonly;
 mod grant;
 mod identity;
+mod keys;
 mod load;
 mod messages;
 mod prepared;

@@ -174,6 +174,15 @@ impl Run<'_, '_> {
             )
             .state(7));
         }
+        if self.is_referenced(&table)? {
+            return Err(SqlError::new(
+                4712,
+                format!(
+                    "Cannot truncate table '{}' because it is being referenced by a FOREIGN KEY constraint.",
+                    table.name
+                ),
+            ));
+        }
         self.write(table.is_temp(), |run| {
             let conn = &run.state.conn;
             conn.execute(&format!("DELETE FROM {}", table.sql()), [])

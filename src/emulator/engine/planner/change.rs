@@ -31,6 +31,8 @@ pub(crate) struct Change {
     pub(crate) assigns: Vec<Assigned>,
     /// A variable is read and assigned: the order of the rows would matter.
     pub(crate) sequential: bool,
+    /// Counts the rows that will change, if there is no [`WORK`] that tells.
+    pub(crate) counts: Option<String>,
     /// INSERT: identity values are made by the engine.
     pub(crate) identity: Option<(i64, i64)>,
     /// INSERT: identity values are given; the column's SQL name.
@@ -65,6 +67,7 @@ impl Change {
             outputs: Vec::new(),
             assigns: Vec::new(),
             sequential: false,
+            counts: None,
             identity: None,
             explicit_identity: None,
         }

@@ -45,7 +45,11 @@ impl Planner<'_> {
         if outputs.is_empty() && parts.assigns.is_empty() {
             let sql = plain_update(&place, &parts, &condition, &limit)?;
             let sql = format!("{prefix}{sql}");
-            return Ok(Change::new(place.table, "UPDATE", sql));
+            let rows = gathered(&place, &[], &[], &condition, &limit);
+            return Ok(Change {
+                counts: Some(format!("{prefix}SELECT count(*) FROM ({rows})")),
+                ..Change::new(place.table, "UPDATE", sql)
+            });
         }
         let target = place.table.sql();
         let seen = Seen::of(&place);
@@ -76,6 +80,7 @@ impl Planner<'_> {
             gather: Some(format!("{prefix}INSERT INTO {WORK} {source}")),
             outputs,
             sequential: sequential(update),
+            counts: Some(format!("SELECT count(*) FROM {WORK}")),
             assigns: parts.assigns,
             ..Change::new(place.table, "UPDATE", sql)
         })
