@@ -109,6 +109,10 @@ impl Run<'_, '_> {
         let Some((statement, rest)) = args.split_first() else {
             return Err(SqlError::new(201, "Procedure or function 'sp_executesql' expects parameter '@statement', which was not supplied.").state(4));
         };
+        let (ty, _) = self.value(&statement.value, None)?;
+        if ty.is_text() && !ty.is_unicode() {
+            return Err(SqlError::new(214, "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.").state(2));
+        }
         let sql = self.text(&statement.value)?;
         let declared = match rest.first() {
             None => Vec::new(),
@@ -182,7 +186,9 @@ impl Run<'_, '_> {
         };
         inner.out.in_procedure += 1;
         let context = inner.state.enter_module();
-        let result = inner.statements(&statements);
+        let result = inner
+            .compiled(&statements)
+            .and_then(|()| inner.statements(&statements));
         inner.state.leave_module(context);
         inner.out.in_procedure -= 1;
         let variables = std::mem::take(&mut inner.variables);

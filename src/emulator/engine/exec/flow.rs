@@ -146,6 +146,7 @@ impl Run<'_, '_> {
             self.state.tran.doomed = true;
         }
         self.state.error = error.number.into();
+        self.state.rowcount = 0;
         self.out.done(command::OTHER, None, true);
         self.caught.push(error);
         let result = self.statements(handler);
@@ -160,6 +161,10 @@ impl Run<'_, '_> {
         let mut statement = self.state.conn.prepare_cached(&format!("SELECT {sql}"))?;
         let binds = super::rows::used(&statement, binds);
         let value: Option<bool> = statement.query_row(binds, |row| row.get(0))?;
+        drop(statement);
+        // IF and WHILE are statements, too: what they looked at is gone behind them.
+        self.state.error = 0;
+        self.state.rowcount = 0;
         Ok(value.unwrap_or(false))
     }
 

@@ -58,6 +58,7 @@ impl Run<'_, '_> {
             if options.now {
                 self.out.flush();
             }
+            self.state.rowcount = 0;
             if options.set_error {
                 return Err(SqlError::unsupported(
                     "RAISERROR WITH SETERROR below severity 11",

@@ -7,6 +7,7 @@ mod blame;
 mod call;
 mod catalogued;
 mod change;
+mod compiled;
 pub(crate) mod connection;
 mod constraint;
 mod context;
@@ -184,9 +185,10 @@ fn run_statements(
         tries: 0,
         depth: 0,
     };
-    let result = run.statements(statements);
+    let result = run
+        .compiled(statements)
+        .and_then(|()| run.statements(statements));
     table_variables::leave(run.state, outer);
-    run.end_of_batch();
     let (status, error) = match result {
         Ok(flow::Flow::Return(status)) => (status, None),
         Ok(_) => (0, None),
@@ -195,6 +197,10 @@ fn run_statements(
     let variables = std::mem::take(&mut run.variables);
     if let Some(error) = &error {
         run.aborted(error);
+    }
+    run.end_of_batch();
+    if error.is_some() {
+        run.out.done(command::OTHER, None, true);
     }
     Outcome {
         variables,
@@ -236,7 +242,9 @@ impl Run<'_, '_> {
         if flow::rolls_back(error) || self.state.settings.xact_abort {
             self.roll_back_transaction();
         }
-        report(self.out, error);
+        if !error.is_interrupt() {
+            self.out.error(error);
+        }
     }
 
     /// 3998: a doomed transaction does not outlive its batch.

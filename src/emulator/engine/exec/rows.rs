@@ -251,7 +251,7 @@ fn has_from(query: &Query) -> bool {
 
 /// The query of SELECT … INTO without its target, and the target. A set operation has it in its
 /// first query.
-fn into_target(query: &Query) -> SqlResult<Option<(Query, QualifiedName)>> {
+pub(super) fn into_target(query: &Query) -> SqlResult<Option<(Query, QualifiedName)>> {
     let mut query = query.clone();
     let mut body = query.body.as_mut();
     let select = loop {

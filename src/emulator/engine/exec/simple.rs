@@ -103,6 +103,7 @@ impl Run<'_, '_> {
             .ok_or_else(|| SqlError::undeclared(name))?;
         let value = self.assigned(value, ty)?;
         self.variables.insert(key, Variable { ty, value });
+        self.state.rowcount = 1;
         Ok(())
     }
 
@@ -150,6 +151,7 @@ impl Run<'_, '_> {
             SetOption::Isolation(level) => self.state.isolation = *level,
             SetOption::Accepted => {}
         }
+        self.state.rowcount = 0;
         Ok(())
     }
 
@@ -160,6 +162,7 @@ impl Run<'_, '_> {
             _ => String::new(),
         };
         self.out.info(&SqlError::new(0, text).class(0));
+        self.state.rowcount = 0;
         Ok(())
     }
 

@@ -41,6 +41,7 @@ impl Run<'_, '_> {
             }
             _ => return Ok(()),
         };
+        self.state.rowcount = 0;
         self.out.done(command, None, false);
         Ok(())
     }

@@ -104,9 +104,13 @@ impl<'p> Scope<'p> {
     pub(crate) fn column(&self, path: &[Ident]) -> SqlResult<Typed> {
         match self.local(path)? {
             Some(found) => Ok(found),
+            // The source is known, and lacks the column.
+            None if path.len() > 1 && self.has_source(path) => Err(SqlError::invalid_column(
+                path.last().map_or("", |i| i.value.as_str()),
+            )),
             None => match self.parent {
                 Some(parent) => parent.column(path).map_err(|e| {
-                    if e.number == 207 || e.number == 4104 {
+                    if e.number == 4104 {
                         unknown(path)
                     } else {
                         e
@@ -115,6 +119,11 @@ impl<'p> Scope<'p> {
                 None => Err(unknown(path)),
             },
         }
+    }
+
+    fn has_source(&self, path: &[Ident]) -> bool {
+        let qualifier = path.split_last().map_or(&[][..], |(_, rest)| rest);
+        self.sources.iter().any(|s| s.is_called(qualifier))
     }
 
     fn local(&self, path: &[Ident]) -> SqlResult<Option<Typed>> {
