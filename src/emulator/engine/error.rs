@@ -205,6 +205,11 @@ impl From<rusqlite::Error> for SqlError {
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) => Self::interrupted(),
+            // SQLITE_BUSY_SNAPSHOT: somebody else has written since the transaction began to read.
+            Some(ErrorCode::DatabaseBusy) if extended(&error) == Some(517) => Self::new(
+                3960,
+                "Snapshot isolation transaction aborted due to update conflict. You cannot use snapshot isolation to change rows that another transaction has changed meanwhile. Retry the transaction or change the isolation level for the update/delete statement.",
+            ),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::lock_timeout(),
             Some(ErrorCode::DiskFull | ErrorCode::OutOfMemory) => Self::new(
                 1105,
@@ -239,6 +244,10 @@ impl SqlError {
     pub(crate) fn lock_timeout() -> Self {
         Self::new(1222, "Lock request time out period exceeded.").state(45)
     }
+}
+
+fn extended(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|e| e.extended_code)
 }
 
 fn too_complex(text: &str) -> bool {

@@ -158,7 +158,7 @@ fn outputs_come_back_in_the_types_of_the_caller_large_ones_last() {
         scale: 3,
     };
     let answer = executesql(
-        "SELECT @l = REPLICATE(CAST('x' AS varchar(max)), 9000), @i = @i * 2, @d = 1.5, @n = NULL; RETURN 7",
+        "SELECT @l = REPLICATE(CAST('x' AS varchar(max)), 9000), @i = @i * 2, @d = 1.5, @n = NULL",
         "@l nvarchar(max) OUTPUT, @i int OUTPUT, @d decimal(9,1) OUTPUT, @n int OUTPUT",
     )
     .param("@l", 1, &nvarchar(u16::MAX), None)
@@ -177,7 +177,7 @@ fn outputs_come_back_in_the_types_of_the_caller_large_ones_last() {
             told("@l", &"x".repeat(9000))
         ]
     );
-    assert!(answer.tokens.contains(&Token::ReturnStatus(7)));
+    assert!(answer.tokens.contains(&Token::ReturnStatus(0)));
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn roles_and_permissions_refuse() {
     let mut dbo = admin(&engine);
     ask(
         &mut dbo,
-        "CREATE TABLE t(id int PRIMARY KEY); CREATE TABLE u(id int); CREATE VIEW dbo.v AS SELECT id FROM u",
+        "CREATE TABLE t(id int PRIMARY KEY); CREATE TABLE u(id int)",
     );
     ask(&mut dbo, "CREATE VIEW dbo.v AS SELECT id FROM u");
     ask(&mut dbo, "CREATE USER reader FROM EXTERNAL PROVIDER");

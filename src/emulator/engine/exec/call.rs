@@ -111,7 +111,11 @@ impl Run<'_, '_> {
         };
         let (ty, _) = self.value(&statement.value, None)?;
         if ty.is_text() && !ty.is_unicode() {
-            return Err(SqlError::new(214, "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.").state(2));
+            return Err(SqlError::new(
+                214,
+                "Procedure expects parameter '@statement' of type 'ntext/nchar/nvarchar'.",
+            )
+            .state(2));
         }
         let sql = self.text(&statement.value)?;
         let declared = match rest.first() {

@@ -322,7 +322,8 @@ impl Run<'_, '_> {
             run.state.conn.execute(&format!("UPDATE {alias}.\"~objects\" SET source = ?1 WHERE id = ?2"), params![source, id])?;
             let mut view = Table { id, schema_id, schema, name: name.name.clone(), is_view: true, definition: None, columns: Vec::new(), alias };
             if !names.is_empty() && names.len() != rel.columns.len() {
-                return Err(SqlError::new(8158, format!("'{}' has more columns than were specified in the column list.", name.name)));
+                let (number, word) = if names.len() > rel.columns.len() { (8159, "fewer") } else { (8158, "more") };
+                return Err(SqlError::new(number, format!("'{}' has {word} columns than were specified in the column list.", name.name)));
             }
             for (index, output) in rel.columns.iter().enumerate() {
                 let own = names.get(index).map_or_else(|| output.name.clone(), |n| n.value.clone());

@@ -117,7 +117,11 @@ impl Run<'_, '_> {
         let definition: String = conn.query_row(
             &format!(
                 "SELECT sql FROM {}.sqlite_master WHERE type = 'index' AND name = ?1",
-                if table.is_temp() { "temp" } else { &table.alias }
+                if table.is_temp() {
+                    "temp"
+                } else {
+                    &table.alias
+                }
             ),
             [&index],
             |row| row.get(0),

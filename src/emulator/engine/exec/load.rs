@@ -48,6 +48,7 @@ pub(super) fn load(
                 drain(body).err().unwrap_or(error)
             };
             run.aborted(&error);
+            run.out.done(command::OTHER, None, true);
         }
     }
     Ok(())

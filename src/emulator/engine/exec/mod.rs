@@ -27,6 +27,7 @@ mod remote;
 mod rename;
 mod rows;
 mod secure;
+mod select_into;
 mod session_context;
 mod simple;
 mod table_variables;

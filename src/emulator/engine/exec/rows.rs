@@ -217,8 +217,9 @@ impl Run<'_, '_> {
             )
             .class(15));
         }
+        let inherited = self.inherited(query, &rel)?;
         let count = self.write(target.is_temp(), |run| {
-            let table = run.create_like(target, &rel.columns)?;
+            let table = run.create_like(target, &rel.columns, inherited)?;
             let names: Vec<String> = table.columns.iter().map(|c| quote(&c.name)).collect();
             let limit = match run.state.settings.rowcount {
                 0 => String::new(),
@@ -233,6 +234,7 @@ impl Run<'_, '_> {
             let mut statement = run.state.conn.prepare(&sql)?;
             let binds = used(&statement, binds);
             let count = statement.execute(binds)?;
+            run.go_on_behind(&table, inherited)?;
             Ok(i64::try_from(count).unwrap_or(0))
         })?;
         self.ended(command::SELECT, count);

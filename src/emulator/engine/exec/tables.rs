@@ -9,7 +9,7 @@ use super::super::catalogue::{now_ticks, schema, shown, views};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Column, Constraint, ConstraintKind, CreateTable};
 use super::super::planner::from::table_columns;
-use super::super::planner::{Output, Scope, Source};
+use super::super::planner::{Scope, Source};
 use super::super::types::SqlType;
 use super::super::types::datetime::round_datetime;
 use super::Run;
@@ -34,35 +34,12 @@ impl Run<'_, '_> {
         self.fill_table(&table, create)
     }
 
-    /// The table of SELECT … INTO.
-    pub(super) fn create_like(
+    /// Checks name and rights, and enters the object and its columns into the catalogue.
+    pub(super) fn new_table(
         &mut self,
         name: &QualifiedName,
-        outputs: &[Output],
+        columns: &[Column],
     ) -> SqlResult<Table> {
-        let columns: Vec<Column> = outputs
-            .iter()
-            .map(|output| Column {
-                name: Ident::new(output.name.clone()),
-                ty: output.ty,
-                nullable: Some(output.nullable),
-                identity: None,
-                default: None,
-                constraints: Vec::new(),
-            })
-            .collect();
-        let table = self.new_table(name, &columns)?;
-        let create = CreateTable {
-            name: ObjectName(Vec::new()),
-            columns,
-            constraints: Vec::new(),
-        };
-        self.fill_table(&table, &create)?;
-        Ok(table)
-    }
-
-    /// Checks name and rights, and enters the object and its columns into the catalogue.
-    fn new_table(&mut self, name: &QualifiedName, columns: &[Column]) -> SqlResult<Table> {
         let (alias, schema, schema_id) = self.place_for(name, "CREATE TABLE")?;
         let id = self.new_object(&alias, schema_id, &name.name, "U", 0, None)?;
         let mut table = Table {
@@ -236,7 +213,7 @@ impl Run<'_, '_> {
     }
 
     /// Makes the table in SQLite, with its constraints.
-    fn fill_table(&mut self, table: &Table, create: &CreateTable) -> SqlResult<()> {
+    pub(super) fn fill_table(&mut self, table: &Table, create: &CreateTable) -> SqlResult<()> {
         if table.columns.is_empty() {
             return Err(SqlError::syntax_near(")"));
         }

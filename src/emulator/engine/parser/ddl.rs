@@ -97,6 +97,12 @@ impl Reader {
         } else {
             None
         };
+        if ["CREATE", "GRANT", "REVOKE", "DENY"]
+            .iter()
+            .any(|word| self.peek(&[word]))
+        {
+            return Err(SqlError::unsupported("CREATE SCHEMA with elements"));
+        }
         Ok(Kind::CreateSchema { name, owner })
     }
 
@@ -113,6 +119,9 @@ impl Reader {
         }
         self.expect(&["AS"])?;
         let query = self.query()?;
+        if self.peek(&["WITH", "CHECK"]) {
+            return Err(SqlError::unsupported("CREATE VIEW … WITH CHECK OPTION"));
+        }
         Ok(Kind::CreateView {
             name,
             columns,

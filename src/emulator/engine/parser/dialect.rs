@@ -7,6 +7,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::is_reserved;
+
 /// Wraps [`MsSqlDialect`]: words that begin a statement are no aliases.
 #[derive(Debug)]
 pub(super) struct TSql(MsSqlDialect);
@@ -89,8 +91,14 @@ const NO_ALIAS: &[&str] = &[
     "CLOSE",
 ];
 
-fn is_alias(kw: Keyword) -> bool {
-    kw == Keyword::NoKeyword || !NO_ALIAS.contains(&format!("{kw:?}").as_str())
+/// Whether the word that was just read may be an alias.
+fn is_alias(explicit: bool, parser: &Parser) -> bool {
+    let Token::Word(word) = &parser.get_current_token().token else {
+        return explicit;
+    };
+    let text = word.value.to_uppercase();
+    word.quote_style.is_some()
+        || !(is_reserved(word) || (!explicit && NO_ALIAS.contains(&text.as_str())))
 }
 
 impl Dialect for TSql {
@@ -139,11 +147,11 @@ impl Dialect for TSql {
     fn supports_object_name_double_dot_notation(&self) -> bool {
         true
     }
-    fn is_select_item_alias(&self, explicit: bool, kw: &Keyword, _: &mut Parser) -> bool {
-        explicit || is_alias(*kw)
+    fn is_select_item_alias(&self, explicit: bool, _: &Keyword, parser: &mut Parser) -> bool {
+        is_alias(explicit, parser)
     }
-    fn is_table_factor_alias(&self, explicit: bool, kw: &Keyword, _: &mut Parser) -> bool {
-        explicit || is_alias(*kw)
+    fn is_table_factor_alias(&self, explicit: bool, _: &Keyword, parser: &mut Parser) -> bool {
+        is_alias(explicit, parser)
     }
 }
 

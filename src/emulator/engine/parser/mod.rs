@@ -26,7 +26,7 @@ pub(crate) use rpc::procedure_name;
 
 use super::error::{SqlError, SqlResult};
 use super::session::state::Declared;
-use ast::Stmt;
+use ast::{Kind, Stmt};
 
 /// Longest batch that is read, in bytes. SQL Server's limit is 65,536 packets.
 const MAX_BATCH: usize = 64 << 20;
@@ -44,7 +44,15 @@ pub(crate) fn batch(sql: &str) -> SqlResult<Vec<Stmt>> {
         if reader.at_end() {
             return Ok(statements);
         }
-        statements.push(reader.statement(statements.is_empty())?);
+        let line = reader.line();
+        let statement = reader.statement(statements.is_empty())?;
+        if let (false, Kind::CreateView { .. }) = (statements.is_empty(), &statement.kind) {
+            return Err(not_first("CREATE VIEW").at_line(line));
+        }
+        if let Some(Kind::CreateView { .. }) = statements.first().map(|s: &Stmt| &s.kind) {
+            return Err(SqlError::syntax_near("the statement behind CREATE VIEW").at_line(line));
+        }
+        statements.push(statement);
     }
 }
 
@@ -474,6 +482,14 @@ const KEYWORDS: &[&str] = &[
 
 fn is_reserved(word: &Word) -> bool {
     KEYWORDS.contains(&word.value.to_uppercase().as_str())
+}
+
+fn not_first(what: &str) -> SqlError {
+    SqlError::new(
+        111,
+        format!("'{what}' must be the first statement in a query batch."),
+    )
+    .class(15)
 }
 
 fn unreadable(message: &str) -> SqlError {

@@ -312,6 +312,8 @@ pub(crate) fn table_columns(table: &Table) -> Vec<SourceColumn> {
 /// A view's columns as they were called when it was made.
 fn named_columns(table: &Table, rel: &Rel) -> SqlResult<Vec<SourceColumn>> {
     let mut columns = numbered(&rel.columns);
+    // A `*` of the view may have got more columns since: the first ones are the view's.
+    columns.truncate(table.columns.len());
     if columns.len() != table.columns.len() {
         return Err(SqlError::new(
             4502,
@@ -327,10 +329,29 @@ fn named_columns(table: &Table, rel: &Rel) -> SqlResult<Vec<SourceColumn>> {
     Ok(columns)
 }
 
+/// 8156: a derived table's columns need names of their own.
+pub(super) fn distinct_names<'n>(
+    names: impl Iterator<Item = &'n str>,
+    exposed: &str,
+) -> SqlResult<()> {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in names.filter(|n| !n.is_empty()) {
+        if seen.iter().any(|s| same_name(s, name)) {
+            return Err(SqlError::new(
+                8156,
+                format!("The column '{name}' was specified multiple times for '{exposed}'."),
+            ));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
 pub(super) fn rename(columns: &mut [SourceColumn], alias: &TableAlias) -> SqlResult<()> {
     audit::check_alias(alias)?;
     let exposed = &alias.name.value;
     if alias.columns.is_empty() {
+        distinct_names(columns.iter().map(|c| c.name.as_str()), exposed)?;
         return match columns.iter().position(|c| c.name.is_empty()) {
             None => Ok(()),
             Some(index) => Err(SqlError::new(
@@ -345,9 +366,9 @@ pub(super) fn rename(columns: &mut [SourceColumn], alias: &TableAlias) -> SqlRes
     }
     if alias.columns.len() != columns.len() {
         let (number, word) = if alias.columns.len() > columns.len() {
-            (8159, "more")
+            (8159, "fewer")
         } else {
-            (8158, "fewer")
+            (8158, "more")
         };
         return Err(SqlError::new(
             number,

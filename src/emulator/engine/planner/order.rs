@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use sqlparser::ast::{Expr, Ident, OrderByExpr, Top, TopQuantity};
 
+use super::super::catalogue::tables::same_name;
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{SqlType, Value};
-use super::query::{limit_sql, order_term, output_index, row_count};
+use super::query::{limit_sql, order_term, row_count};
 use super::select::Item;
 use super::{Output, Planner, Scope};
 
@@ -206,6 +207,37 @@ pub(super) fn around(
             ranked(function, &format!("(tr-1)*100.0<tn*{percent:?}"))
         }
     })
+}
+
+/// Which output column an ORDER BY item names: an ordinal or an alias.
+pub(super) fn output_index(expr: &Expr, columns: &[Output]) -> SqlResult<Option<usize>> {
+    use sqlparser::ast::Value as Lit;
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Lit::Number(text, _) => match text.parse::<usize>() {
+                Ok(n) if (1..=columns.len()).contains(&n) => Ok(Some(n)),
+                _ => Err(SqlError::new(
+                    108,
+                    format!("The ORDER BY position number {text} is out of range of the number of items in the select list."),
+                )
+                .class(15)),
+            },
+            _ => Err(SqlError::new(408, "A constant expression was encountered in the ORDER BY list, position 1.")),
+        },
+        Expr::Identifier(ident) => {
+            let mut same = (1..)
+                .zip(columns)
+                .filter(|(_, c)| same_name(&c.name, &ident.value));
+            match (same.next(), same.next()) {
+                (Some(_), Some(_)) => Err(SqlError::new(
+                    209,
+                    format!("Ambiguous column name '{}'.", ident.value),
+                )),
+                (first, _) => Ok(first.map(|(index, _)| index)),
+            }
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The variable that the parser has as a placeholder.

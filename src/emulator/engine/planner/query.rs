@@ -9,6 +9,7 @@ use super::super::catalogue::tables::same_name;
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::{self, SqlType, Value};
 use super::from::or_int;
+use super::order::output_index;
 use super::scope::Cte;
 use super::{Output, Planner, Scope, Typed, order, refuse};
 
@@ -306,7 +307,18 @@ impl Planner<'_> {
             return Ok(String::new());
         }
         let mut parts = Vec::new();
-        for cte in list {
+        for (index, cte) in list.iter().enumerate() {
+            let name = &cte.alias.name.value;
+            if list
+                .iter()
+                .take(index)
+                .any(|c| super::tables::same_name(&c.alias.name.value, name))
+            {
+                return Err(SqlError::new(
+                    460,
+                    format!("DUPLICATE common table expression name '{name}' was specified."),
+                ));
+            }
             parts.push(self.cte(cte, parent)?);
         }
         Ok(format!("WITH RECURSIVE {} ", parts.join(",")))
@@ -461,29 +473,6 @@ fn item_index(body: &SetExpr, expr: &Expr) -> Option<usize> {
         .map(|index| index + 1)
 }
 
-/// Which output column an ORDER BY item names: an ordinal or an alias.
-pub(super) fn output_index(expr: &Expr, columns: &[Output]) -> SqlResult<Option<usize>> {
-    use sqlparser::ast::Value as Lit;
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Lit::Number(text, _) => match text.parse::<usize>() {
-                Ok(n) if (1..=columns.len()).contains(&n) => Ok(Some(n)),
-                _ => Err(SqlError::new(
-                    108,
-                    format!("The ORDER BY position number {text} is out of range of the number of items in the select list."),
-                )
-                .class(15)),
-            },
-            _ => Err(SqlError::new(408, "A constant expression was encountered in the ORDER BY list, position 1.")),
-        },
-        Expr::Identifier(ident) => Ok(columns
-            .iter()
-            .position(|c| super::tables::same_name(&c.name, &ident.value))
-            .map(|index| index + 1)),
-        _ => Ok(None),
-    }
-}
-
 /// One ORDER BY item.
 pub(super) fn order_term(sql: &str, ty: Option<SqlType>, term: &OrderByExpr) -> SqlResult<String> {
     if term.options.nulls_first.is_some() || term.with_fill.is_some() {
@@ -517,6 +506,7 @@ pub(super) fn column_list(width: usize) -> String {
 pub(super) fn name_columns(columns: &mut [Output], cte: &CteAst) -> SqlResult<()> {
     let name = &cte.alias.name.value;
     if cte.alias.columns.is_empty() {
+        super::from::distinct_names(columns.iter().map(|c| c.name.as_str()), name)?;
         if let Some(index) = columns.iter().position(|c| c.name.is_empty()) {
             return Err(SqlError::new(
                 8155,
@@ -530,9 +520,14 @@ pub(super) fn name_columns(columns: &mut [Output], cte: &CteAst) -> SqlResult<()
         return Ok(());
     }
     if cte.alias.columns.len() != columns.len() {
+        let (number, word) = if cte.alias.columns.len() > columns.len() {
+            (8159, "fewer")
+        } else {
+            (8158, "more")
+        };
         return Err(SqlError::new(
-            8158,
-            format!("'{name}' has more columns than were specified in the column list."),
+            number,
+            format!("'{name}' has {word} columns than were specified in the column list."),
         ));
     }
     for (column, alias) in columns.iter_mut().zip(&cte.alias.columns) {

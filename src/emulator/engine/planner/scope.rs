@@ -109,13 +109,9 @@ impl<'p> Scope<'p> {
                 path.last().map_or("", |i| i.value.as_str()),
             )),
             None => match self.parent {
-                Some(parent) => parent.column(path).map_err(|e| {
-                    if e.number == 4104 {
-                        unknown(path)
-                    } else {
-                        e
-                    }
-                }),
+                Some(parent) => parent
+                    .column(path)
+                    .map_err(|e| if e.number == 4104 { unknown(path) } else { e }),
                 None => Err(unknown(path)),
             },
         }

@@ -109,6 +109,14 @@ impl Planner<'_> {
         let items = self.items(&select.projection, &scope)?;
         let assigns = assigned(&items)?;
         let having = self.having(select, &scope)?;
+        if !having.is_empty()
+            && group.is_empty()
+            && !select.projection.iter().any(super::select::has_aggregate)
+        {
+            return Err(SqlError::unsupported(
+                "HAVING without GROUP BY and without an aggregate in the select list",
+            ));
+        }
         let distinct = matches!(select.distinct, Some(Distinct::Distinct));
         let outputs: Vec<Output> = items.iter().map(Item::output).collect();
         let keys = self.keys(around.order, &items, &outputs, &scope, distinct)?;
