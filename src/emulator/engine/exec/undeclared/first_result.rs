@@ -230,22 +230,8 @@ fn line(ordinal: usize, column: &Described<'_>) -> String {
             "collation_name",
             is_text.then_some("SQL_Latin1_General_CP1_CI_AS"),
         ),
-        number("user_type_id", "int", None),
-        text("user_type_database", None),
-        text("user_type_schema", None),
-        text("user_type_name", None),
-        "CAST(NULL AS nvarchar(4000)) AS assembly_qualified_type_name".to_owned(),
-        number("xml_collection_id", "int", None),
-        text("xml_collection_database", None),
-        text("xml_collection_schema", None),
-        text("xml_collection_name", None),
-        bit("is_xml_document", false),
-        bit("is_case_sensitive", false),
-        bit("is_fixed_length_clr_type", false),
     ];
-    for source in ["server", "database", "schema", "table", "column"] {
-        columns.push(text(&format!("source_{source}"), None));
-    }
+    columns.extend(nothing());
     columns.extend([
         bit("is_identity_column", output.identity),
         number("is_part_of_unique_key", "bit", None),
@@ -269,6 +255,28 @@ fn line(ordinal: usize, column: &Described<'_>) -> String {
         number("tds_collation_sort_id", "tinyint", collated(SORT_ID)),
     ]);
     format!("SELECT {}", columns.join(", "))
+}
+
+/// The columns about types and sources that no result here has.
+fn nothing() -> Vec<String> {
+    let mut columns = vec![
+        number("user_type_id", "int", None),
+        text("user_type_database", None),
+        text("user_type_schema", None),
+        text("user_type_name", None),
+        "CAST(NULL AS nvarchar(4000)) AS assembly_qualified_type_name".to_owned(),
+        number("xml_collection_id", "int", None),
+        text("xml_collection_database", None),
+        text("xml_collection_schema", None),
+        text("xml_collection_name", None),
+        bit("is_xml_document", false),
+        bit("is_case_sensitive", false),
+        bit("is_fixed_length_clr_type", false),
+    ];
+    for source in ["server", "database", "schema", "table", "column"] {
+        columns.push(text(&format!("source_{source}"), None));
+    }
+    columns
 }
 
 fn number(column: &str, ty: &str, value: Option<i64>) -> String {
