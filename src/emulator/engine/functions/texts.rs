@@ -5,7 +5,7 @@ use rusqlite::functions::Context;
 use rusqlite::types::{Value as Stored, ValueRef};
 
 use super::super::error::{SqlError, SqlResult};
-use super::super::types::{Storage, codepage, collate};
+use super::super::types::{Storage, codepage, collate, like};
 use super::{int, is_null, owned, scalar, text, type_at, value};
 
 /// Longest text that a function makes.
@@ -28,7 +28,7 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
     scalar(conn, "t_stuff", 4, stuff)?;
     scalar(conn, "t_code", 2, code)?;
     scalar(conn, "t_char", 2, character)?;
-    scalar(conn, "t_like", 4, like)?;
+    scalar(conn, "t_like", 5, like_call)?;
     scalar(conn, "t_bytes", 2, join_bytes)?;
     scalar(conn, "t_strip", 1, strip)
 }
@@ -120,12 +120,12 @@ fn sides(ctx: &Context<'_>, left: bool) -> SqlResult<Stored> {
         return Ok(Stored::Null);
     }
     let count = usize::try_from(int(ctx, 1)?).map_err(|_| {
+        if left {
+            return bad_length();
+        }
         SqlError::new(
             536,
-            format!(
-                "Invalid length parameter passed to the {} function.",
-                if left { "left" } else { "right" }
-            ),
+            "Invalid length parameter passed to the RIGHT function.",
         )
     })?;
     let units = units(text(ctx, 0)?);
@@ -136,6 +136,14 @@ fn sides(ctx: &Context<'_>, left: bool) -> SqlResult<Stored> {
         units.get(units.len() - count..)
     };
     from_units(part.unwrap_or_default())
+}
+
+fn bad_length() -> SqlError {
+    SqlError::new(
+        537,
+        "Invalid length parameter passed to the LEFT or SUBSTRING function.",
+    )
+    .state(3)
 }
 
 /// The part of a sequence that SUBSTRING means: the start may lie before the first element.
@@ -152,11 +160,7 @@ fn substring(ctx: &Context<'_>) -> SqlResult<Stored> {
     }
     let (start, length) = (int(ctx, 1)?, int(ctx, 2)?);
     if length < 0 {
-        return Err(SqlError::new(
-            537,
-            "Invalid length parameter passed to the LEFT or SUBSTRING function.",
-        )
-        .state(3));
+        return Err(bad_length());
     }
     if let ValueRef::Blob(bytes) = ctx.get_raw(0) {
         return Ok(Stored::Blob(
@@ -350,7 +354,7 @@ fn character(ctx: &Context<'_>) -> SqlResult<Stored> {
     Ok(found.map_or(Stored::Null, |c| Stored::Text(c.to_string())))
 }
 
-fn like(ctx: &Context<'_>) -> SqlResult<Stored> {
+fn like_call(ctx: &Context<'_>) -> SqlResult<Stored> {
     if is_null(ctx, 0) || is_null(ctx, 1) {
         return Ok(Stored::Null);
     }
@@ -360,8 +364,15 @@ fn like(ctx: &Context<'_>) -> SqlResult<Stored> {
         text(ctx, 2)?.chars().next()
     };
     let rules = collate::Rules::of(text(ctx, 3)?);
+    let (value, pattern) = (text(ctx, 0)?, text(ctx, 1)?);
+    let blanks = if int(ctx, 4)? == 1 {
+        like::Blanks::Count
+    } else {
+        like::Blanks::AtTheEndDoNot
+    };
+    like::check(pattern, escape)?;
     Ok(Stored::Integer(
-        collate::like(text(ctx, 0)?, text(ctx, 1)?, escape, rules).into(),
+        like::like(value, pattern, escape, rules, blanks).into(),
     ))
 }
 

@@ -5,14 +5,16 @@ use rusqlite::functions::Context;
 use rusqlite::types::Value as Stored;
 
 use super::super::error::{SqlError, SqlResult};
-use super::super::types::{Decimal, SqlType, Value, collate, convert};
+use super::super::types::collate::{self, Rules};
+use super::super::types::like::{self, Blanks};
+use super::super::types::{Decimal, SqlType, Value, convert};
 use super::{int, is_null, scalar, text, type_at};
 
 /// Rows that GENERATE_SERIES makes at once.
 const MOST_ROWS: i128 = 5_000_000;
 
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
-    scalar(conn, "t_patindex", 2, pattern_index)?;
+    scalar(conn, "t_patindex", 3, pattern_index)?;
     scalar(conn, "t_soundex", 1, |ctx| {
         with_texts(ctx, |texts| {
             Ok(Stored::Text(soundex(texts.first().unwrap_or(&""))?))
@@ -48,14 +50,20 @@ fn with_texts(ctx: &Context<'_>, f: impl Fn(&[&str]) -> SqlResult<Stored>) -> Sq
 /// Where a pattern first matches, counted in UTF-16 units.
 fn pattern_index(ctx: &Context<'_>) -> SqlResult<Stored> {
     with_texts(ctx, |texts| {
-        let [pattern, text] = texts else {
+        let [pattern, text, unicode] = texts else {
             return Ok(Stored::Null);
         };
+        like::check(pattern, None)?;
+        let blanks = if *unicode == "1" {
+            Blanks::Count
+        } else {
+            Blanks::AtTheEndDoNot
+        };
         let Some(rest) = pattern.strip_prefix('%') else {
-            let hit = collate::like(text, pattern, None, collate::Rules::Ci);
+            let hit = like::like(text, pattern, None, Rules::Ci, blanks);
             return Ok(Stored::Integer(hit.into()));
         };
-        let at = collate::find_like(text, rest, collate::Rules::Ci);
+        let at = like::find(text, rest, Rules::Ci, blanks);
         let units = |at: usize| text.chars().take(at).map(|c| c.len_utf16()).sum::<usize>();
         let position = at.map_or(0, |at| units(at) + 1);
         Ok(Stored::Integer(i64::try_from(position).unwrap_or(0)))

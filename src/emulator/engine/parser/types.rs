@@ -164,6 +164,11 @@ fn text_length(name: &str, facets: &[Option<i64>], default: u16, most: u16) -> S
         [None] if !fixed => Ok(MAX),
         [Some(n)] => match u16::try_from(*n) {
             Ok(n) if (1..=most).contains(&n) => Ok(n),
+            Ok(0) => Err(SqlError::new(
+                1001,
+                "Line 1: Length or precision specification 0 is invalid.",
+            )
+            .class(15)),
             _ => Err(SqlError::new(
                 131,
                 format!(
@@ -200,6 +205,11 @@ fn decimal(numeric: bool, precision: Option<i64>, scale: Option<i64>) -> SqlResu
             scale: s,
             numeric,
         }),
+        (Ok(1..=38), _) => Err(SqlError::new(
+            192,
+            "The scale must be less than or equal to the precision.",
+        )
+        .class(15)),
         _ => Err(SqlError::new(
             2750,
             format!(

@@ -3,7 +3,7 @@
 use sqlparser::ast::Function;
 
 use super::super::error::{SqlError, SqlResult};
-use super::super::types::{MAX, SqlType, Storage};
+use super::super::types::{SqlType, Storage, Value};
 use super::calls::Args;
 use super::{Planner, Scope, Typed, refuse};
 
@@ -133,18 +133,7 @@ impl Planner<'_> {
                 Ok(Typed::new(sql, value.ty))
             }
             ("SUM" | "AVG", [value]) => self.sum(name, value.clone(), distinct, over),
-            ("STRING_AGG", [value, separator]) => {
-                let (value, separator) = (self.characters(value)?, self.characters(separator)?);
-                let ty = if value.ty.is_unicode() {
-                    T::NVarChar(MAX)
-                } else {
-                    T::VarChar(MAX)
-                };
-                Ok(Typed::new(
-                    format!("string_agg({},{}{within}){over}", value.sql, separator.sql),
-                    ty,
-                ))
-            }
+            ("STRING_AGG", [value, separator]) => self.string_agg(value, separator, within, over),
             ("STDEV" | "STDEVP" | "VAR" | "VARP", [value]) => {
                 if !value.ty.is_numeric() {
                     return Err(invalid(value.ty));
@@ -192,15 +181,25 @@ impl Planner<'_> {
         };
         let arg = value.collated();
         let sql = match ty.storage() {
+            // The sum alone may overflow, even where the average would fit.
             Storage::Int if avg => format!(
-                "t_div(sum({distinct}{arg}){over},nullif(count({distinct}{arg}){over},0),{})",
+                "t_div(t_ck(t_isum({distinct}{arg}){over},{0}),nullif(count({distinct}{arg}){over},0),{0})",
                 ty.code()
             ),
-            Storage::Int => format!("t_ck(sum({distinct}{arg}){over},{})", ty.code()),
+            Storage::Int => format!("t_ck(t_isum({distinct}{arg}){over},{})", ty.code()),
             Storage::Float => format!("t_fin({}({distinct}{arg}){over})", name.to_lowercase()),
             _ => {
                 let scale = ty.digits().map_or(0, |d| d.1);
                 let sum = format!("t_sum({distinct}{arg}){over}");
+                let own = match value.ty {
+                    T::Decimal { scale, .. } => T::Decimal {
+                        precision: 38,
+                        scale,
+                        numeric: false,
+                    },
+                    _ => T::Money,
+                };
+                let sum = format!("t_fits({sum},{})", own.code());
                 if avg {
                     format!("t_avg({sum},count({distinct}{arg}){over},{scale})")
                 } else {
@@ -216,13 +215,19 @@ impl Planner<'_> {
             ("ROW_NUMBER" | "RANK" | "DENSE_RANK", []) => {
                 Ok(Typed::new(format!("{}(){over}", name.to_lowercase()), T::BigInt).not_null())
             }
+            ("NTILE", [count]) if matches!(count.constant, Some(Value::Int(..=0))) => {
+                Err(SqlError::new(
+                    4116,
+                    "The function 'ntile' takes only a positive int or bigint expression as its input.",
+                ))
+            }
             ("NTILE", [count]) => {
                 Ok(Typed::new(format!("ntile({}){over}", count.sql), T::BigInt).not_null())
             }
             ("LAG" | "LEAD", [value, rest @ ..]) if rest.len() < 3 => {
                 let mut parts = vec![value.sql.clone()];
                 if let Some(offset) = rest.first() {
-                    parts.push(offset.sql.clone());
+                    parts.push(self.row_offset(name, offset)?);
                 }
                 if let Some(default) = rest.get(1) {
                     parts.push(self.coerce(default.clone(), value.ty)?.sql);
@@ -237,6 +242,21 @@ impl Planner<'_> {
                 value.ty,
             )),
             _ => Err(SqlError::unsupported(format!("window function {name}"))),
+        }
+    }
+
+    /// SQLite would look the other way for a negative number.
+    fn row_offset(&mut self, name: &str, offset: &Typed) -> SqlResult<String> {
+        let offset = self.coerce(offset.clone(), T::BigInt)?;
+        match offset.constant {
+            Some(Value::Int(0..)) => Ok(offset.sql),
+            Some(Value::Int(_)) => Err(SqlError::new(
+                8730,
+                "Offset parameter for Lag and Lead functions cannot be a negative value.",
+            )),
+            _ => Err(SqlError::unsupported(format!(
+                "{name} with an offset that is no constant"
+            ))),
         }
     }
 

@@ -121,8 +121,13 @@ impl Planner<'_> {
         let money = ty.is_money()
             && !matches!(from_a, T::Decimal { .. })
             && !matches!(from_b, T::Decimal { .. });
+        let small = |t: SqlType| t != T::Money;
         let result = if money || from_a.is_money() && from_b.is_money() {
-            T::Money
+            if ty == T::SmallMoney && small(from_a) && small(from_b) {
+                T::SmallMoney
+            } else {
+                T::Money
+            }
         } else {
             let (a, b) = (
                 from_a.digits().unwrap_or((38, 0)),
@@ -130,19 +135,22 @@ impl Planner<'_> {
             );
             decimal_result(op, a, b, numeric)
         };
+        // A text is read as the other operand's type, which matters for money.
+        let (a, b) = (self.coerce(a, from_a)?, self.coerce(b, from_b)?);
         let (a, b) = (
             self.coerce(a, as_decimal(from_a, numeric))?,
             self.coerce(b, as_decimal(from_b, numeric))?,
         );
         let (precision, scale) = result.digits().unwrap_or((38, 0));
-        let check = if result == T::Money { 1 } else { 0 };
-        Ok(Typed::new(
+        let check = i32::from(result.is_money());
+        let sum = Typed::new(
             format!(
                 "t_dec('{op}',{},{},{precision},{scale},{check})",
                 a.sql, b.sql
             ),
-            result,
-        ))
+            if result.is_money() { T::Money } else { result },
+        );
+        self.coerce(sum, result)
     }
 
     fn concatenate(&mut self, a: Typed, b: Typed) -> SqlResult<Typed> {
@@ -231,6 +239,15 @@ impl Planner<'_> {
         refuse::operand(&a, operator_name(op), &b)?;
         let nullable = a.nullable || b.nullable;
         let ints = |t: &Typed| t.is_null() || t.ty.is_integer();
+        // One of the two may be binary.
+        let (a, b) = match (a.ty.is_binary(), b.ty.is_binary()) {
+            (true, false) if b.ty.is_integer() => (self.coerce(a, b.ty)?, b),
+            (false, true) if a.ty.is_integer() => {
+                let ty = a.ty;
+                (a, self.coerce(b, ty)?)
+            }
+            _ => (a, b),
+        };
         if !ints(&a) || !ints(&b) {
             return Err(incompatible(a.ty.base_name(), b.ty.base_name(), op));
         }
@@ -253,7 +270,9 @@ impl Planner<'_> {
         }
         if let Some(known) = &value.constant {
             let negated = match known {
-                Value::Int(v) if *v != i64::MIN && value.ty != T::TinyInt => Some(Value::Int(-v)),
+                Value::Int(v) if value.ty == T::Int && *v != i64::from(i32::MIN) => {
+                    Some(Value::Int(-v))
+                }
                 Value::Float(v) => Some(Value::Float(-v)),
                 Value::Decimal(v) => Some(Value::Decimal(v.negate())),
                 _ => None,
@@ -267,11 +286,17 @@ impl Planner<'_> {
                 });
             }
         }
+        if value.ty == T::Bit {
+            return Err(SqlError::new(
+                8117,
+                "Operand data type bit is invalid for minus operator.",
+            ));
+        }
         let zero = Typed {
             digits: Some(1),
             ..Typed::constant(Value::Int(0), T::Int)
         };
-        let zero = if value.ty == T::TinyInt {
+        let zero = if matches!(value.ty, T::TinyInt | T::SmallInt) {
             self.coerce(zero, T::SmallInt)?
         } else {
             zero

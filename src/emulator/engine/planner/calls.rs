@@ -112,6 +112,13 @@ impl Planner<'_> {
                     .iter()
                     .map(|a| self.expr(a, scope))
                     .collect::<SqlResult<Vec<_>>>()?;
+                if values.iter().all(Typed::is_null) {
+                    return Err(SqlError::new(
+                        4127,
+                        "At least one of the arguments to COALESCE must be an expression that is not the \
+                         NULL constant.",
+                    ));
+                }
                 let ty = self.common_type(&values);
                 let nullable = values.iter().all(|v| v.nullable);
                 let parts = values
@@ -126,6 +133,13 @@ impl Planner<'_> {
             ("NULLIF", [a, b]) => {
                 let equal = self.compare(a, &sqlparser::ast::BinaryOperator::Eq, b, scope)?;
                 let value = self.expr(a, scope)?;
+                if value.is_null() {
+                    return Err(SqlError::new(
+                        4151,
+                        "The type of the first argument to NULLIF cannot be the NULL constant because the \
+                         type of the first argument has to be known.",
+                    ));
+                }
                 Typed::new(
                     format!("(CASE WHEN {equal} THEN NULL ELSE {} END)", value.sql),
                     value.ty,
@@ -339,42 +353,6 @@ impl Planner<'_> {
             )),
             _ => Ok(None),
         }
-    }
-
-    /// NULLs count as empty; each value becomes text as by CAST.
-    fn concat(&mut self, args: &[Typed], separator: Option<Typed>) -> SqlResult<Typed> {
-        let texts = args
-            .iter()
-            .map(|a| self.characters(a))
-            .collect::<SqlResult<Vec<_>>>()?;
-        let unicode = texts
-            .iter()
-            .chain(separator.as_ref())
-            .any(|t| t.ty.is_unicode());
-        let mut total = 0u16;
-        for text in &texts {
-            total = total.saturating_add(text.ty.length().unwrap_or(MAX));
-        }
-        let n = if separator.is_some() {
-            MAX
-        } else {
-            limit_text(total, unicode)
-        };
-        let ty = if unicode {
-            T::NVarChar(n)
-        } else {
-            T::VarChar(n)
-        };
-        let parts: Vec<String> = texts.into_iter().map(|t| t.sql).collect();
-        let sql = match separator {
-            None => format!("concat({})", parts.join(",")),
-            Some(separator) => format!(
-                "concat_ws(ifnull({},''),{})",
-                separator.sql,
-                parts.join(",")
-            ),
-        };
-        Ok(Typed::new(sql, ty).not_null())
     }
 
     fn number_call(&mut self, name: &str, args: &[Typed]) -> SqlResult<Option<Typed>> {

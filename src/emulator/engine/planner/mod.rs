@@ -10,6 +10,7 @@ pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod change;
 mod collate;
+mod concat;
 mod context;
 pub(crate) mod convert;
 mod date_making;

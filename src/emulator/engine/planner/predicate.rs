@@ -331,6 +331,7 @@ impl Planner<'_> {
         let (expr, pattern, rules) = self.like_sides(expr, pattern)?;
         let value = text(self, expr)?;
         let pattern = text(self, pattern)?;
+        let unicode = value.ty.is_unicode() || pattern.ty.is_unicode();
         let escape = match escape {
             None => "NULL".to_owned(),
             Some(escape) => {
@@ -354,10 +355,12 @@ impl Planner<'_> {
         Ok(maybe_not(
             negated,
             &format!(
-                "t_like({},{},{escape},'{}')",
+                "t_like({},{},{escape},'{}',{})",
                 value.sql,
                 pattern.sql,
-                rules.name()
+                rules.name(),
+                // Blanks at the end count where Unicode is compared.
+                i32::from(unicode)
             ),
         ))
     }

@@ -13,9 +13,10 @@ impl Planner<'_> {
             ("PATINDEX", [pattern, text]) => {
                 let (pattern, text) = (self.characters(pattern)?, self.characters(text)?);
                 let ty = count_type(&text);
+                let unicode = i32::from(pattern.ty.is_unicode() || text.ty.is_unicode());
                 computed(
                     args,
-                    format!("t_patindex({},{})", pattern.sql, text.sql),
+                    format!("t_patindex({},{},'{unicode}')", pattern.sql, text.sql),
                     ty,
                 )
             }

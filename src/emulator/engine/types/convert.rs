@@ -2,6 +2,8 @@
 
 use super::super::error::{SqlError, SqlResult};
 use super::allow::{self, Way};
+pub(crate) use super::bytes::hex;
+use super::bytes::{bytes_to_int, bytes_to_text, to_bytes};
 use super::datetime::{DAY, DAY_1900};
 use super::style::Moment;
 use super::temporal::to_temporal;
@@ -103,7 +105,10 @@ fn to_int(value: Value, from: SqlType, to: SqlType) -> SqlResult<i64> {
         Value::Int(v) if to == T::Bit => i64::from(v != 0),
         Value::Int(v) => v,
         Value::Float(v) if to == T::Bit => i64::from(v != 0.0),
-        Value::Float(v) => float_to_int(v).ok_or_else(|| overflow(from, to))?,
+        Value::Float(v) => {
+            let whole = float_to_int(v).filter(|whole| (low..=high).contains(whole));
+            return whole.ok_or_else(|| float_overflow(v, from, to));
+        }
         Value::Decimal(v) if to == T::Bit => i64::from(!v.is_zero()),
         Value::Decimal(v) => {
             let whole = if from.is_money() {
@@ -127,7 +132,7 @@ fn to_int(value: Value, from: SqlType, to: SqlType) -> SqlResult<i64> {
 }
 
 fn overflow(from: SqlType, to: SqlType) -> SqlError {
-    if from == T::Int && matches!(to, T::SmallInt | T::TinyInt) {
+    if matches!(from, T::Int | T::SmallInt) && matches!(to, T::SmallInt | T::TinyInt) {
         return SqlError::new(220, String::new());
     }
     SqlError::conversion_overflow(
@@ -138,6 +143,21 @@ fn overflow(from: SqlType, to: SqlType) -> SqlError {
         },
         to.base_name(),
     )
+}
+
+/// The smaller integers name the value.
+fn float_overflow(value: f64, from: SqlType, to: SqlType) -> SqlError {
+    if to == T::BigInt {
+        return overflow(from, to);
+    }
+    SqlError::new(
+        232,
+        format!(
+            "Arithmetic overflow error for type {}, value = {value:.6}.",
+            to.base_name()
+        ),
+    )
+    .state(3)
 }
 
 impl SqlError {
@@ -206,27 +226,6 @@ fn text_to_int(text: &str, from: SqlType, to: SqlType) -> SqlResult<i64> {
                 }
             ),
         )),
-    }
-}
-
-fn bytes_to_int(bytes: &[u8], to: SqlType) -> i64 {
-    let width = match to {
-        T::Bit | T::TinyInt => 1,
-        T::SmallInt => 2,
-        T::Int => 4,
-        _ => 8,
-    };
-    let wide = bytes
-        .iter()
-        .rev()
-        .take(width)
-        .rev()
-        .fold(0u64, |sum, b| (sum << 8) | u64::from(*b));
-    match to {
-        T::Bit => i64::from(bytes.iter().any(|b| *b != 0)),
-        T::SmallInt => i64::from(u16::try_from(wide).unwrap_or(0).cast_signed()),
-        T::Int => i64::from(u32::try_from(wide).unwrap_or(0).cast_signed()),
-        _ => wide.cast_signed(),
     }
 }
 
@@ -369,7 +368,7 @@ fn to_text(value: Value, from: SqlType, to: SqlType, style: Option<i64>) -> SqlR
         Value::Int(_) | Value::Float(_) | Value::Decimal(_) | Value::Guid(_)
     );
     let is_int = matches!(value, Value::Int(_));
-    let text = plain_text(value, from, style)?;
+    let text = plain_text(value, from, to, style)?;
     let limit = to.length().unwrap_or(MAX);
     if !number || limit == MAX || text_length(&text, to) <= usize::from(limit) {
         return Ok(text);
@@ -392,7 +391,7 @@ fn to_text(value: Value, from: SqlType, to: SqlType, style: Option<i64>) -> SqlR
     Err(SqlError::conversion_overflow(shown, to.base_name()))
 }
 
-fn plain_text(value: Value, from: SqlType, style: Option<i64>) -> SqlResult<String> {
+fn plain_text(value: Value, from: SqlType, to: SqlType, style: Option<i64>) -> SqlResult<String> {
     let moment = |m: Moment, default: i64| {
         let style = style.unwrap_or(default);
         m.format(style)
@@ -410,7 +409,7 @@ fn plain_text(value: Value, from: SqlType, style: Option<i64>) -> SqlResult<Stri
         },
         Value::Decimal(v) => decimal_text(v, from, style)?,
         Value::Text(v) => v,
-        Value::Bytes(v) => bytes_to_text(&v, style)?,
+        Value::Bytes(v) => bytes_to_text(&v, to, style)?,
         Value::Guid(v) => uuid::Uuid::from_bytes_le(v).to_string().to_uppercase(),
         Value::Date(days) => moment(
             Moment {
@@ -444,7 +443,7 @@ fn plain_text(value: Value, from: SqlType, style: Option<i64>) -> SqlResult<Stri
             moment(Moment::from_ticks(ticks, scale), default)?
         }
         Value::DateTimeOffset(v) => moment(Moment::from_offset(v, from.time_scale()), 121)?,
-        Value::Variant(v) => return plain_text(v.value, v.base, style),
+        Value::Variant(v) => return plain_text(v.value, v.base, to, style),
     })
 }
 
@@ -464,72 +463,6 @@ fn decimal_text(value: Decimal, from: SqlType, style: Option<i64>) -> SqlResult<
         decimal::grouped(&text)
     } else {
         text
-    })
-}
-
-fn bytes_to_text(bytes: &[u8], style: Option<i64>) -> SqlResult<String> {
-    let hex = || bytes.iter().map(|b| format!("{b:02X}")).collect::<String>();
-    match style.unwrap_or(0) {
-        0 => Ok(bytes.iter().map(|b| codepage::from_byte(*b)).collect()),
-        1 => Ok(format!("0x{}", hex())),
-        2 => Ok(hex()),
-        other => Err(SqlError::unsupported(format!("CONVERT style {other}"))),
-    }
-}
-
-fn to_bytes(value: Value, from: SqlType, to: SqlType, style: Option<i64>) -> SqlResult<Vec<u8>> {
-    Ok(match value {
-        Value::Bytes(v) => v,
-        Value::Guid(v) => v.to_vec(),
-        Value::Int(v) => {
-            let width = match from {
-                T::Bit | T::TinyInt => 1,
-                T::SmallInt => 2,
-                T::Int => 4,
-                _ => 8,
-            };
-            let bytes = v.to_be_bytes();
-            let limit = usize::from(to.length().unwrap_or(MAX)).min(width);
-            bytes.get(8 - limit..).unwrap_or_default().to_vec()
-        }
-        Value::Text(text) => match style.unwrap_or(0) {
-            0 if from.is_unicode() => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-            0 => text
-                .chars()
-                .map(|c| codepage::to_byte(c).unwrap_or(b'?'))
-                .collect(),
-            1 => hex(text.strip_prefix("0x").ok_or_else(|| bad_hex(from, to))?)
-                .ok_or_else(|| bad_hex(from, to))?,
-            2 => hex(&text).ok_or_else(|| bad_hex(from, to))?,
-            other => return Err(SqlError::unsupported(format!("CONVERT style {other}"))),
-        },
-        _ => return Err(impossible(from, to)),
-    })
-}
-
-fn bad_hex(from: SqlType, to: SqlType) -> SqlError {
-    SqlError::new(
-        8114,
-        format!(
-            "Error converting data type {} to {}.",
-            from.base_name(),
-            to.base_name()
-        ),
-    )
-    .state(5)
-}
-
-/// Bytes of pairs of hexadecimal digits.
-pub(crate) fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
-        .collect::<Option<_>>()?;
-    digits.len().is_multiple_of(2).then(|| {
-        digits
-            .chunks(2)
-            .map(|pair| pair.iter().fold(0, |sum, d| sum * 16 + d))
-            .collect()
     })
 }
 

@@ -20,7 +20,7 @@ fn format_digits(value: f64, digits: usize) -> String {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let power: i32 = exponent.parse().unwrap_or(0);
     let limit = i32::try_from(digits).unwrap_or(i32::MAX);
-    if power < -5 || power >= limit {
+    if power < -4 || power >= limit {
         return format!("{}e{}", trim(mantissa), exponent_text(exponent));
     }
     let places = usize::try_from(limit - 1 - power).unwrap_or(0);
@@ -53,6 +53,8 @@ mod tests {
             (0.1, "0.1"),
             (-2.0, "-2"),
             (1e-7, "1e-007"),
+            (1e-5, "1e-005"),
+            (1e-4, "0.0001"),
             (100_000.0, "100000"),
             (1e300, "1e+300"),
         ] {

@@ -1,6 +1,7 @@
 //! T-SQL types: what the catalogue keeps, the planner infers and the wire shows.
 
 pub(crate) mod allow;
+mod bytes;
 pub(crate) mod codepage;
 pub(crate) mod collate;
 pub(crate) mod convert;
@@ -9,6 +10,7 @@ pub(crate) mod datetime;
 pub(crate) mod decimal;
 pub(crate) mod float;
 pub(crate) mod json;
+pub(crate) mod like;
 pub(crate) mod style;
 mod temporal;
 pub(crate) mod value;

@@ -40,10 +40,7 @@ pub(super) fn to_temporal(
             if matches!(to, T::DateTime | T::SmallDateTime) =>
         {
             let days = to_float(value, from, T::Float)?;
-            (
-                ticks_of_days(days).ok_or_else(|| date_range(from, to))?,
-                None,
-            )
+            (ticks_of_days(days).ok_or_else(|| days_overflow(to))?, None)
         }
         _ => return Err(impossible(from, to)),
     };
@@ -80,6 +77,9 @@ fn ticks_of_days(days: f64) -> Option<i64> {
 fn finish_temporal(ticks: i64, offset: Offset, from: SqlType, to: SqlType) -> SqlResult<Value> {
     let in_range = |ticks: i64, first: i64, last: i64| {
         if ticks < first * DAY || ticks >= (last + 1) * DAY {
+            if from.is_numeric() {
+                return Err(days_overflow(to));
+            }
             return Err(date_range(from, to));
         }
         Ok(ticks)
@@ -113,6 +113,11 @@ fn finish_temporal(ticks: i64, offset: Offset, from: SqlType, to: SqlType) -> Sq
         }
         _ => return Err(impossible(from, to)),
     })
+}
+
+/// A number of days that leads out of the type's range.
+fn days_overflow(to: SqlType) -> SqlError {
+    SqlError::overflow(to.base_name())
 }
 
 fn bad_date(to: SqlType) -> SqlError {
