@@ -7,6 +7,7 @@ use super::error::ConnectionError;
 use super::fed_auth::{self, Credential, TokenRefused};
 use super::login::{Prepared, blocking};
 use super::messages;
+use super::settings::host_of;
 use crate::Secret;
 use crate::emulator::backend::Backing;
 use crate::emulator::engine::Principal;
@@ -90,7 +91,7 @@ fn general_refusal(shared: &Shared, login: &Login7) -> Option<(ServerMessage, St
         return Some((messages::no_server_name(), "LOGIN7 names no server".into()));
     }
     if !shared.settings.accepts(server) {
-        let label = server.split('.').next().unwrap_or_default();
+        let label = host_of(server).split('.').next().unwrap_or_default();
         return Some((
             messages::unknown_server(label),
             format!("no server {server:?}"),

@@ -1,5 +1,6 @@
 //! What the gateway is told when it starts.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Whether the gateway insists on TLS.
@@ -52,10 +53,10 @@ impl Default for Settings {
 impl Settings {
     /// Whether a LOGIN7 for that server is for this one.
     pub(super) fn accepts(&self, server: &str) -> bool {
-        // Drivers may write a port or an instance behind the name.
-        let host = server.split([',', '\\', ':']).next().unwrap_or_default();
+        let host = host_of(server);
         self.accepted_names.is_empty()
-            || ["localhost", "127.0.0.1"].contains(&host)
+            || host.eq_ignore_ascii_case("localhost")
+            || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
             || self
                 .accepted_names
                 .iter()
@@ -65,6 +66,21 @@ impl Settings {
                         .ends_with(&suffix.to_ascii_lowercase()),
                     None => host.eq_ignore_ascii_case(name),
                 })
+    }
+}
+
+/// The host that a LOGIN7 names. Microsoft's ODBC driver sends the protocol too (`tcp:host`), and
+/// drivers may write a port or an instance behind the name.
+pub(super) fn host_of(server: &str) -> &str {
+    let server = match server.get(..4) {
+        Some(protocol) if protocol.eq_ignore_ascii_case("tcp:") => &server[4..],
+        _ => server,
+    };
+    let host = server.split([',', '\\']).next().unwrap_or_default();
+    let bare = host.trim_start_matches('[').split(']').next();
+    match bare {
+        Some(ip) if ip.parse::<IpAddr>().is_ok() => ip,
+        _ => host.split(':').next().unwrap_or_default(),
     }
 }
 
@@ -81,6 +97,15 @@ mod tests {
         assert!(settings.accepts("DEMO.example,1433"));
         assert!(settings.accepts("a.database.windows.net"));
         assert!(settings.accepts("127.0.0.1,4711"));
+        assert!(settings.accepts("127.0.0.1:4711"));
+        assert!(settings.accepts("tcp:127.0.0.1"));
+        assert!(settings.accepts("TCP:a.database.windows.net,1433"));
+        assert!(settings.accepts("::1"));
+        assert!(settings.accepts("[::1]:1433"));
+        assert!(settings.accepts("Localhost\\any"));
         assert!(!settings.accepts("other.example"));
+        assert!(!settings.accepts("tcp:other.example"));
+        assert!(!settings.accepts("192.0.2.1"));
+        assert!(!settings.accepts("tcp:"));
     }
 }
