@@ -22,6 +22,8 @@ pub struct ConnectionStrings {
     pub odbc: String,
     /// For Microsoft's JDBC driver.
     pub jdbc: String,
+    /// For mssql-python, which takes ODBC's keywords but no `Driver`.
+    pub mssql_python: String,
 }
 
 /// The folder with the certificates: the state folder, or one that vanishes with the emulator.
@@ -99,6 +101,13 @@ impl Emulator {
         let client_id = identity
             .filter(|identity| identity.assignment == Assignment::User)
             .map(|identity| identity.client_id);
+        let odbc = format!(
+            "Server=tcp:{host},{port};Database={};Authentication=ActiveDirectoryMsi;\
+             Encrypt=strict;ServerCertificate={}{}",
+            braced(database),
+            braced(&lossy(&certificate)),
+            user("UID", client_id),
+        );
         ConnectionStrings {
             ado_net: format!(
                 "Server=tcp:{host},{port};Database={};Authentication=ActiveDirectoryMSI;\
@@ -107,13 +116,7 @@ impl Emulator {
                 ado_value(&lossy(&certificate)),
                 user("User ID", client_id),
             ),
-            odbc: format!(
-                "Driver={{ODBC Driver 18 for SQL Server}};Server=tcp:{host},{port};Database={};\
-                 Authentication=ActiveDirectoryMsi;Encrypt=strict;ServerCertificate={}{}",
-                braced(database),
-                braced(&lossy(&certificate)),
-                user("UID", client_id),
-            ),
+            odbc: format!("Driver={{ODBC Driver 18 for SQL Server}};{odbc}"),
             jdbc: format!(
                 "jdbc:sqlserver://{};databaseName={};\
                  authentication=ActiveDirectoryManagedIdentity;encrypt=strict;\
@@ -123,6 +126,7 @@ impl Emulator {
                 braced(&lossy(&certificate)),
                 user("msiClientId", client_id),
             ),
+            mssql_python: odbc,
         }
     }
 

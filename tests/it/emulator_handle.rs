@@ -11,7 +11,13 @@ async fn its_connection_strings_mean_the_same_in_every_dialect() {
     let worker = emulator.identities()[1].clone();
     for identity in [None, Some(&worker)] {
         let strings = emulator.connection_strings("demo", identity);
-        for text in [&strings.ado_net, &strings.odbc, &strings.jdbc] {
+        let all = [
+            &strings.ado_net,
+            &strings.odbc,
+            &strings.jdbc,
+            &strings.mssql_python,
+        ];
+        for text in all {
             let target = Target::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
             let address = format!("127.0.0.1,{}", emulator.sql_addr().port());
             assert_eq!(target.server.to_string(), address, "{text}");
@@ -22,7 +28,7 @@ async fn its_connection_strings_mean_the_same_in_every_dialect() {
                 Some(emulator.server_certificate_file().as_path()),
                 "{text}"
             );
-            let strict = !text.starts_with("Server=");
+            let strict = *text != strings.ado_net;
             assert_eq!(target.tls.encrypt == Encrypt::Strict, strict, "{text}");
             let Auth::ManagedIdentity(who) = &target.auth else {
                 panic!("{:?}", target.auth)
