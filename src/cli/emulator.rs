@@ -26,7 +26,9 @@ const DEMO_ROLES: [&str; 3] = ["db_datareader", "db_datawriter", "db_ddladmin"];
     after_help = "Without --config there are the database demo and the managed identities demo-app \
                   (system-assigned, a user of demo) and demo-worker (user-assigned).\n\
                   Faults: login-error:40613*2, redirect, slow-bytes:5ms, gateway:login:reset, \
-                  identity:status:429:7*3 and more; see the documentation of FaultSpec."
+                  identity:status:429:7*3 and more; see docs/emulator.md.\n\
+                  Ctrl-C or SIGTERM ends it. Exit codes: 0 ended, 2 wrong arguments, configuration or seed, \
+                  4 an address is taken, 5 the databases cannot be opened, 70 internal."
 )]
 pub(super) struct Args {
     /// Identities, databases, users and more, as TOML
@@ -34,15 +36,15 @@ pub(super) struct Args {
     config: Option<PathBuf>,
 
     /// Where the SQL gateway listens [default: 127.0.0.1:1433]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
 
     /// Where the identity endpoints listen [default: 127.0.0.1:4141]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     identity_listen: Option<SocketAddr>,
 
     /// Where the admin endpoint listens, on loopback [default: 127.0.0.1 and any port]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     admin: Option<SocketAddr>,
 
     /// Read the configuration, try its tables and scripts in memory, and end
@@ -144,6 +146,12 @@ fn failure(error: EmulatorError) -> Failure {
     Failure::new(exit, error)
 }
 
+/// Names are not looked up: the emulator listens where it was told to, and nowhere else.
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "write an IP address and a port, as 127.0.0.1:1433, [::1]:1433 or 127.0.0.1:0")
+}
+
 /// Waits for Ctrl-C, or for SIGTERM where there is one.
 async fn stop_signal() -> Result<(), Failure> {
     #[cfg(unix)]
@@ -165,7 +173,7 @@ fn text(emulator: &Emulator, database: &str) -> String {
         ado_net,
         odbc,
         jdbc,
-        ..
+        mssql_python,
     } = emulator.connection_strings(database, None);
     let mut lines = vec![
         format!("SQL gateway         {}", emulator.sql_addr()),
@@ -207,8 +215,13 @@ fn text(emulator: &Emulator, database: &str) -> String {
         lines.push(format!("  export {name}={value}"));
     }
     lines.extend(["".to_owned(), "Connection strings".to_owned()]);
-    for (what, string) in [("ADO.NET", ado_net), ("ODBC", odbc), ("JDBC", jdbc)] {
-        lines.push(format!("  {what:8}{string}"));
+    for (what, string) in [
+        ("ADO.NET", ado_net),
+        ("ODBC", odbc),
+        ("JDBC", jdbc),
+        ("mssql-python", mssql_python),
+    ] {
+        lines.push(format!("  {what:14}{string}"));
     }
     lines.extend(["".to_owned(), "Ready; Ctrl-C ends it.".to_owned()]);
     lines.join("\n")
@@ -255,6 +268,7 @@ fn record(emulator: &Emulator, database: &str) -> Value {
             "ado_net": strings.ado_net,
             "odbc": strings.odbc,
             "jdbc": strings.jdbc,
+            "mssql_python": strings.mssql_python,
         },
     })
 }

@@ -64,7 +64,7 @@ impl AdminServer {
         state: Option<&StateDir>,
     ) -> Result<Self, EmulatorError> {
         if !address.ip().is_loopback() {
-            return Err(EmulatorError::NotLoopback { address });
+            return Err(EmulatorError::AdminNotLoopback { address });
         }
         let bound = async {
             let listener = TcpListener::bind(address).await?;

@@ -41,6 +41,7 @@ struct Tenant {
     refresh_in_seconds: Option<u64>,
     imds_limits: bool,
     resources: Vec<String>,
+    #[serde(deserialize_with = "address")]
     listen: Option<SocketAddr>,
 }
 
@@ -48,7 +49,9 @@ struct Tenant {
 #[serde(deny_unknown_fields, default)]
 struct Server {
     name: Option<String>,
+    #[serde(deserialize_with = "address")]
     listen: Option<SocketAddr>,
+    #[serde(deserialize_with = "address")]
     admin_listen: Option<SocketAddr>,
     recheck_after_seconds: Option<u64>,
     certificate_names: Vec<String>,
@@ -367,6 +370,15 @@ fn maybe_secret<'de, D: serde::Deserializer<'de>>(
     secret(deserializer).map(Some)
 }
 
+fn address<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = "an address is an IP address and a port, as \"127.0.0.1:1433\" or \"127.0.0.1:0\"";
+    let address = text.parse().map_err(|_| serde::de::Error::custom(wrong))?;
+    Ok(Some(address))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -475,7 +487,7 @@ mod tests {
             (
                 &format!("{columns}rows = [\n[1, \"a\"],\n[2]]"),
                 8,
-                "has 1 values",
+                "another number of values (1)",
             ),
             (&format!("{columns}rows = [3]"), 6, "a row is an array"),
             (&format!("{columns}rows = [[1, nan]]"), 6, "no such number"),

@@ -46,8 +46,8 @@ pub enum EmulatorError {
         /// rcgen's reason.
         source: rcgen::Error,
     },
-    /// The configuration file could not be read.
-    #[error("cannot read the configuration {path}")]
+    /// The configuration file, or one that it names, could not be read.
+    #[error("cannot read {path} for the configuration")]
     ConfigFile {
         /// The file.
         path: PathBuf,
@@ -85,9 +85,17 @@ pub enum EmulatorError {
     /// Something beyond loopback was to be listened on without that being allowed.
     #[error(
         "{address} can be reached from other machines, and whoever reaches the emulator gets tokens; \
-         use a loopback address, or allow it expressly"
+         use a loopback address, or allow it expressly (--allow-beyond-loopback)"
     )]
     NotLoopback {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// The admin endpoint was to listen beyond loopback, which nothing allows.
+    #[error(
+        "the admin endpoint listens on loopback only, and {address} can be reached from other machines"
+    )]
+    AdminNotLoopback {
         /// The address asked for.
         address: SocketAddr,
     },
@@ -99,13 +107,23 @@ pub enum EmulatorError {
         /// Those that exist.
         known: String,
     },
-    /// The embedded engine could not start, or refused a statement of a seed script.
+    /// The embedded engine could not start, or refused a statement of a script.
     #[error("the embedded engine refuses to {what} {database:?}")]
     Engine {
         /// What was tried.
         what: &'static str,
         /// With which database.
         database: String,
+        /// The engine's reason.
+        source: Box<super::EngineError>,
+    },
+    /// The embedded engine refused a statement of a seed: of a login, user, table, script or grant.
+    #[error("the embedded engine refuses the seed {step:?} of the database {database:?}")]
+    SeedRefused {
+        /// The database.
+        database: String,
+        /// Which part of its seed.
+        step: String,
         /// The engine's reason.
         source: Box<super::EngineError>,
     },

@@ -46,7 +46,7 @@ pub struct FaultSpec {
 #[non_exhaustive]
 pub enum FaultSpecError {
     /// A number, time or address that cannot be read.
-    #[error("{text:?} in the fault is no {wanted}")]
+    #[error("{text:?} is no {wanted}")]
     BadValue {
         /// What stands there.
         text: String,

@@ -497,9 +497,9 @@ fn seed(engine: &Engine, script: &Script) -> Result<(), EmulatorError> {
         step,
         sql,
     } = script;
-    let refused = |source| EmulatorError::Engine {
-        what: "run the script in",
+    let refused = |source| EmulatorError::SeedRefused {
         database: database.clone(),
+        step: step.clone(),
         source: Box::new(source),
     };
     let known = engine.seeded(database, step, sql);
@@ -536,7 +536,7 @@ fn run_script(engine: &Engine, database: &str, sql: &str) -> Result<(), Emulator
     engine
         .run_script(database, sql)
         .map_err(|source| EmulatorError::Engine {
-            what: "run the script in",
+            what: "run a script in",
             database: database.to_owned(),
             source: Box::new(source),
         })

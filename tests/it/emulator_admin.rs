@@ -113,7 +113,7 @@ async fn it_listens_on_loopback_only_and_keeps_its_key() {
         .allow_beyond_loopback(true);
     let error = everywhere.start().await.unwrap_err();
     assert!(
-        matches!(error, EmulatorError::NotLoopback { .. }),
+        matches!(error, EmulatorError::AdminNotLoopback { .. }),
         "{error}"
     );
     let state = tempfile::tempdir().unwrap();

@@ -113,7 +113,13 @@ async fn a_seed_with_a_mistake_can_be_mended() {
         builder.script("demo", sql).start()
     };
     let error = start(wrong).await.unwrap_err();
-    assert!(matches!(error, EmulatorError::Engine { .. }), "{error:?}");
+    let EmulatorError::SeedRefused { step, source, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(step, "script");
+    // The line of the text, not of the batch.
+    let told = source.to_string();
+    assert!(told.contains(", line 3: "), "{told}");
     let emulator = start(&wrong.replace("tabel", "table")).await.unwrap();
     assert_eq!(emulator.engine().databases(), ["master", "demo"]);
     emulator.run_sql("demo", "select * from u").await.unwrap();

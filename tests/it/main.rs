@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "cli", feature = "emulator"))]
 mod cli_demo;
+mod cli_emulator;
 #[cfg(feature = "cli")]
 mod cli_parse;
 #[cfg(all(feature = "cli", feature = "emulator"))]

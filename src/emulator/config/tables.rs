@@ -83,9 +83,9 @@ impl Table {
                 let names = self.column_names();
                 if names.len() != values.len() {
                     return Err(format!(
-                        "the row has {} values, and the table {} columns; rows by name may leave some out",
-                        values.len(),
-                        names.len()
+                        "the table has {} columns, and the row another number of values ({}); rows by name may leave some out",
+                        names.len(),
+                        values.len()
                     ));
                 }
                 (names, values.iter().collect())

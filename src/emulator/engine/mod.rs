@@ -96,7 +96,7 @@ pub enum EngineError {
     #[error("cannot make the directory of the emulator's databases")]
     Directory(#[source] std::io::Error),
     /// A statement of a script failed.
-    #[error("statement refused by the emulator's engine: {} (error {}, line {})", .0.message, .0.number, .0.line)]
+    #[error("error {}, line {}: {}", .0.number, .0.line, .0.message)]
     Script(ServerMessage),
     /// Another engine has the files.
     #[error("{path} is in use by another emulator; end that one, or choose another file")]
@@ -210,8 +210,11 @@ impl Engine {
         let mut session = self
             .connect(&admin, Some(database))
             .map_err(EngineError::Script)?;
-        for batch in split_batches(sql) {
-            session.run_text(&batch).map_err(EngineError::Script)?;
+        for (before, batch) in split_batches(sql) {
+            session.run_text(&batch).map_err(|mut error| {
+                error.line = error.line.saturating_add(before);
+                EngineError::Script(error)
+            })?;
         }
         Ok(())
     }
@@ -285,18 +288,19 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Cuts a script at lines that say `GO`, as sqlcmd does.
-fn split_batches(sql: &str) -> Vec<String> {
-    let mut batches = vec![String::new()];
-    for line in sql.lines() {
+/// Cuts a script at lines that say `GO`, as sqlcmd does. Gives each batch with the number of lines
+/// before it.
+fn split_batches(sql: &str) -> Vec<(u32, String)> {
+    let mut batches = vec![(0, String::new())];
+    for (number, line) in (1..).zip(sql.lines()) {
         if line.trim().eq_ignore_ascii_case("go") {
-            batches.push(String::new());
-        } else if let Some(batch) = batches.last_mut() {
+            batches.push((number, String::new()));
+        } else if let Some((_, batch)) = batches.last_mut() {
             batch.push_str(line);
             batch.push('\n');
         }
     }
-    batches.retain(|batch| !batch.trim().is_empty());
+    batches.retain(|(_, batch)| !batch.trim().is_empty());
     batches
 }
 

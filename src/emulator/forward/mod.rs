@@ -22,7 +22,7 @@ use super::engine::Principal;
 use super::{EmulatorError, InMemoryDirectory};
 use crate::Secret;
 use crate::dial::Dialer;
-use crate::target::{Auth, Target};
+use crate::target::{Auth, Target, TargetError};
 use crate::tds::Login7;
 
 pub(super) use error::ForwardError;
@@ -49,10 +49,12 @@ impl Forwarding {
         directory: InMemoryDirectory,
         patience: Duration,
     ) -> Result<Self, EmulatorError> {
-        let mut target =
-            Target::parse(backend.expose()).map_err(|source| EmulatorError::Backend {
+        let mut target = Target::parse(backend.expose()).map_err(|error| match error {
+            TargetError::NoIdentity => EmulatorError::BackendAuth { method: "no login" },
+            source => EmulatorError::Backend {
                 source: Box::new(source),
-            })?;
+            },
+        })?;
         if !matches!(target.auth, Auth::SqlPassword { .. }) {
             return Err(EmulatorError::BackendAuth {
                 method: target.auth.name(),

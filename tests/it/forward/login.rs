@@ -137,6 +137,8 @@ async fn strings_and_settings_that_make_no_sense_are_refused_at_the_start() {
         matches!(error, EmulatorError::BackendAuth { .. }),
         "{error}"
     );
+    let error = start("Server=x").await.unwrap_err().to_string();
+    assert!(error.contains("asks for no login"), "{error}");
     let error = start("Nonsense").await.unwrap_err();
     assert!(matches!(error, EmulatorError::Backend { .. }), "{error}");
     let seeded = Emulator::builder()
