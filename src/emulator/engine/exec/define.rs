@@ -1,7 +1,7 @@
 //! Definitions other than tables' insides: views, schemas, indexes, databases, dropping.
 
 use rusqlite::params;
-use sqlparser::ast::{Ident, ObjectName, Query};
+use sqlparser::ast::{Ident, ObjectName};
 
 use super::super::EngineError;
 use super::super::catalogue::security::{self, Securable};
@@ -38,9 +38,9 @@ impl Run<'_, '_> {
                 name,
                 columns,
                 query,
-                or_alter,
+                how,
                 source,
-            } => self.create_view(name, columns, (query, source), *or_alter)?,
+            } => self.create_view(name, columns, (query, source), *how)?,
             Kind::CreateSchema { name, owner } => {
                 self.create_schema(&name.value, owner.as_ref())?
             }
@@ -279,68 +279,6 @@ impl Run<'_, '_> {
                 None if if_exists => Ok(()),
                 None => Err(Self::cannot_drop("index", &format!("{}.{}", table.shown(), name.value))),
             }
-        })
-    }
-
-    fn create_view(
-        &mut self,
-        name: &ObjectName,
-        names: &[Ident],
-        (query, source): (&Query, &str),
-        or_alter: bool,
-    ) -> SqlResult<()> {
-        let name = QualifiedName::of(name)?;
-        if name.is_temp() {
-            return Err(SqlError::new(
-                4103,
-                format!("\"{}\": Temporary views are not allowed.", name.name),
-            )
-            .class(15));
-        }
-        if query.order_by.is_some()
-            && query.limit_clause.is_none()
-            && !query.to_string().contains(" TOP ")
-        {
-            return Err(SqlError::new(1033, "The ORDER BY clause is invalid in views, inline functions, derived tables, subqueries, and common table expressions, unless TOP, OFFSET or FOR XML is also specified.").class(15));
-        }
-        let mut planner = self.planner();
-        let rel = planner.top_query(query)?;
-        if !planner.binds.is_empty() {
-            return Err(SqlError::new(137, "Variables are not allowed in a view.").class(15));
-        }
-        if or_alter
-            && let Ok(old) = self.planner().find_table(&name)
-            && old.is_view
-        {
-            self.planner().require(&old, "ALTER")?;
-            self.write(false, |run| run.drop_table(&old))?;
-        }
-        let definition = query.to_string();
-        self.write(false, |run| {
-            let (alias, schema, schema_id) = run.place_for(&name, "CREATE VIEW")?;
-            let id = run.new_object(&alias, schema_id, &name.name, "V", 0, Some(&definition))?;
-            run.state.conn.execute(&format!("UPDATE {alias}.\"~objects\" SET source = ?1 WHERE id = ?2"), params![source, id])?;
-            let mut view = Table { id, schema_id, schema, name: name.name.clone(), is_view: true, definition: None, columns: Vec::new(), alias };
-            if !names.is_empty() && names.len() != rel.columns.len() {
-                let (number, word) = if names.len() > rel.columns.len() { (8159, "fewer") } else { (8158, "more") };
-                return Err(SqlError::new(number, format!("'{}' has {word} columns than were specified in the column list.", name.name)));
-            }
-            for (index, output) in rel.columns.iter().enumerate() {
-                let own = names.get(index).map_or_else(|| output.name.clone(), |n| n.value.clone());
-                if own.is_empty() {
-                    return Err(SqlError::new(4511, format!("Create View or Function failed because no column name was specified for column {}.", index + 1)));
-                }
-                let column = Column {
-                    name: Ident::new(own),
-                    ty: output.ty,
-                    nullable: Some(output.nullable),
-                    identity: None,
-                    default: None,
-                    constraints: Vec::new(),
-                };
-                run.new_column(&mut view, &column, false)?;
-            }
-            Ok(())
         })
     }
 

@@ -34,6 +34,7 @@ mod table_variables;
 mod tables;
 mod tran;
 mod undeclared;
+mod views;
 mod wait;
 
 use super::deep::with_stack;

@@ -67,7 +67,7 @@ pub(crate) enum Kind {
         name: ObjectName,
         columns: Vec<Ident>,
         query: Box<Query>,
-        or_alter: bool,
+        how: ViewChange,
         /// The whole statement as the catalogue keeps it.
         source: String,
     },
@@ -238,6 +238,14 @@ pub(crate) struct CreateTable {
     pub(crate) name: ObjectName,
     pub(crate) columns: Vec<Column>,
     pub(crate) constraints: Vec<Constraint>,
+}
+
+/// CREATE, CREATE OR ALTER or ALTER VIEW.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ViewChange {
+    Create,
+    CreateOrAlter,
+    Alter,
 }
 
 /// What ALTER TABLE does.

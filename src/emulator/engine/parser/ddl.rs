@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::super::error::{SqlError, SqlResult};
 use super::Reader;
-use super::ast::{Column, Constraint, ConstraintKind, CreateIndex, CreateTable, Kind};
+use super::ast::{Column, Constraint, ConstraintKind, CreateIndex, CreateTable, Kind, ViewChange};
 
 impl Reader {
     pub(super) fn definition(&mut self) -> SqlResult<Kind> {
@@ -19,10 +19,13 @@ impl Reader {
             return self.create_schema();
         }
         if self.eat(&["CREATE", "VIEW"]) {
-            return self.create_view(false);
+            return self.create_view(ViewChange::Create);
         }
         if self.eat(&["CREATE", "OR", "ALTER", "VIEW"]) {
-            return self.create_view(true);
+            return self.create_view(ViewChange::CreateOrAlter);
+        }
+        if self.eat(&["ALTER", "VIEW"]) {
+            return self.create_view(ViewChange::Alter);
         }
         if self.eat(&["CREATE", "DATABASE"]) {
             let name = self.ident()?;
@@ -106,7 +109,7 @@ impl Reader {
         Ok(Kind::CreateSchema { name, owner })
     }
 
-    fn create_view(&mut self, or_alter: bool) -> SqlResult<Kind> {
+    fn create_view(&mut self, how: ViewChange) -> SqlResult<Kind> {
         let start = self.place();
         let name = self.object_name()?;
         let columns = if self.peek_token(&Token::LParen) {
@@ -126,7 +129,7 @@ impl Reader {
             name,
             columns,
             query,
-            or_alter,
+            how,
             source: format!("CREATE VIEW {}", self.since(start)),
         })
     }
