@@ -83,19 +83,8 @@ impl Look<'_, '_, '_> {
                 self.statements(body)?;
                 self.statements(handler)?;
             }
-            Kind::Break | Kind::Continue if self.loops == 0 => {
-                let (number, word) = match kind {
-                    Kind::Break => (135, "BREAK"),
-                    _ => (136, "CONTINUE"),
-                };
-                return Err(SqlError::new(
-                    number,
-                    format!(
-                        "Cannot use a {word} statement outside the scope of a WHILE statement."
-                    ),
-                )
-                .class(15));
-            }
+            Kind::Break if self.loops == 0 => return Err(outside_loop(135, "BREAK")),
+            Kind::Continue if self.loops == 0 => return Err(outside_loop(136, "CONTINUE")),
             Kind::Return(Some(_)) => {
                 return Err(SqlError::new(
                     178,
@@ -157,10 +146,7 @@ impl Look<'_, '_, '_> {
     }
 
     fn condition(&self, condition: &Expr) -> SqlResult<()> {
-        self.plan(|p| {
-            p.predicate(condition, &Scope::inside(None))
-                .map(|sql| drop(sql))
-        })
+        self.plan(|p| p.predicate(condition, &Scope::inside(None)).map(drop))
     }
 
     fn expression(&self, value: &Expr) -> SqlResult<()> {
@@ -185,4 +171,9 @@ fn declared_twice(name: &str) -> SqlError {
         ),
     )
     .class(15)
+}
+
+fn outside_loop(number: u32, word: &str) -> SqlError {
+    let text = format!("Cannot use a {word} statement outside the scope of a WHILE statement.");
+    SqlError::new(number, text).class(15)
 }

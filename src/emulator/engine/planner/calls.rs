@@ -84,6 +84,20 @@ impl Planner<'_> {
         Err(unknown::function(name))
     }
 
+    fn null_if(&mut self, a: &Expr, b: &Expr, scope: &Scope<'_>) -> SqlResult<Typed> {
+        let equal = self.compare(a, &sqlparser::ast::BinaryOperator::Eq, b, scope)?;
+        let value = self.expr(a, scope)?;
+        if value.is_null() {
+            return Err(SqlError::new(
+                4151,
+                "The type of the first argument to NULLIF cannot be the NULL constant because the \
+                 type of the first argument has to be known.",
+            ));
+        }
+        let sql = format!("(CASE WHEN {equal} THEN NULL ELSE {} END)", value.sql);
+        Ok(Typed::new(sql, value.ty))
+    }
+
     fn conditional(
         &mut self,
         name: &str,
@@ -130,21 +144,7 @@ impl Planner<'_> {
                     ..Typed::new(format!("coalesce({})", parts.join(",")), ty)
                 }
             }
-            ("NULLIF", [a, b]) => {
-                let equal = self.compare(a, &sqlparser::ast::BinaryOperator::Eq, b, scope)?;
-                let value = self.expr(a, scope)?;
-                if value.is_null() {
-                    return Err(SqlError::new(
-                        4151,
-                        "The type of the first argument to NULLIF cannot be the NULL constant because the \
-                         type of the first argument has to be known.",
-                    ));
-                }
-                Typed::new(
-                    format!("(CASE WHEN {equal} THEN NULL ELSE {} END)", value.sql),
-                    value.ty,
-                )
-            }
+            ("NULLIF", [a, b]) => self.null_if(a, b, scope)?,
             ("CHOOSE", [index, rest @ ..]) if !rest.is_empty() => {
                 let index = self.expr(index, scope)?;
                 let index = self.coerce(index, T::Int)?.sql;

@@ -23,6 +23,14 @@ pub(crate) struct Rel {
 }
 
 impl Rel {
+    pub(crate) fn new(sql: String, columns: Vec<Output>, assigns: Vec<String>) -> Self {
+        Self {
+            sql,
+            columns,
+            assigns,
+        }
+    }
+
     /// Whether a column has nothing but NULL constants.
     pub(crate) fn is_all_null(&self, index: usize) -> bool {
         self.columns.get(index).is_some_and(|c| c.all_null)

@@ -122,10 +122,9 @@ impl Planner<'_> {
         let keys = self.keys(around.order, &items, &outputs, &scope, distinct)?;
         let rows = self.wanted_rows(select, around)?;
         let (list, columns) = self.list(items, outputs, around, distinct)?;
-        let word = if distinct {
-            "SELECT DISTINCT"
-        } else {
-            "SELECT"
+        let word = match distinct {
+            true => "SELECT DISTINCT",
+            false => "SELECT",
         };
         let rest = format!("{from}{filter}{group}{having}");
         let sql = match rows {
@@ -143,11 +142,7 @@ impl Planner<'_> {
                 order::around(&inner, &names, &keys, rows)?
             }
         };
-        Ok(Rel {
-            sql,
-            columns,
-            assigns,
-        })
+        Ok(Rel::new(sql, columns, assigns))
     }
 
     pub(super) fn having(&mut self, select: &Select, scope: &Scope<'_>) -> SqlResult<String> {

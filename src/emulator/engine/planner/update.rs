@@ -66,10 +66,9 @@ impl Planner<'_> {
             .push(pseudo_table(&place.table, "INSERTED", "z", own_column));
         let rows = format!("{WORK} AS s JOIN {target} AS z ON z.{}=s.r", place.rowid()?);
         let outputs = self.returned(outputs, &scope, &rows)?;
-        let sql = if parts.columns.is_empty() {
-            String::new()
-        } else {
-            sql
+        let sql = match parts.columns.is_empty() {
+            true => String::new(),
+            false => sql,
         };
         let values = (0..parts.values.len()).map(|i| format!("v{i}"));
         Ok(Change {
