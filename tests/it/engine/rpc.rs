@@ -127,10 +127,7 @@ fn wrong_parameters_are_told_apart() {
         (Calls::default().id(99), 2812),
         (Calls::default().id(2), 40517),
         (Calls::default().id(14), 201),
-        (
-            Calls::default().named("sp_describe_first_result_set"),
-            40517,
-        ),
+        (Calls::default().named("sp_describe_first_result_set"), 201),
         (Calls::default().named("sp_cursoropen"), 40517),
     ];
     for (index, (call, error)) in cases.into_iter().enumerate() {
