@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::io::{ReadHalf, WriteHalf};
@@ -336,14 +337,16 @@ impl Drop for StopOnDrop {
         }
         (self.interrupter)();
         let (interrupter, running) = (self.interrupter.clone(), self.running.clone());
-        let insist = async move {
+        let insist = move || {
             while Arc::strong_count(&running) > 1 {
                 interrupter();
-                tokio::time::sleep(INSIST).await;
+                thread::park_timeout(INSIST);
             }
         };
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            drop(runtime.spawn(insist));
+        // No task: a runtime that ends drops its tasks, and then waits for the request's thread.
+        let spawned = thread::Builder::new().name("stop".into()).spawn(insist);
+        if let Err(error) = spawned {
+            tracing::warn!(error = %error, "cannot insist on the end of a request");
         }
     }
 }
