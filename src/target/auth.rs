@@ -31,6 +31,11 @@ pub enum Auth {
         /// The job's `System.AccessToken`; `None` is read from the environment.
         system_token: Option<Secret>,
     },
+    /// The user who is signed in to Azure PowerShell.
+    AzurePowerShell {
+        /// The tenant to ask for; `None` is the tool's own.
+        tenant: Option<String>,
+    },
     /// Tokens come from the caller's code.
     Callback,
     /// A service principal that signs in with an assertion given as text.
@@ -50,10 +55,26 @@ pub enum Auth {
     },
     /// The service principal that the environment variables describe.
     Environment,
+    /// An application or user-assigned identity that trusts another issuer's tokens.
+    Federated {
+        /// Client id; `None` is read from the environment.
+        client_id: Option<String>,
+        /// Tenant; `None` is told by the environment or the server.
+        tenant: Option<String>,
+        /// Where the other issuer's token comes from.
+        from: AssertionFrom,
+    },
     /// The identity of the process's own user.
     Integrated,
     /// The identity of the machine or the service that runs the process.
     ManagedIdentity(Identity),
+    /// The same on a platform that is named instead of recognised.
+    ManagedIdentityOn {
+        /// The platform.
+        platform: IdentityPlatform,
+        /// Which identity.
+        identity: Identity,
+    },
     /// A service principal with a certificate.
     ServicePrincipalCertificate {
         /// Client (application) id.
@@ -109,12 +130,14 @@ impl Auth {
             Self::AzureCli { .. } => "Azure CLI",
             Self::AzureDeveloperCli { .. } => "Azure Developer CLI",
             Self::AzurePipelines { .. } => "Azure Pipelines",
+            Self::AzurePowerShell { .. } => "Azure PowerShell",
             Self::Callback => "token from the caller",
             Self::ClientAssertion { .. } => "client assertion",
             Self::Default { .. } => "default chain",
             Self::Environment => "environment",
+            Self::Federated { .. } => "federated credential",
             Self::Integrated => "integrated",
-            Self::ManagedIdentity(_) => "managed identity",
+            Self::ManagedIdentity(_) | Self::ManagedIdentityOn { .. } => "managed identity",
             Self::ServicePrincipalCertificate { .. } => "service principal with a certificate",
             Self::ServicePrincipalSecret { .. } => "service principal with a secret",
             Self::SqlPassword { .. } => "SQL login",
@@ -140,4 +163,72 @@ pub enum Identity {
     /// The system-assigned one.
     #[default]
     SystemAssigned,
+}
+
+/// Where the token of another issuer comes from that an application is federated with.
+///
+/// Each exchange asks for a new one where the issuer allows it, since these
+/// tokens live for minutes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AssertionFrom {
+    /// A program's standard output. It is run without a shell.
+    Command {
+        /// The program, and what it is given.
+        argv: Vec<String>,
+    },
+    /// A file, read again for each exchange.
+    File(PathBuf),
+    /// The OIDC endpoint of a GitHub Actions job (also Gitea and Forgejo).
+    GitHubActions,
+    /// The ID token of a GitLab job.
+    GitLab {
+        /// The variable that `id_tokens` puts it in.
+        variable: String,
+    },
+    /// A user-assigned managed identity of this machine.
+    ManagedIdentity(Identity),
+    /// The workload identity of HCP Terraform.
+    TerraformCloud {
+        /// The tag in the variable's name, if there is one.
+        tag: Option<String>,
+    },
+    /// A URL that answers with the token.
+    Url {
+        /// Where to ask.
+        url: String,
+        /// Headers of the request; values may be secret.
+        headers: Vec<(String, Secret)>,
+        /// JSON pointer (RFC 6901) to the token; `None` takes the whole body.
+        pointer: Option<String>,
+        /// Whether to ask by POST instead of GET.
+        post: bool,
+    },
+    /// An environment variable, read again for each exchange.
+    Variable(String),
+}
+
+/// A platform that has an endpoint for managed identities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IdentityPlatform {
+    /// App Service, Functions, Container Apps.
+    AppService,
+    /// App Service's first form, with `MSI_ENDPOINT` and `MSI_SECRET`.
+    AppService2017,
+    /// Servers enabled by Azure Arc.
+    Arc,
+    /// Runbooks of Azure Automation.
+    Automation,
+    /// Cloud Shell, where the identity is the user's.
+    CloudShell,
+    /// Container Instances with Windows.
+    ContainerInstancesWindows,
+    /// The metadata service of virtual machines, scale sets, AKS nodes and
+    /// Container Instances with Linux.
+    Imds,
+    /// Computes and endpoints of Azure Machine Learning.
+    MachineLearning,
+    /// Applications on Service Fabric.
+    ServiceFabric,
 }

@@ -20,7 +20,7 @@ mod options;
 mod resolve;
 mod server;
 
-pub use auth::{Auth, Identity};
+pub use auth::{AssertionFrom, Auth, Identity, IdentityPlatform};
 pub use cloud::Cloud;
 pub use error::TargetError;
 pub use options::{

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::app_service::AppService;
 use super::error::{FetchError, NoIdentity};
-use super::http::{LocalHttp, Transport};
+use super::http::Transport;
+use super::http_client::LocalHttp;
 use super::imds::Imds;
 use super::platform::Platform;
 use super::selector::Selector;

@@ -43,6 +43,7 @@ mod fetch;
 mod fixed;
 mod flight;
 mod http;
+mod http_client;
 mod imds;
 mod managed_identity;
 mod platform;
@@ -53,6 +54,7 @@ mod schedule;
 mod selector;
 mod slot;
 mod source;
+mod sources;
 #[cfg(test)]
 mod testing;
 
@@ -69,11 +71,12 @@ pub use managed_identity::ManagedIdentity;
 pub use schedule::{FETCH_LIMIT, MIN_REMAINING, REFRESH_MARGIN, RETRY_CEILING, RETRY_FLOOR};
 pub use slot::TokenSlot;
 pub use source::{Resource, SourceKey, TokenSource};
+pub use sources::Sources;
 
 use crate::target::{Auth, Cloud};
-use default_chain::DefaultChain;
 
-/// The source that an authentication method asks for.
+/// The source that an authentication method asks for, with nothing special permitted: short for
+/// [`Sources::source`].
 ///
 /// `env` tells which platform this is; the cloud tells which authority is asked
 /// by the methods that sign in at Entra. No request is made here.
@@ -89,36 +92,10 @@ use default_chain::DefaultChain;
 /// [`TokenError::Setup`] for platforms that cannot be asked.
 pub fn source_for(
     auth: &Auth,
-    _cloud: &Cloud,
+    cloud: &Cloud,
     env: &Environment,
 ) -> Result<Arc<dyn TokenSource>, TokenError> {
-    match auth {
-        Auth::AccessToken(secret) => Ok(Arc::new(FixedToken::from_secret(secret.clone()))),
-        Auth::Default { client_id } => Ok(Arc::new(DefaultChain::new(client_id.as_deref(), env)?)),
-        Auth::ManagedIdentity(identity) => {
-            Ok(Arc::new(ManagedIdentity::new(identity.clone(), env)?))
-        }
-        other => Err(unsupported(other)),
-    }
-}
-
-fn unsupported(auth: &Auth) -> TokenError {
-    let instead = match auth {
-        Auth::Callback => "hand a CallbackToken to the TokenCache as the source of this connection",
-        Auth::Integrated => {
-            "there is no Kerberos here; write Authentication=ActiveDirectoryManagedIdentity \
-             to log in as this workload"
-        }
-        Auth::SqlPassword { .. } => "a SQL login needs no token",
-        _ => {
-            "write Authentication=ActiveDirectoryManagedIdentity, or give an access token or a \
-             callback"
-        }
-    };
-    TokenError::Unsupported {
-        method: auth.name(),
-        instead,
-    }
+    Sources::new(env.clone()).source(auth, cloud)
 }
 
 #[cfg(test)]

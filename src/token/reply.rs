@@ -178,6 +178,7 @@ mod tests {
 
     fn reply(status: u16, body: &str) -> HttpReply {
         HttpReply {
+            headers: reqwest::header::HeaderMap::new(),
             endpoint: "http://h/p".into(),
             status,
             retry_after: None,

@@ -26,6 +26,7 @@ pub(super) enum Answer {
         status: u16,
         body: String,
         retry_after: Option<u64>,
+        headers: Vec<(&'static str, String)>,
     },
     Refused,
     TimedOut,
@@ -42,7 +43,16 @@ impl Answer {
             status,
             body: body.into(),
             retry_after: None,
+            headers: Vec::new(),
         }
+    }
+
+    /// The same answer with one more header.
+    pub(super) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        if let Self::Reply { headers, .. } = &mut self {
+            headers.push((name, value.into()));
+        }
+        self
     }
 
     pub(super) fn retry_after(status: u16, seconds: u64) -> Self {
@@ -50,6 +60,7 @@ impl Answer {
             status,
             body: "{}".into(),
             retry_after: Some(seconds),
+            headers: Vec::new(),
         }
     }
 
@@ -99,10 +110,15 @@ impl Transport for ScriptedHttp {
                 status,
                 body,
                 retry_after,
+                headers,
             } => Ok(HttpReply {
                 endpoint,
                 status,
                 retry_after: retry_after.map(Duration::from_secs),
+                headers: headers
+                    .into_iter()
+                    .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                    .collect(),
                 body: Zeroizing::new(body.into_bytes()),
             }),
             Answer::Refused => Err(FetchError::Connect {

@@ -1,0 +1,102 @@
+//! From an authentication method to its source, and what sources have in common.
+
+use std::sync::Arc;
+
+use super::default_chain::DefaultChain;
+use super::http::Transport;
+use super::http_client::{InternetHttp, LocalHttp};
+use super::{Environment, FixedToken, ManagedIdentity, TokenError, TokenSource};
+use crate::target::{Auth, Cloud};
+
+/// Makes token sources: the environment they read, and how they reach their endpoints.
+///
+/// ```
+/// use entrada::target::{Auth, Cloud, Identity};
+/// use entrada::token::{Environment, Sources};
+///
+/// let sources = Sources::new(Environment::from_process());
+/// let source = sources.source(&Auth::ManagedIdentity(Identity::SystemAssigned), &Cloud::Public)?;
+/// println!("{}", source.key());
+/// # Ok::<(), entrada::token::TokenError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sources {
+    pub(super) env: Environment,
+    /// To endpoints on this machine or beside it.
+    pub(super) local: Arc<dyn Transport>,
+    /// To Entra, Key Vault and the issuers of assertions.
+    pub(super) internet: Arc<dyn Transport>,
+    /// Authorities that may be sent a credential although they are none of Microsoft's.
+    pub(super) authorities: Vec<String>,
+}
+
+impl Sources {
+    /// Sources that read this environment.
+    #[must_use]
+    pub fn new(env: Environment) -> Self {
+        Self {
+            local: Arc::new(LocalHttp::default()),
+            internet: Arc::new(InternetHttp::new(&env)),
+            authorities: Vec::new(),
+            env,
+        }
+    }
+
+    /// Permits another authority than Entra's own, by `host` or `host:port`.
+    ///
+    /// A credential is sent to no authority that is neither one of Microsoft's
+    /// nor permitted here, whatever a variable or a server says.
+    #[must_use]
+    pub fn allow_authority(mut self, host: impl Into<String>) -> Self {
+        self.authorities.push(host.into());
+        self
+    }
+
+    /// The variables and files that the sources read.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.env
+    }
+
+    /// The source that an authentication method asks for.
+    ///
+    /// The cloud tells which authority is asked by the methods that sign in at
+    /// Entra, and what assertions are for. No request is made here.
+    ///
+    /// # Errors
+    /// [`TokenError::Unsupported`] for a method that there is no source for, with
+    /// what to use instead; [`TokenError::UnsupportedPlatform`] and
+    /// [`TokenError::Setup`] for platforms that cannot be asked.
+    pub fn source(&self, auth: &Auth, _cloud: &Cloud) -> Result<Arc<dyn TokenSource>, TokenError> {
+        match auth {
+            Auth::AccessToken(secret) => Ok(Arc::new(FixedToken::from_secret(secret.clone()))),
+            Auth::Default { client_id } => {
+                let chain = DefaultChain::new(client_id.as_deref(), &self.env)?;
+                Ok(Arc::new(chain))
+            }
+            Auth::ManagedIdentity(identity) => {
+                Ok(Arc::new(ManagedIdentity::new(identity.clone(), &self.env)?))
+            }
+            other => Err(unsupported(other)),
+        }
+    }
+}
+
+fn unsupported(auth: &Auth) -> TokenError {
+    let instead = match auth {
+        Auth::Callback => "hand a CallbackToken to the TokenCache as the source of this connection",
+        Auth::Integrated => {
+            "there is no Kerberos here; write Authentication=ActiveDirectoryManagedIdentity \
+             to log in as this workload"
+        }
+        Auth::SqlPassword { .. } => "a SQL login needs no token",
+        _ => {
+            "write Authentication=ActiveDirectoryManagedIdentity, or give an access token or a \
+             callback"
+        }
+    };
+    TokenError::Unsupported {
+        method: auth.name(),
+        instead,
+    }
+}
