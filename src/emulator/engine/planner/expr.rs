@@ -332,13 +332,7 @@ impl Planner<'_> {
         scope: &Scope<'_>,
     ) -> SqlResult<Typed> {
         let planned = self.subquery(query, Some(scope))?;
-        let [column] = planned.columns.as_slice() else {
-            return Err(SqlError::new(
-                116,
-                "Only one expression can be specified in the select list when the subquery is not \
-                 introduced with EXISTS.",
-            ));
-        };
+        let column = planned.only_column()?;
         // SQLite would take the first of several rows in silence.
         let alias = self.fresh("q");
         Ok(Typed::new(

@@ -249,13 +249,7 @@ impl Planner<'_> {
     ) -> SqlResult<String> {
         let value = self.expr(expr, scope)?;
         let inner = self.subquery(query, Some(scope))?;
-        let [column] = inner.columns.as_slice() else {
-            return Err(SqlError::new(
-                116,
-                "Only one expression can be specified in the select list when the subquery is not \
-                 introduced with EXISTS.",
-            ));
-        };
+        let column = inner.only_column()?;
         let alias = self.fresh("q");
         let found = Typed::new(format!("{alias}.c1"), column.ty);
         refuse::compare(&value, &Op::Eq, &found)?;
@@ -285,13 +279,7 @@ impl Planner<'_> {
         };
         let value = self.expr(left, scope)?;
         let inner = self.subquery(query, Some(scope))?;
-        let [column] = inner.columns.as_slice() else {
-            return Err(SqlError::new(
-                116,
-                "Only one expression can be specified in the select list when the subquery is not \
-                 introduced with EXISTS.",
-            ));
-        };
+        let column = inner.only_column()?;
         let alias = self.fresh("q");
         let found = Typed::new(format!("{alias}.c1"), column.ty);
         let test = self.compare_typed(value, op, found)?;

@@ -31,6 +31,18 @@ impl Rel {
         }
     }
 
+    /// The column of a subquery that stands for a value.
+    pub(crate) fn only_column(&self) -> SqlResult<&Output> {
+        let [column] = self.columns.as_slice() else {
+            return Err(SqlError::new(
+                116,
+                "Only one expression can be specified in the select list when the subquery is not \
+                 introduced with EXISTS.",
+            ));
+        };
+        Ok(column)
+    }
+
     /// Whether a column has nothing but NULL constants.
     pub(crate) fn is_all_null(&self, index: usize) -> bool {
         self.columns.get(index).is_some_and(|c| c.all_null)
