@@ -232,3 +232,21 @@ pub enum IdentityPlatform {
     /// Applications on Service Fabric.
     ServiceFabric,
 }
+
+impl IdentityPlatform {
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AppService => "App Service",
+            Self::AppService2017 => "App Service (2017-09-01)",
+            Self::Arc => "Azure Arc",
+            Self::Automation => "Azure Automation",
+            Self::CloudShell => "Cloud Shell",
+            Self::ContainerInstancesWindows => "Container Instances (Windows)",
+            Self::Imds => "IMDS",
+            Self::MachineLearning => "Azure Machine Learning",
+            Self::ServiceFabric => "Service Fabric",
+        }
+    }
+}

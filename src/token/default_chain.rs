@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use super::error::Attempt;
-use super::imds::AUTHORITY_HOST;
-use super::managed_identity::ManagedIdentity;
+use super::managed_identity::{AUTHORITY_HOST, ManagedIdentity};
 use super::{AccessToken, Environment, Resource, SourceKey, TokenError, TokenSource};
 use crate::target::Identity;
 

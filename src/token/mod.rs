@@ -31,7 +31,6 @@
 //! not counted, so as to cost nothing. No token is in any of these.
 
 mod access_token;
-mod app_service;
 mod cache;
 mod callback;
 mod claims;
@@ -44,14 +43,11 @@ mod fixed;
 mod flight;
 mod http;
 mod http_client;
-mod imds;
 mod managed_identity;
-mod platform;
 mod refresh;
 mod reply;
 mod retry;
 mod schedule;
-mod selector;
 mod slot;
 mod source;
 mod sources;

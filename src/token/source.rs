@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -48,9 +49,13 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
 /// Names a source with its identity, and tells sources apart in a cache.
 ///
 /// It holds no secret and prints as people would say it: `IMDS (client id 1234)`.
-/// Clones are cheap.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct SourceKey(Arc<Parts>);
+/// Why the source was [chosen](Self::chosen_by) comes with it, but tells no
+/// sources apart. Clones are cheap.
+#[derive(Clone)]
+pub struct SourceKey {
+    parts: Arc<Parts>,
+    reason: Option<Arc<str>>,
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Parts {
@@ -66,68 +71,100 @@ impl SourceKey {
     #[must_use]
     pub fn new(source: impl Into<Cow<'static, str>>) -> Self {
         let source = source.into();
-        Self(Arc::new(Parts {
+        let parts = Arc::new(Parts {
             source,
             ..Parts::default()
-        }))
+        });
+        Self {
+            parts,
+            reason: None,
+        }
     }
 
     /// The identity that the token is for. Defaults to none named.
     #[must_use]
     pub fn with_identity(mut self, identity: impl fmt::Display) -> Self {
-        Arc::make_mut(&mut self.0).identity = identity.to_string();
+        Arc::make_mut(&mut self.parts).identity = identity.to_string();
         self
     }
 
     /// The tenant. Defaults to the identity's own.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).tenant = tenant.into();
+        Arc::make_mut(&mut self.parts).tenant = tenant.into();
         self
     }
 
     /// The address of the endpoint or authority. Defaults to the source's only one.
     #[must_use]
     pub fn with_authority(mut self, authority: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).authority = authority.into();
+        Arc::make_mut(&mut self.parts).authority = authority.into();
         self
     }
 
     /// A mark that tells credentials apart without being one, such as a digest.
     #[must_use]
     pub fn with_credential(mut self, mark: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).credential = mark.into();
+        Arc::make_mut(&mut self.parts).credential = mark.into();
         self
+    }
+
+    /// Why this source was chosen, for people: `IDENTITY_ENDPOINT and
+    /// IDENTITY_HEADER are set`. No part of equality. Defaults to nothing.
+    #[must_use]
+    pub fn with_reason(mut self, reason: impl Into<Arc<str>>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Why this source was chosen, or an empty text if nobody said.
+    #[must_use]
+    pub fn chosen_by(&self) -> &str {
+        self.reason.as_deref().unwrap_or_default()
     }
 
     /// The kind of source.
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.0.source
+        &self.parts.source
     }
 
     /// The identity, or an empty text if none was named.
     #[must_use]
     pub fn identity(&self) -> &str {
-        &self.0.identity
+        &self.parts.identity
     }
 
     /// The tenant, or an empty text.
     #[must_use]
     pub fn tenant(&self) -> &str {
-        &self.0.tenant
+        &self.parts.tenant
     }
 
     /// The authority, or an empty text.
     #[must_use]
     pub fn authority(&self) -> &str {
-        &self.0.authority
+        &self.parts.authority
+    }
+}
+
+impl PartialEq for SourceKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts == other.parts
+    }
+}
+
+impl Eq for SourceKey {}
+
+impl Hash for SourceKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts.hash(state);
     }
 }
 
 impl fmt::Debug for SourceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.parts.fmt(f)
     }
 }
 
@@ -203,6 +240,16 @@ mod tests {
             .with_credential("digest");
         assert_eq!(key.to_string(), "IMDS (client id 1)");
         assert_ne!(key, SourceKey::new("IMDS").with_identity("client id 1"));
+    }
+
+    #[test]
+    fn the_reason_comes_along_and_tells_nothing_apart() {
+        let key = SourceKey::new("IMDS");
+        let reasoned = key.clone().with_reason("nothing else is here");
+        assert_eq!(reasoned.chosen_by(), "nothing else is here");
+        assert_eq!(key.chosen_by(), "");
+        let keys = std::collections::HashSet::from([key, reasoned]);
+        assert_eq!(keys.len(), 1);
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use url::Url;
 
-use super::error::{FetchError, Reply};
-use super::http::{HttpReply, HttpRequest, Transport, endpoint_name, with_query};
-use super::reply::{TokenReply, not_a_token_endpoint};
-use super::retry::{self, RetryPolicy};
+use super::super::error::{FetchError, Reply};
+use super::super::http::{HttpReply, HttpRequest, Transport, endpoint_name, with_query};
+use super::super::reply::{TokenReply, not_a_token_endpoint};
+use super::super::retry::{self, RetryPolicy};
+use super::super::{AccessToken, Environment, Resource};
 use super::selector::{Names, Selector};
-use super::{AccessToken, Environment, Resource};
 
 /// Asks `GET $IDENTITY_ENDPOINT` with the secret of `$IDENTITY_HEADER`.
 ///
@@ -139,7 +139,7 @@ const NAMES: Names = Names {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Answer, ScriptedHttp};
+    use super::super::super::testing::{Answer, ScriptedHttp};
     use super::*;
 
     const SECRET: &str = "MARKER-header";

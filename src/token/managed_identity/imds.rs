@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use url::Url;
 
-use super::error::{FetchError, Reply};
-use super::http::{HttpReply, HttpRequest, Transport, endpoint_name, with_query};
-use super::reply::{TokenReply, not_a_token_endpoint};
-use super::retry::{self, RetryPolicy};
+use super::super::error::{FetchError, Reply};
+use super::super::http::{HttpReply, HttpRequest, Transport, endpoint_name, with_query};
+use super::super::reply::{TokenReply, not_a_token_endpoint};
+use super::super::retry::{self, RetryPolicy};
+use super::super::{AccessToken, Environment, Resource};
 use super::selector::{Names, Selector};
-use super::{AccessToken, Environment, Resource};
 
 /// Asks `GET /metadata/identity/oauth2/token`.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ fn contains(body: &[u8], word: &[u8]) -> bool {
 }
 
 /// Moves the service elsewhere, as other libraries allow.
-pub(super) const AUTHORITY_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
+pub(in crate::token) const AUTHORITY_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
 
 const ADDRESS: &str = "http://169.254.169.254";
 
@@ -156,7 +156,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Answer, ScriptedHttp};
+    use super::super::super::testing::{Answer, ScriptedHttp};
     use super::*;
 
     const CLIENT: &str = "11111111-2222-3333-4444-555555555555";

@@ -1,18 +1,25 @@
 //! The identity of the machine or service that this process runs on.
 
+mod app_service;
+mod imds;
+mod platform;
+mod selector;
+
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 
-use super::app_service::AppService;
+use app_service::AppService;
+use imds::Imds;
+use selector::Selector;
+
+pub(in crate::token) use imds::AUTHORITY_HOST;
+
 use super::error::{FetchError, NoIdentity};
 use super::http::Transport;
 use super::http_client::LocalHttp;
-use super::imds::Imds;
-use super::platform::Platform;
-use super::selector::Selector;
 use super::{AccessToken, Environment, Resource, SourceKey, TokenError, TokenSource};
-use crate::target::Identity;
+use crate::target::{Identity, IdentityPlatform};
 
 /// Asks the platform's identity endpoint for tokens of a managed identity.
 ///
@@ -28,6 +35,7 @@ use crate::target::Identity;
 pub struct ManagedIdentity {
     identity: Identity,
     endpoint: Endpoint,
+    chosen_by: &'static str,
     /// How a `ClientOrObjectId` was found to be meant.
     matched: OnceLock<Selector>,
 }
@@ -78,15 +86,15 @@ impl ManagedIdentity {
         env: &Environment,
         http: Arc<dyn Transport>,
     ) -> Result<Self, TokenError> {
-        let (platform, detected_by) = Platform::detect(env);
+        let (platform, detected_by) = platform::detect(env);
         tracing::debug!(
             platform = platform.name(),
             detected_by,
             "chose the managed-identity endpoint"
         );
         let endpoint = match platform {
-            Platform::Imds => Imds::new(env, http).map(Endpoint::Imds),
-            Platform::AppService => AppService::new(env, http).map(Endpoint::AppService),
+            IdentityPlatform::Imds => Imds::new(env, http).map(Endpoint::Imds),
+            IdentityPlatform::AppService => AppService::new(env, http).map(Endpoint::AppService),
             other => {
                 return Err(TokenError::UnsupportedPlatform {
                     platform: other.name(),
@@ -101,6 +109,7 @@ impl ManagedIdentity {
         Ok(Self {
             identity,
             endpoint,
+            chosen_by: detected_by,
             matched: OnceLock::new(),
         })
     }
@@ -140,12 +149,13 @@ impl TokenSource for ManagedIdentity {
 
     fn key(&self) -> SourceKey {
         let (platform, address) = match &self.endpoint {
-            Endpoint::Imds(imds) => (Platform::Imds, imds.endpoint()),
-            Endpoint::AppService(app) => (Platform::AppService, app.endpoint()),
+            Endpoint::Imds(imds) => (IdentityPlatform::Imds, imds.endpoint()),
+            Endpoint::AppService(app) => (IdentityPlatform::AppService, app.endpoint()),
         };
         SourceKey::new(platform.name())
             .with_identity(describe(&self.identity))
             .with_authority(address)
+            .with_reason(self.chosen_by)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::error::{FetchError, NoIdentity};
-use super::reply::TokenReply;
+use super::super::error::{FetchError, NoIdentity};
+use super::super::reply::TokenReply;
 
 /// The identity named in one request; at most one id, as endpoints demand.
 #[derive(Debug, Clone, PartialEq, Eq)]
