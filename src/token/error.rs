@@ -195,6 +195,14 @@ pub enum FetchError {
         /// What is wrong with its value.
         problem: &'static str,
     },
+    /// The name of a tenant cannot be one.
+    #[error("\"{tenant}\" cannot be the tenant: {problem}")]
+    InvalidTenant {
+        /// What was given.
+        tenant: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The connection broke during the exchange.
     #[error("the exchange with {endpoint} broke off")]
     Io {
@@ -212,6 +220,9 @@ pub enum FetchError {
         /// The field that is missing or cannot be read.
         field: &'static str,
     },
+    /// An application logs in at a tenant, and none is known.
+    #[error("the tenant is not known; name it in the connection string, or set AZURE_TENANT_ID")]
+    MissingTenant,
     /// A variable that was there at the start is gone.
     #[error("the variable {variable} is no longer set, so the identity endpoint cannot be asked")]
     MissingVariable {
@@ -282,6 +293,15 @@ pub enum FetchError {
         reply: Reply,
         /// What to check.
         advice: String,
+    },
+    /// The authority is none of Microsoft's, so no credential was sent to it.
+    #[error(
+        "{host} is not one of Entra's hosts, so no credential was sent there; if it should be \
+         trusted, permit it with Sources::allow_authority"
+    )]
+    UntrustedAuthority {
+        /// Its host, and port if it is unusual.
+        host: String,
     },
     /// The endpoint answered for another identity than the one asked for.
     #[error(

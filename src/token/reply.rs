@@ -155,7 +155,7 @@ fn text(value: Option<Value>) -> Option<String> {
 }
 
 /// One line of at most 300 characters, fit for a terminal and a log.
-fn tidy(text: &str) -> String {
+pub(super) fn tidy(text: &str) -> String {
     let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     printable
         .take(MAX_TEXT)

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::app_source::AppSource;
 use super::default_chain::DefaultChain;
+use super::entra::{AppCredential, EntraApp};
 use super::http::Transport;
 use super::http_client::{InternetHttp, LocalHttp};
-use super::{Environment, FixedToken, ManagedIdentity, TokenError, TokenSource};
+use super::{Environment, FixedToken, ManagedIdentity, SourceKey, TokenError, TokenSource};
 use crate::target::{Auth, Cloud};
 
 /// Makes token sources: the environment they read, and how they reach their endpoints.
@@ -67,7 +69,7 @@ impl Sources {
     /// [`TokenError::Unsupported`] for a method that there is no source for, with
     /// what to use instead; [`TokenError::UnsupportedPlatform`] and
     /// [`TokenError::Setup`] for platforms that cannot be asked.
-    pub fn source(&self, auth: &Auth, _cloud: &Cloud) -> Result<Arc<dyn TokenSource>, TokenError> {
+    pub fn source(&self, auth: &Auth, cloud: &Cloud) -> Result<Arc<dyn TokenSource>, TokenError> {
         match auth {
             Auth::AccessToken(secret) => Ok(Arc::new(FixedToken::from_secret(secret.clone()))),
             Auth::Default { client_id } => {
@@ -77,10 +79,37 @@ impl Sources {
             Auth::ManagedIdentity(identity) => {
                 Ok(Arc::new(ManagedIdentity::new(identity.clone(), &self.env)?))
             }
+            Auth::ServicePrincipalSecret {
+                client_id,
+                tenant,
+                secret,
+            } => {
+                let credential = AppCredential::Secret(secret.clone());
+                self.app(SECRET, cloud, tenant.as_deref(), client_id, credential)
+            }
             other => Err(unsupported(other)),
         }
     }
+
+    /// The source of an application with its credential; `kind` names it.
+    fn app(
+        &self,
+        kind: &'static str,
+        cloud: &Cloud,
+        tenant: Option<&str>,
+        client_id: &str,
+        credential: AppCredential,
+    ) -> Result<Arc<dyn TokenSource>, TokenError> {
+        let app = EntraApp::new(self, cloud, tenant, client_id, credential);
+        let app = app.map_err(|reason| TokenError::Setup {
+            origin: SourceKey::new(kind).with_identity(format!("client id {client_id}")),
+            reason: Arc::new(reason),
+        })?;
+        Ok(Arc::new(AppSource::new(kind, app)))
+    }
 }
+
+const SECRET: &str = "service principal (secret)";
 
 fn unsupported(auth: &Auth) -> TokenError {
     let instead = match auth {
