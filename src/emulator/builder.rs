@@ -9,13 +9,15 @@ use uuid::Uuid;
 use super::forward::Forwarding;
 use super::gateway::Settings;
 use super::identity::{DEFAULT_LIFETIME, TokenOptions, stable_id};
+use super::web::certificate_names;
 use super::{
-    Assignment, Clock, Emulator, EmulatorError, EncryptionPolicy, EntraPrincipal, FaultSpec,
-    ManagedIdentity,
+    Application, Assignment, Clock, Emulator, EmulatorError, EncryptionPolicy, EntraPrincipal,
+    FaultSpec, ManagedIdentity,
 };
 use crate::Secret;
 
 const DEFAULT_DATABASE: &str = "demo";
+const DEFAULT_DOMAIN: &str = "entrada.onmicrosoft.com";
 
 /// Describes an [`Emulator`] and starts it.
 ///
@@ -26,6 +28,8 @@ pub struct EmulatorBuilder {
     pub(super) tenant_id: Uuid,
     pub(super) identities: Vec<ManagedIdentity>,
     pub(super) principals: Vec<EntraPrincipal>,
+    pub(super) applications: Vec<Application>,
+    pub(super) domain: String,
     pub(super) databases: Vec<String>,
     pub(super) scripts: Vec<Script>,
     pub(super) admin: Option<(String, Secret)>,
@@ -33,6 +37,7 @@ pub struct EmulatorBuilder {
     pub(super) token_lifetime: Duration,
     pub(super) token_options: TokenOptions,
     pub(super) identity_address: SocketAddr,
+    pub(super) https_address: SocketAddr,
     pub(super) sql_address: SocketAddr,
     pub(super) admin_address: Option<SocketAddr>,
     pub(super) beyond_loopback: bool,
@@ -61,6 +66,8 @@ impl EmulatorBuilder {
             tenant_id: stable_id("tenant", "entrada"),
             identities: Vec::new(),
             principals: Vec::new(),
+            applications: Vec::new(),
+            domain: DEFAULT_DOMAIN.to_owned(),
             databases: Vec::new(),
             scripts: Vec::new(),
             admin: None,
@@ -68,6 +75,7 @@ impl EmulatorBuilder {
             token_lifetime: DEFAULT_LIFETIME,
             token_options: TokenOptions::default(),
             identity_address: loopback,
+            https_address: loopback,
             sql_address: loopback,
             admin_address: None,
             beyond_loopback: false,
@@ -97,6 +105,20 @@ impl EmulatorBuilder {
     /// Puts somebody else into the tenant: an application, a user, a group.
     pub fn principal(mut self, principal: EntraPrincipal) -> Self {
         self.principals.push(principal);
+        self
+    }
+
+    /// Registers an application in the tenant, which gets tokens from Entra's token endpoint by its
+    /// secret, certificate or federated credential. Defaults to none.
+    pub fn application(mut self, application: Application) -> Self {
+        self.applications.push(application);
+        self
+    }
+
+    /// Sets the tenant's domain name, which stands for its id in Entra's URLs. Defaults to
+    /// `entrada.onmicrosoft.com`.
+    pub fn tenant_domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = domain.into();
         self
     }
 
@@ -203,6 +225,13 @@ impl EmulatorBuilder {
     /// Sets where the identity endpoints listen. Defaults to 127.0.0.1 and any port.
     pub fn identity_address(mut self, address: SocketAddr) -> Self {
         self.identity_address = address;
+        self
+    }
+
+    /// Sets where HTTPS is listened on, for Entra, Key Vault and whatever else the emulator plays
+    /// under its real name. Defaults to 127.0.0.1 and any port.
+    pub fn https_address(mut self, address: SocketAddr) -> Self {
+        self.https_address = address;
         self
     }
 
@@ -370,7 +399,8 @@ impl EmulatorBuilder {
     pub(super) fn all_certificate_names(&self) -> Vec<String> {
         let standard = ["localhost", "127.0.0.1", "::1", "*.database.windows.net"];
         let mut names: Vec<String> = standard.map(str::to_owned).to_vec();
-        let more = [self.sql_address.ip().to_string()];
+        names.extend(certificate_names());
+        let more = [self.sql_address, self.https_address].map(|a| a.ip().to_string());
         let accepted = self.settings.accepted_names.iter();
         for name in more.iter().chain(accepted).chain(&self.certificate_names) {
             let unspecified = name.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
@@ -382,7 +412,7 @@ impl EmulatorBuilder {
     }
 
     fn check_addresses(&self) -> Result<(), EmulatorError> {
-        let listens = [self.identity_address, self.sql_address];
+        let listens = [self.identity_address, self.https_address, self.sql_address];
         match listens
             .into_iter()
             .find(|address| !is_loopback(address.ip()))
@@ -418,7 +448,13 @@ impl EmulatorBuilder {
             .identities
             .iter()
             .map(|identity| identity.name.as_str());
-        distinct("identity", identities)?;
+        let applications = self.applications.iter().map(|app| app.name.as_str());
+        distinct("identity", identities.chain(applications))?;
+        if let Some(bad) = self.applications.iter().find(|app| !app.is_readable()) {
+            return Err(EmulatorError::ApplicationCertificate {
+                application: bad.name.clone(),
+            });
+        }
         distinct("database", self.databases.iter().map(String::as_str))?;
         let system = self
             .identities

@@ -7,6 +7,15 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmulatorError {
+    /// A certificate that an application is to have could not be read.
+    #[error(
+        "a certificate of the application {application:?} is not PEM; begin it with \
+         -----BEGIN CERTIFICATE-----"
+    )]
+    ApplicationCertificate {
+        /// The application's name.
+        application: String,
+    },
     /// The backend's connection string cannot be used.
     #[error("the backend's connection string cannot be used")]
     Backend {

@@ -14,16 +14,18 @@ use super::backend::Backing;
 use super::builder::{EmulatorBuilder, Script};
 use super::counters::Counters;
 use super::engine::Seeded;
+use super::entra::{self, Applications, Entra};
 use super::forward::Forwarding;
 use super::gateway::{Certificates, Gateway, Parts, Settings};
-use super::identity::{Identity, IdentityServer, Issuer, SigningKey};
+use super::identity::{self, Identity, Issuer, SigningKey};
 use super::published::Published;
 use super::recorded::Requests;
 use super::sessions::Sessions;
 use super::state_dir::StateDir;
+use super::web::{self, Services, WebServer};
 use super::{
-    Clock, CountersSnapshot, EmulatorError, Engine, EngineOptions, Faults, InMemoryDirectory,
-    IssuedToken, ManagedIdentity, RecordedRequest, SessionRecord,
+    Application, Clock, CountersSnapshot, EmulatorError, Engine, EngineOptions, Faults,
+    InMemoryDirectory, IssuedToken, ManagedIdentity, RecordedRequest, SessionRecord,
 };
 use crate::Secret;
 
@@ -49,6 +51,9 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Emulator {
     sql_address: SocketAddr,
+    https_address: SocketAddr,
+    https_thumbprint: String,
+    entra: Entra,
     identity: Arc<Identity>,
     directory: InMemoryDirectory,
     engine: Engine,
@@ -72,7 +77,7 @@ impl Emulator {
     }
 
     pub(super) async fn start(builder: EmulatorBuilder) -> Result<Self, EmulatorError> {
-        let server = IdentityServer::bind(builder.identity_address)?;
+        let server = WebServer::bind(builder.identity_address, builder.https_address)?;
         let gateway = Gateway::bind(builder.sql_address).await?;
         let directory = directory_of(&builder);
         let Prepared {
@@ -97,21 +102,34 @@ impl Emulator {
             lifetime: builder.token_lifetime,
         };
         let (counters, sessions) = (Counters::default(), Sessions::default());
-        let base_url = format!("http://{}", server.address());
+        let base_url = format!("http://{}", server.http_address);
         let (host, resources) = (builder.identities, &builder.resources);
         let identity = Identity::new(issuer, host, resources, counters.clone(), base_url)
             .with_options(builder.token_options);
+        let identity = Arc::new(identity);
+        let faults = Faults::new(builder.clock.clone(), sessions.clone());
+        let recorded = Requests::new(builder.clock);
+        let entra = Entra {
+            identity: identity.clone(),
+            applications: Applications::new(builder.applications),
+            domain: builder.domain,
+            faults: faults.clone(),
+            recorded: recorded.clone(),
+        };
         let emulator = Self {
             sql_address: gateway.address(),
-            identity: Arc::new(identity),
+            https_address: server.https_address,
+            https_thumbprint: web::thumbprint(&certificates)?,
+            entra,
+            identity,
             directory,
             engine,
             backing,
             certificates,
             published,
-            faults: Faults::new(builder.clock.clone(), sessions.clone()),
+            faults,
             sessions,
-            recorded: Requests::new(builder.clock),
+            recorded,
             counters,
             admin: admin.as_ref().map(|server| server.access.clone()),
             tasks: TaskTracker::new(),
@@ -135,15 +153,24 @@ impl Emulator {
 
     fn serve(
         &self,
-        server: IdentityServer,
+        server: WebServer,
         gateway: Gateway,
         settings: Settings,
     ) -> Result<(), EmulatorError> {
-        let identity = self.identity.clone();
+        let services = Services {
+            entra: identity::router(
+                self.identity.clone(),
+                self.faults.clone(),
+                self.recorded.clone(),
+            )
+            .merge(entra::router(self.entra.clone())),
+            issuers: axum::Router::new(),
+            vaults: axum::Router::new(),
+        };
         self.tasks.spawn(server.run(
-            identity,
+            services,
+            web::acceptor(&self.certificates)?,
             self.faults.clone(),
-            self.recorded.clone(),
             self.shutdown.clone(),
         ));
         let parts = Parts {
@@ -197,6 +224,20 @@ impl Emulator {
         self.identity.base_url().to_owned()
     }
 
+    /// Scheme, address and port of the HTTPS listener, without a slash at the end. Its certificate is
+    /// of the emulator's [authority](Self::ca_certificate_file).
+    #[must_use]
+    pub fn https_url(&self) -> String {
+        format!("https://{}", self.https_address)
+    }
+
+    /// SHA-1 over the HTTPS listener's certificate, 40 hex digits, as `IDENTITY_SERVER_THUMBPRINT`
+    /// has it.
+    #[must_use]
+    pub fn https_thumbprint(&self) -> &str {
+        &self.https_thumbprint
+    }
+
     /// The URL for `IDENTITY_ENDPOINT`.
     #[must_use]
     pub fn app_service_endpoint(&self) -> String {
@@ -237,6 +278,19 @@ impl Emulator {
         self.directory
             .insert(identity.principal(self.identity.tenant_id()));
         self.identity.assign(identity);
+    }
+
+    /// The applications of the tenant.
+    #[must_use]
+    pub fn applications(&self) -> Vec<Application> {
+        self.entra.applications.all()
+    }
+
+    /// Registers one more application, in place of one with the same client id; it counts at once.
+    pub fn register_application(&self, application: Application) {
+        self.directory
+            .insert(application.principal(self.identity.tenant_id()));
+        self.entra.applications.insert(application);
     }
 
     /// Everybody in the tenant; changes count at once.
@@ -443,6 +497,9 @@ fn directory_of(builder: &EmulatorBuilder) -> InMemoryDirectory {
     let directory = InMemoryDirectory::new();
     for identity in &builder.identities {
         directory.insert(identity.principal(builder.tenant_id));
+    }
+    for application in &builder.applications {
+        directory.insert(application.principal(builder.tenant_id));
     }
     for principal in &builder.principals {
         directory.insert(principal.clone());

@@ -8,6 +8,7 @@ mod config;
 mod counters;
 mod directory;
 mod engine;
+mod entra;
 mod error;
 mod fault_kinds;
 mod fault_spec;
@@ -20,6 +21,7 @@ mod published;
 mod recorded;
 mod sessions;
 mod state_dir;
+mod web;
 
 pub use builder::EmulatorBuilder;
 pub use clock::Clock;
@@ -29,6 +31,7 @@ pub use engine::{
     BodyCancelled, ClientInfo, Engine, EngineError, EngineOptions, EngineSession, Interrupter,
     Principal, RequestBody, SessionInfo, SinkClosed, TokenSink,
 };
+pub use entra::{Application, FederatedCredential};
 pub use error::EmulatorError;
 pub use fault_kinds::{DatabaseState, GatewayFault, GatewayStep, IdentityFault, Redirect};
 pub use fault_spec::{FaultSpec, FaultSpecError};

@@ -24,6 +24,7 @@ mod emulator_admin;
 #[cfg(feature = "emulator")]
 mod emulator_crowd;
 #[cfg(feature = "emulator")]
+mod emulator_entra;
 mod emulator_fuzz;
 #[cfg(feature = "emulator")]
 mod emulator_gateway;

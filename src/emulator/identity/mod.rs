@@ -27,9 +27,9 @@ pub(super) use keys::SigningKey;
 use limits::Limits;
 pub(super) use managed_identity::stable_id;
 pub use managed_identity::{Assignment, ManagedIdentity};
-pub(super) use server::IdentityServer;
+pub(super) use server::router;
 pub use tokens::IssuedToken;
-pub(super) use tokens::Issuer;
+pub(super) use tokens::{AppClaims, Issuer};
 
 use super::counters::Counters;
 use super::{Clock, EmulatorError};
@@ -164,6 +164,18 @@ impl Identity {
         self.issuer.issue(identity, resource)
     }
 
+    /// A token for an application, counted.
+    pub(super) fn issue_to_app(
+        &self,
+        app: &AppClaims<'_>,
+        resource: &str,
+    ) -> Result<IssuedToken, EmulatorError> {
+        let issued = self.issuer.issue_to_app(app, resource)?;
+        self.counters.counts().tokens_issued.add_one();
+        tracing::debug!(client_id = %app.client_id, resource, "issued a token");
+        Ok(issued)
+    }
+
     fn issue(
         &self,
         identity: &ManagedIdentity,
@@ -207,7 +219,7 @@ impl Identity {
         self.limits.admit(self.clock()).map(Some).ok_or(TooMany)
     }
 
-    fn knows_resource(&self, resource: &str) -> bool {
+    pub(super) fn knows_resource(&self, resource: &str) -> bool {
         let asked = without_slash(resource);
         self.resources
             .iter()

@@ -1,111 +1,22 @@
-//! The HTTP listener of the identity endpoints: routes, injected faults, and being gone.
+//! The routes of the identity endpoints, and injected faults.
 
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{any, get};
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use axum::routing::get;
 
 use super::faults::{self, Endpoint};
 use super::query::Query;
 use super::{Identity, app_service, discovery, imds};
 use crate::emulator::recorded::Requests;
-use crate::emulator::{EmulatorError, Faults, IdentityRequest, RequestKind};
+use crate::emulator::{Faults, IdentityRequest, RequestKind};
 
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1024;
-
-/// The bound but not yet serving endpoints.
-#[derive(Debug)]
-pub(crate) struct IdentityServer {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl IdentityServer {
-    pub(crate) fn bind(address: SocketAddr) -> Result<Self, EmulatorError> {
-        bound_socket(address)
-            .and_then(listen)
-            .and_then(|listener| {
-                Ok(Self {
-                    address: listener.local_addr()?,
-                    listener,
-                })
-            })
-            .map_err(|source| EmulatorError::Bind {
-                what: "identity endpoints",
-                address,
-                source,
-            })
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Serves until `shutdown`; follows the switch in `faults` that closes and opens the port.
-    pub(crate) async fn run(
-        self,
-        identity: Arc<Identity>,
-        faults: Faults,
-        recorded: Requests,
-        shutdown: CancellationToken,
-    ) {
-        let router = router(identity, faults.clone(), recorded);
-        let mut wanted = faults.identity_wanted();
-        let mut listener = self.listener;
-        loop {
-            let cut = shutdown.child_token();
-            let serve = axum::serve(
-                Cuttable {
-                    listener,
-                    cut: cut.clone(),
-                },
-                router.clone(),
-            );
-            faults.identity_is(true);
-            tokio::select! {
-                _ = wanted.wait_for(|up| !*up) => {}
-                () = shutdown.cancelled() => {}
-                _ = serve.into_future() => {}
-            }
-            cut.cancel();
-            if shutdown.is_cancelled() {
-                return;
-            }
-            // A socket that is bound and does not listen refuses connections and keeps the port.
-            let placeholder = bound_socket(self.address);
-            faults.identity_is(false);
-            tokio::select! {
-                _ = wanted.wait_for(|up| *up) => {}
-                () = shutdown.cancelled() => return,
-            }
-            let reopened = placeholder
-                .or_else(|_| bound_socket(self.address))
-                .and_then(listen);
-            listener = match reopened {
-                Ok(listener) => listener,
-                Err(error) => {
-                    tracing::error!(%error, address = %self.address, "cannot listen again");
-                    return;
-                }
-            };
-        }
-    }
-}
-
-fn router(identity: Arc<Identity>, faults: Faults, recorded: Requests) -> Router {
+/// The identity endpoints and Entra's public documents.
+pub(crate) fn router(identity: Arc<Identity>, faults: Faults, recorded: Requests) -> Router {
     let shared = |endpoint| Shared {
         identity: identity.clone(),
         faults: faults.clone(),
@@ -138,7 +49,6 @@ fn router(identity: Arc<Identity>, faults: Faults, recorded: Requests) -> Router
         )
         .route("/{tenant}/discovery/keys", get(discovery::keys))
         .route("/{tenant}/discovery/v2.0/keys", get(discovery::keys))
-        .fallback(any(|| async { StatusCode::NOT_FOUND }))
         .with_state(identity)
 }
 
@@ -206,90 +116,4 @@ fn describe(endpoint: Endpoint, call: &Request) -> RequestKind {
         user_agent: agent.and_then(|v| v.to_str().ok()).map(str::to_owned),
         status: None,
     })
-}
-
-fn bound_socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    // Windows gives this option another meaning: there it lets others steal the port.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
-
-fn listen(socket: Socket) -> io::Result<TcpListener> {
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
-/// A listener whose connections end when the token is cancelled.
-struct Cuttable {
-    listener: TcpListener,
-    cut: CancellationToken,
-}
-
-impl axum::serve::Listener for Cuttable {
-    type Io = CuttableStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        // The TCP listener's own `accept` waits and tries again when the process is out of sockets.
-        let (stream, peer) = axum::serve::Listener::accept(&mut self.listener).await;
-        let cut = Box::pin(self.cut.clone().cancelled_owned());
-        (CuttableStream { stream, cut }, peer)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
-}
-
-struct CuttableStream {
-    stream: TcpStream,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl CuttableStream {
-    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        match self.cut.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::ErrorKind::ConnectionReset.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl AsyncRead for CuttableStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for CuttableStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check(cx)?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-        Poll::Ready(Ok(()))
-    }
 }

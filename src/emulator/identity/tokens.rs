@@ -24,6 +24,22 @@ pub struct IssuedToken {
     pub expires_in: i64,
 }
 
+/// Who an application is, and how it proved that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AppClaims<'a> {
+    pub(crate) client_id: Uuid,
+    pub(crate) object_id: Uuid,
+    /// Claim `appidacr`: `1` for a secret, `2` for a certificate or another assertion.
+    pub(crate) proof: &'static str,
+    pub(crate) groups: &'a [Uuid],
+    pub(crate) roles: &'a [String],
+    /// The Azure resource id of a managed identity.
+    pub(crate) resource_id: Option<&'a str>,
+}
+
+/// Lifetime of applications' tokens, which in Azure is between 60 and 90 minutes.
+const APP_LIFETIME: i64 = 3599;
+
 /// Issues tokens of one tenant.
 #[derive(Debug)]
 pub(crate) struct Issuer {
@@ -40,12 +56,34 @@ impl Issuer {
         identity: &ManagedIdentity,
         audience: &str,
     ) -> Result<IssuedToken, EmulatorError> {
+        let app = AppClaims {
+            client_id: identity.client_id,
+            object_id: identity.object_id,
+            // The application proved itself by certificate, as managed identities do.
+            proof: "2",
+            groups: &identity.groups,
+            roles: &[],
+            resource_id: Some(&identity.resource_id),
+        };
+        self.issue_to_app(&app, audience)
+    }
+
+    /// Likewise for an application, or for a managed identity by its resource id.
+    pub(crate) fn issue_to_app(
+        &self,
+        app: &AppClaims<'_>,
+        audience: &str,
+    ) -> Result<IssuedToken, EmulatorError> {
         let now = self.clock.now();
-        let expires_in = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
+        let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
+        let expires_in = match app.resource_id {
+            Some(_) => lifetime,
+            None => lifetime.min(APP_LIFETIME),
+        };
         let expires_on = now.saturating_add(expires_in);
         // Entra dates tokens back by five minutes, for clocks that run late.
         let not_before = now - 300;
-        let claims = self.claims(identity, audience, not_before, expires_on);
+        let claims = self.claims(app, audience, not_before, expires_on);
         Ok(IssuedToken {
             token: self.key.sign(&claims)?,
             not_before,
@@ -59,7 +97,7 @@ impl Issuer {
         format!("https://sts.windows.net/{}/", self.tenant_id)
     }
 
-    fn claims(&self, identity: &ManagedIdentity, audience: &str, nbf: i64, exp: i64) -> Value {
+    fn claims(&self, app: &AppClaims<'_>, audience: &str, nbf: i64, exp: i64) -> Value {
         let mut claims = json!({
             "aud": audience,
             "iss": self.issuer(),
@@ -67,22 +105,26 @@ impl Issuer {
             "nbf": nbf,
             "exp": exp,
             "aio": short_id(),
-            "appid": identity.client_id,
-            // 2: the application proved itself by certificate, as managed identities do.
-            "appidacr": "2",
+            "appid": app.client_id,
+            "appidacr": app.proof,
             "idp": self.issuer(),
             "idtyp": "app",
-            "oid": identity.object_id,
+            "oid": app.object_id,
             "rh": format!("1.{}.", short_id()),
-            "sub": identity.object_id,
+            "sub": app.object_id,
             "tid": self.tenant_id,
             "uti": short_id(),
             "ver": "1.0",
             "xms_idrel": "7 24",
-            "xms_mirid": identity.resource_id,
         });
-        if !identity.groups.is_empty() {
-            claims["groups"] = json!(identity.groups);
+        if let Some(id) = app.resource_id {
+            claims["xms_mirid"] = json!(id);
+        }
+        if !app.groups.is_empty() {
+            claims["groups"] = json!(app.groups);
+        }
+        if !app.roles.is_empty() {
+            claims["roles"] = json!(app.roles);
         }
         claims
     }
