@@ -287,7 +287,5 @@ fn install_node_modules() -> Option<PathBuf> {
 /// The programs of `tests/judges/rust/`, built once.
 fn rust_programs() -> Option<PathBuf> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    BUILT
-        .get_or_init(|| build(&judges().join("rust"), &target().join("rust")))
-        .clone()
+    BUILT.get_or_init(|| build(&judges().join("rust"))).clone()
 }

@@ -101,19 +101,22 @@ pub(crate) async fn pysqlbridge() -> Option<PySqlBridge> {
 
 fn build_mssql_mock_tds() -> Option<PathBuf> {
     let source = judges().join("mssql-mock-tds");
-    let programs = build(&source, &target().join("mssql-mock-tds"))?;
+    let programs = build(&source)?;
     Some(programs.join("judge-mssql-mock-tds"))
 }
 
 /// Builds a package that needs OpenSSL and gives the folder with its programs.
-pub(super) fn build(source: &Path, target: &Path) -> Option<PathBuf> {
+///
+/// All share one target folder, as most of what they depend on is the same.
+pub(super) fn build(source: &Path) -> Option<PathBuf> {
+    let target = target().join("programs");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Blocking::new(cargo);
     build
         .args(["build", "--quiet", "--locked", "--manifest-path"])
         .arg(source.join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(target);
+        .arg(&target);
     let system_openssl = Blocking::new("pkg-config")
         .args(["--exists", "openssl"])
         .status()
