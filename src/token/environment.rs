@@ -30,6 +30,9 @@ impl Environment {
 
     /// Only the given variables, and no file at all. A name given twice has its
     /// last value.
+    ///
+    /// Programs such as the Azure CLI are looked for on the given `PATH` only,
+    /// and run with these variables alone.
     #[must_use]
     pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Self
     where
@@ -74,6 +77,25 @@ impl Environment {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.var(name).is_some()
+    }
+
+    /// The folders of `PATH`, as they stand there.
+    pub(super) fn path(&self) -> Vec<PathBuf> {
+        let path = match &self.0 {
+            Origin::Process => std::env::var_os("PATH"),
+            Origin::Given(given) => given.variables.get("PATH").map(Into::into),
+        };
+        path.map(|path| std::env::split_paths(&path).collect())
+            .unwrap_or_default()
+    }
+
+    /// The variables that a program is given instead of the process's own, if it
+    /// is not to have these.
+    pub(super) fn instead_of_own(&self) -> Option<impl Iterator<Item = (&String, &String)>> {
+        match &self.0 {
+            Origin::Process => None,
+            Origin::Given(given) => Some(given.variables.iter()),
+        }
     }
 
     pub(super) fn has_file(&self, path: &Path) -> bool {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Resource, SourceKey};
+use super::{ProgramError, Resource, SourceKey};
 
 /// Why no token could be had.
 ///
@@ -248,6 +248,9 @@ pub enum FetchError {
         /// The HTTP status.
         status: u16,
     },
+    /// A program that should have printed a token did not.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
     /// The endpoint refused.
     #[error("the endpoint refused: {reply}; {advice}")]
     Refused {
@@ -323,6 +326,7 @@ impl FetchError {
             Self::GaveUp { last, .. } => last.is_transient(),
             // The caller's code knows what it failed with; we do not.
             Self::Callback(_) => true,
+            Self::Program(error) => error.is_transient(),
             Self::Connect { .. }
             | Self::Io { .. }
             | Self::Silent { .. }
@@ -406,7 +410,7 @@ impl fmt::Display for Reply {
 }
 
 /// A duration as people say it: whole seconds, or more when it is longer.
-struct Coarse(Duration);
+pub(super) struct Coarse(pub(super) Duration);
 
 impl fmt::Display for Coarse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

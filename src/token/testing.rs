@@ -134,3 +134,45 @@ impl Transport for ScriptedHttp {
         }
     }
 }
+
+/// A folder with programs, for a `PATH`.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(super) struct TempPath(tempfile::TempDir);
+
+#[cfg(unix)]
+impl TempPath {
+    pub(super) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    /// Puts a script of `/bin/sh` there.
+    pub(super) fn put(&self, name: &str, body: &str) {
+        // Another process writes the file: while this one has it open, a program
+        // that a test beside this one starts would inherit it, and a file that is
+        // open for writing cannot be run.
+        let text = format!("#!/bin/sh\n{body}\n");
+        let write = r#"printf %s "$2" > "$1" && chmod 755 "$1""#;
+        let mut shell = std::process::Command::new("/bin/sh");
+        let shell = shell
+            .args(["-c", write, "sh"])
+            .arg(self.path().join(name))
+            .arg(text);
+        assert!(shell.status().unwrap().success());
+    }
+
+    /// An environment with this folder first, and what scripts need after it.
+    pub(super) fn environment(&self) -> super::Environment {
+        self.environment_with(&[])
+    }
+
+    pub(super) fn environment_with(&self, more: &[(&str, &str)]) -> super::Environment {
+        let path = format!("{}:/usr/bin:/bin", self.path().display());
+        let pairs = more.iter().copied().chain([("PATH", path.as_str())]);
+        super::Environment::from_pairs(pairs)
+    }
+}
