@@ -10,12 +10,17 @@ use super::{ConnectionString, Dialect, Key, jdbc, settle, url};
 
 /// Reads a text in the dialect that it looks like.
 pub(super) fn parse(text: &str) -> Result<ConnectionString, ParseError> {
+    settle::settle(read(text)?)
+}
+
+/// Splits a text by the grammar of the dialect that it looks like.
+pub(super) fn read(text: &str) -> Result<Builder<'_>, ParseError> {
     if by_prefix(text).is_none()
         && let Some(builder) = plain_ado(text)
     {
-        return settle::settle(builder);
+        return Ok(builder);
     }
-    settle::parse_as(text, dialect(text)?)
+    settle::read_as(text, dialect(text)?)
 }
 
 /// The text's pairs, if it is ADO.NET beyond doubt: ADO.NET knows all of its

@@ -24,6 +24,15 @@ pub enum ParseError {
         /// In what they differ.
         problem: &'static str,
     },
+    /// A Key Vault reference without quotes, whose `;` ends the value too early.
+    #[error(
+        "column {column}: the Key Vault reference is cut off at its ';'; enclose it in double quotes (ADO.NET) or \
+         in braces (ODBC, JDBC), percent-encode it in a URL, or write @Microsoft.KeyVault(SecretUri=https://…)"
+    )]
+    CutReference {
+        /// Where the reference or its pair starts.
+        column: usize,
+    },
     /// Two settings exclude each other.
     #[error("column {column}: {keyword} cannot be combined with {other}")]
     Conflict {
@@ -84,6 +93,20 @@ pub enum ParseError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A Key Vault reference stands where its secret should.
+    #[error(
+        "column {column}: {} is a Key Vault reference that is not resolved; read it by entrada::key_vault (Pool::connect \
+         does), or find out why App Service left it in place: the app's identity may lack the role Key Vault Secrets User, \
+         the vault's firewall may block the app, or vault, secret or version may not exist",
+        keyword.unwrap_or("the string")
+    )]
+    UnresolvedReference {
+        /// Where the pair starts.
+        column: usize,
+        /// The keyword, in its canonical spelling; `None` if the whole string
+        /// is a reference.
+        keyword: Option<&'static str>,
+    },
     /// The driver refuses a keyword that it does not know.
     #[error("column {column}: unknown keyword '{keyword}'{}", HintText(hint.as_deref()))]
     UnknownKeyword {
@@ -99,13 +122,14 @@ pub enum ParseError {
 impl ParseError {
     /// The error's kind in one word, as in the corpus: `syntax`,
     /// `unknown_keyword`, `duplicate_keyword`, `invalid_value`,
-    /// `invalid_server`, `missing_value`, `conflict`; and `ambiguous` when the
-    /// dialect cannot be told.
+    /// `invalid_server`, `missing_value`, `conflict`; `ambiguous` when the
+    /// dialect cannot be told; `unresolved_reference`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Ambiguous { .. } => "ambiguous",
             Self::Conflict { .. } => "conflict",
+            Self::CutReference { .. } => "syntax",
             Self::DuplicateKeyword { .. } => "duplicate_keyword",
             Self::InvalidServer { .. } => "invalid_server",
             Self::InvalidValue { .. } => "invalid_value",
@@ -113,6 +137,7 @@ impl ParseError {
             Self::Strict { warning } => warning.kind.as_error(),
             Self::Syntax { .. } => "syntax",
             Self::UnknownKeyword { .. } => "unknown_keyword",
+            Self::UnresolvedReference { .. } => "unresolved_reference",
         }
     }
 
@@ -122,13 +147,31 @@ impl ParseError {
         match self {
             Self::Ambiguous { column, .. }
             | Self::Conflict { column, .. }
+            | Self::CutReference { column }
             | Self::DuplicateKeyword { column, .. }
             | Self::InvalidServer { column, .. }
             | Self::InvalidValue { column, .. }
             | Self::MissingValue { column, .. }
             | Self::Syntax { column, .. }
-            | Self::UnknownKeyword { column, .. } => *column,
+            | Self::UnknownKeyword { column, .. }
+            | Self::UnresolvedReference { column, .. } => *column,
             Self::Strict { warning } => warning.column,
+        }
+    }
+
+    pub(super) fn column_mut(&mut self) -> &mut usize {
+        match self {
+            Self::Ambiguous { column, .. }
+            | Self::Conflict { column, .. }
+            | Self::CutReference { column }
+            | Self::DuplicateKeyword { column, .. }
+            | Self::InvalidServer { column, .. }
+            | Self::InvalidValue { column, .. }
+            | Self::MissingValue { column, .. }
+            | Self::Syntax { column, .. }
+            | Self::UnknownKeyword { column, .. }
+            | Self::UnresolvedReference { column, .. } => column,
+            Self::Strict { warning } => &mut warning.column,
         }
     }
 }

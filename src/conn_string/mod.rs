@@ -38,6 +38,7 @@ mod keywords;
 mod lookup;
 mod odbc;
 mod raw;
+mod reference;
 mod server;
 mod settle;
 mod url;
@@ -49,7 +50,9 @@ pub use dialect::{Dialect, UnknownDialect};
 pub use error::{ParseError, Warning, WarningKind, WriteError};
 pub use keywords::{KEYWORDS, Key, Keyword};
 pub use lookup::keyword_table;
+pub use reference::ReferencePlace;
 
+pub(crate) use reference::{Draft, is_reference};
 pub(crate) use settle::split_tenant;
 
 use crate::secret::Secret;
@@ -63,6 +66,7 @@ pub struct ConnectionString {
     dialect: Dialect,
     settings: Vec<Setting>,
     warnings: Vec<Warning>,
+    references: Vec<ReferencePlace>,
 }
 
 /// One setting of a connection string.
@@ -115,6 +119,7 @@ impl Value {
 pub struct ParseOptions {
     dialect: Option<Dialect>,
     strict: bool,
+    keep_references: bool,
 }
 
 impl ParseOptions {
@@ -135,6 +140,17 @@ impl ParseOptions {
         self
     }
 
+    /// Whether a Key Vault reference may stand where a text is expected. It is
+    /// then the value, and listed in [`ConnectionString::references`]; no
+    /// [`Target`](crate::target::Target) is made of such a string.
+    ///
+    /// Defaults to `false`: a reference that nobody has resolved is
+    /// [`ParseError::UnresolvedReference`].
+    pub fn keep_references(mut self, keep: bool) -> Self {
+        self.keep_references = keep;
+        self
+    }
+
     /// Reads a connection string.
     ///
     /// # Errors
@@ -147,10 +163,27 @@ impl ParseOptions {
                 problem: "the string is longer than 64 KiB",
             });
         }
-        let mut string = match self.dialect {
-            Some(dialect) => settle::parse_as(text, dialect)?,
-            None => detect::parse(text)?,
+        if is_reference(text) {
+            return Err(ParseError::UnresolvedReference {
+                column: 0,
+                keyword: None,
+            });
+        }
+        let read = match self.dialect {
+            Some(dialect) => settle::parse_as(text, dialect),
+            None => detect::parse(text),
         };
+        let mut string = match read {
+            Ok(string) if string.warnings.is_empty() => string,
+            Ok(string) => reference::cut_off(text).map_or(Ok(string), Err)?,
+            Err(error) => return Err(reference::cut_off(text).unwrap_or(error)),
+        };
+        if let Some(place) = string.references.first().filter(|_| !self.keep_references) {
+            return Err(ParseError::UnresolvedReference {
+                column: place.column,
+                keyword: Some(place.key.name()),
+            });
+        }
         if self.strict && !string.warnings.is_empty() {
             return Err(ParseError::Strict {
                 warning: string.warnings.swap_remove(0),
@@ -187,6 +220,7 @@ impl ConnectionString {
             dialect,
             settings: Vec::new(),
             warnings: Vec::new(),
+            references: Vec::new(),
         }
     }
 
@@ -216,6 +250,13 @@ impl ConnectionString {
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// The values that are Key Vault references, if the string was read with
+    /// [`keep_references`](ParseOptions::keep_references).
+    #[must_use]
+    pub fn references(&self) -> &[ReferencePlace] {
+        &self.references
     }
 
     /// The value of a keyword; `None` is its default.

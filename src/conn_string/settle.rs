@@ -3,9 +3,10 @@
 use super::auth_method::AuthMethod;
 use super::builder::{Builder, Slot};
 use super::checks::Checks;
-use super::values::{self, Kind, Outcome};
+use super::values::{self, Kind, Outcome, Unfit};
 use super::{
-    ConnectionString, Dialect, Key, ParseError, Setting, Value, ado, jdbc, odbc, server, url,
+    ConnectionString, Dialect, Key, ParseError, Setting, Value, ado, jdbc, odbc, reference, server,
+    url,
 };
 
 /// The typed settings in the order of the text.
@@ -30,18 +31,23 @@ impl Settings {
 
 /// Reads a text by the rules of one dialect.
 pub(super) fn parse_as(text: &str, dialect: Dialect) -> Result<ConnectionString, ParseError> {
-    let builder = match dialect {
+    settle(read_as(text, dialect)?)
+}
+
+/// Splits a text by the grammar of one dialect.
+pub(super) fn read_as(text: &str, dialect: Dialect) -> Result<Builder<'_>, ParseError> {
+    match dialect {
         Dialect::AdoNet => ado::read(text),
         Dialect::Jdbc => jdbc::read(text),
         Dialect::Odbc => odbc::read(text),
         Dialect::SqlServerUrl => url::read(text),
-    };
-    settle(builder?)
+    }
 }
 
 /// Types the values and applies the dialect's rules.
 pub(super) fn settle(mut builder: Builder<'_>) -> Result<ConnectionString, ParseError> {
     builder.bounded()?;
+    let references = reference::places(&builder)?;
     let mut settings = Settings(Vec::with_capacity(builder.slots.len() + 2));
     let mut notes = Vec::new();
     read_values(&builder, &mut settings, &mut notes, false)?;
@@ -72,6 +78,7 @@ pub(super) fn settle(mut builder: Builder<'_>) -> Result<ConnectionString, Parse
         dialect: builder.dialect,
         settings: settings.0,
         warnings: builder.warnings,
+        references,
     })
 }
 
@@ -103,15 +110,8 @@ fn read_values(
         if matches!(key, Key::Port | Key::Instance) || is_late(builder.dialect, key) != late {
             continue;
         }
-        let outcome =
-            values::read(builder.dialect, slot.entry.kind, &slot.raw).map_err(|unfit| {
-                let column = builder.column(slot.at);
-                ParseError::InvalidValue {
-                    column,
-                    keyword: key.name(),
-                    expected: unfit.0,
-                }
-            })?;
+        let outcome = values::read(builder.dialect, slot.entry.kind, &slot.raw)
+            .map_err(|unfit| invalid(builder, slot, unfit))?;
         match outcome {
             Outcome::Set(value) => {
                 if let Kind::Exact(words) = slot.entry.kind
@@ -137,11 +137,26 @@ fn check_source_length(
         return Ok(());
     }
     let read = values::read(builder.dialect, slot.entry.kind, &slot.raw);
-    read.map(|_| ()).map_err(|unfit| ParseError::InvalidValue {
-        column: builder.column(slot.at),
-        keyword: slot.entry.key.name(),
+    read.map(|_| ())
+        .map_err(|unfit| invalid(builder, slot, unfit))
+}
+
+/// The error of a value that its keyword does not take.
+fn invalid(builder: &Builder<'_>, slot: &Slot<'_>, unfit: Unfit) -> ParseError {
+    let column = builder.column(slot.at);
+    let keyword = slot.entry.key.name();
+    let is_reference = |text: std::borrow::Cow<'_, str>| reference::is_reference(&text);
+    if !matches!(slot.entry.kind, Kind::Secret(_)) && slot.raw.text().is_some_and(is_reference) {
+        return ParseError::UnresolvedReference {
+            column,
+            keyword: Some(keyword),
+        };
+    }
+    ParseError::InvalidValue {
+        column,
+        keyword,
         expected: unfit.0,
-    })
+    }
 }
 
 fn place_server(settings: &mut Settings, parts: server::Parts) {

@@ -8,7 +8,7 @@ use super::{
     Auth, Cloud, Encrypt, Endpoint, IpPreference, Limits, LoginOptions, Note, PoolBlocking,
     PoolDefaults, Server, Target, TargetError, TlsPolicy,
 };
-use crate::conn_string::{ConnectionString, Dialect, Key, Value};
+use crate::conn_string::{ConnectionString, Dialect, Key, ParseError, Value};
 
 /// The target of a string that names its identity.
 pub(super) fn resolve(string: &ConnectionString) -> Result<Target, TargetError> {
@@ -56,6 +56,15 @@ fn build(string: &ConnectionString, auth: Auth) -> Result<Target, TargetError> {
 /// Refuses what the driver would go on without although it decides who logs
 /// in, or over what channel.
 fn refuse_losses(string: &ConnectionString) -> Result<(), TargetError> {
+    // A reference is nobody's password: no server may be sent one.
+    if let Some(place) = string.references().first() {
+        return Err(TargetError::ConnectionString(
+            ParseError::UnresolvedReference {
+                column: place.column,
+                keyword: Some(place.key.name()),
+            },
+        ));
+    }
     let decisive = [
         Key::Encrypt,
         Key::TrustServerCertificate,
