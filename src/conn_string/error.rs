@@ -30,7 +30,7 @@ pub enum ParseError {
          in braces (ODBC, JDBC), percent-encode it in a URL, or write @Microsoft.KeyVault(SecretUri=https://…)"
     )]
     CutReference {
-        /// Where the reference or its pair starts.
+        /// Where the reference starts.
         column: usize,
     },
     /// Two settings exclude each other.

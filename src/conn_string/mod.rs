@@ -151,6 +151,11 @@ impl ParseOptions {
         self
     }
 
+    /// The dialect, if it is not to be told from the text.
+    pub(crate) fn chosen_dialect(self) -> Option<Dialect> {
+        self.dialect
+    }
+
     /// Reads a connection string.
     ///
     /// # Errors
