@@ -6,6 +6,7 @@ use crate::conn_string::ParseError;
 use crate::dial::DialError;
 #[cfg(feature = "emulator")]
 use crate::emulator::EmulatorError;
+use crate::key_vault::KeyVaultError;
 use crate::pool::{PoolError, tiberius};
 use crate::target::TargetError;
 use crate::token::TokenError;
@@ -26,6 +27,9 @@ pub enum Error {
     #[cfg(feature = "emulator")]
     #[error(transparent)]
     Emulator(#[from] EmulatorError),
+    /// A Key Vault reference gave no secret.
+    #[error(transparent)]
+    KeyVault(KeyVaultError),
     /// The pool has no session to give.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -46,6 +50,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Dial(error) => error.is_transient(),
+            Self::KeyVault(error) => error.is_transient(),
             Self::Pool(error) => error.is_transient(),
             Self::Query(QueryError(error)) => error.code().is_some_and(is_transient_number),
             Self::Token(error) => error.is_transient(),
@@ -58,6 +63,7 @@ impl Error {
     pub fn is_auth(&self) -> bool {
         match self {
             Self::Dial(error) => error.is_auth(),
+            Self::KeyVault(error) => error.is_auth(),
             Self::Pool(error) => error.is_auth(),
             Self::Token(_) => true,
             _ => false,
@@ -69,6 +75,7 @@ impl Error {
     pub fn is_network(&self) -> bool {
         match self {
             Self::Dial(error) => error.is_network() || error.is_timeout(),
+            Self::KeyVault(error) => error.is_network(),
             // A pool whose sessions are all in use is no network's fault.
             Self::Pool(error) => {
                 error.is_network() || error.dial_error().is_some_and(DialError::is_timeout)
@@ -81,6 +88,16 @@ impl Error {
 
 fn is_transient_number(number: u32) -> bool {
     i32::try_from(number).is_ok_and(crate::tds::is_transient)
+}
+
+impl From<KeyVaultError> for Error {
+    fn from(error: KeyVaultError) -> Self {
+        match error {
+            KeyVaultError::ConnectionString(error) => Self::Target(error.into()),
+            KeyVaultError::Target(error) => Self::Target(error),
+            other => Self::KeyVault(other),
+        }
+    }
 }
 
 impl From<tiberius::error::Error> for Error {

@@ -25,6 +25,7 @@
 //! | --- | --- |
 //! | [`conn_string`] | text → settings, by the rules of the driver that the string was written for |
 //! | [`target`] | settings → what they mean for a login |
+//! | [`key_vault`] | references in the text → secrets, kept and refreshed |
 //! | [`token`] | identity → access token, cached and renewed |
 //! | [`dial`] | target and token → logged-in session |
 //! | [`pool`] | sessions → [`tiberius`] clients, kept and handed out again |
@@ -45,6 +46,7 @@ pub mod dial;
 pub mod emulator;
 pub mod error;
 pub mod front;
+pub mod key_vault;
 pub mod pool;
 pub mod secret;
 pub mod session;

@@ -56,7 +56,7 @@ mod slot;
 mod source;
 mod sources;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::sync::Arc;
 
@@ -73,6 +73,9 @@ pub use schedule::{FETCH_LIMIT, MIN_REMAINING, REFRESH_MARGIN, RETRY_CEILING, RE
 pub use slot::TokenSlot;
 pub use source::{Resource, SourceKey, TokenSource};
 pub use sources::Sources;
+
+pub(crate) use http::{HttpReply, HttpRequest, Transport};
+pub(crate) use retry::{RetryPolicy, send};
 
 use crate::target::{Auth, Cloud};
 

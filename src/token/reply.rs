@@ -72,7 +72,7 @@ impl Reply {
     /// The forms: `error` with `error_description`; an `error` object with
     /// `code` and `message`; `statusCode` with `message`; an `error` that is a
     /// sentence.
-    pub(super) fn read(reply: &HttpReply) -> Option<Self> {
+    pub(crate) fn read(reply: &HttpReply) -> Option<Self> {
         let body: serde_json::Map<String, Value> = serde_json::from_slice(&reply.body).ok()?;
         let inner = body.get("error").and_then(Value::as_object);
         let find = |name: &str| {
@@ -99,7 +99,7 @@ impl Reply {
     }
 
     /// Like [`read`](Self::read), with the bare status for what is no JSON.
-    pub(super) fn of(reply: &HttpReply) -> Self {
+    pub(crate) fn of(reply: &HttpReply) -> Self {
         Self::read(reply).unwrap_or(Self {
             status: reply.status,
             ..Self::default()

@@ -14,7 +14,7 @@ use super::http::{HttpReply, HttpRequest, Transport};
 /// 4, 8, 16 s and so on with up to a quarter more, or what `Retry-After` says.
 /// There is no deadline here: a caller that has one drops the future.
 #[derive(Debug)]
-pub(super) struct RetryPolicy {
+pub(crate) struct RetryPolicy {
     /// How many times to ask again.
     pub(super) retries: u32,
     /// Which statuses are worth it.
@@ -38,6 +38,13 @@ impl RetryPolicy {
         statuses: |status| matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
         gone_budget: Duration::ZERO,
     };
+
+    /// Key Vault, which throttles by vault and region.
+    pub(crate) const KEY_VAULT: Self = Self {
+        retries: 5,
+        statuses: |status| matches!(status, 408 | 429 | 500..=599),
+        gone_budget: Duration::ZERO,
+    };
 }
 
 tokio::task_local! {
@@ -53,7 +60,7 @@ pub(super) type Trouble = Arc<Mutex<Option<Arc<FetchError>>>>;
 ///
 /// `make` is called for each try, as headers may change in between; `judge`
 /// turns a reply that is no success into an error.
-pub(super) async fn send(
+pub(crate) async fn send(
     transport: &dyn Transport,
     policy: &RetryPolicy,
     make: impl Fn() -> Result<HttpRequest, FetchError> + Send + Sync,
@@ -93,7 +100,7 @@ pub(super) async fn send(
                 },
             });
         };
-        tracing::debug!(tries, ?wait, error = %error, "the identity endpoint gave no token; asking again");
+        tracing::debug!(tries, ?wait, error = %error, "the endpoint cannot answer now; asking again");
         // Nobody listens when the source is used without a cache.
         let _ = TROUBLE.try_with(|trouble| {
             *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));

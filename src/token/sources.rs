@@ -60,6 +60,17 @@ impl Sources {
         &self.env
     }
 
+    /// How services on the internet are reached.
+    pub(crate) fn internet(&self) -> &Arc<dyn Transport> {
+        &self.internet
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_internet(mut self, internet: Arc<dyn Transport>) -> Self {
+        self.internet = internet;
+        self
+    }
+
     /// The source that an authentication method asks for.
     ///
     /// The cloud tells which authority is asked by the methods that sign in at

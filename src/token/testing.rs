@@ -14,14 +14,14 @@ use super::http::{HttpReply, HttpRequest, Transport, endpoint_name};
 
 /// Answers requests from a script, and remembers them.
 #[derive(Debug)]
-pub(super) struct ScriptedHttp {
+pub(crate) struct ScriptedHttp {
     script: Mutex<VecDeque<Answer>>,
     seen: Mutex<Vec<(Instant, HttpRequest)>>,
 }
 
 /// One line of the script.
 #[derive(Debug, Clone)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Reply {
         status: u16,
         body: String,
@@ -34,11 +34,11 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::json(status, "{}")
     }
 
-    pub(super) fn json(status: u16, body: impl Into<String>) -> Self {
+    pub(crate) fn json(status: u16, body: impl Into<String>) -> Self {
         Self::Reply {
             status,
             body: body.into(),
@@ -48,14 +48,14 @@ impl Answer {
     }
 
     /// The same answer with one more header.
-    pub(super) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         if let Self::Reply { headers, .. } = &mut self {
             headers.push((name, value.into()));
         }
         self
     }
 
-    pub(super) fn retry_after(status: u16, seconds: u64) -> Self {
+    pub(crate) fn retry_after(status: u16, seconds: u64) -> Self {
         Self::Reply {
             status,
             body: "{}".into(),
@@ -65,7 +65,7 @@ impl Answer {
     }
 
     /// A token as IMDS gives it, numbers as texts.
-    pub(super) fn token(token: &str, lifetime: u64) -> Self {
+    pub(crate) fn token(token: &str, lifetime: u64) -> Self {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap()
@@ -81,14 +81,14 @@ impl Answer {
 }
 
 impl ScriptedHttp {
-    pub(super) fn new(script: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) fn new(script: impl IntoIterator<Item = Answer>) -> Self {
         Self {
             script: Mutex::new(script.into_iter().collect()),
             seen: Mutex::default(),
         }
     }
 
-    pub(super) fn seen(&self) -> Vec<(Instant, HttpRequest)> {
+    pub(crate) fn seen(&self) -> Vec<(Instant, HttpRequest)> {
         self.seen.lock().unwrap().clone()
     }
 }
