@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking::Blocking;
 use super::board::Board;
+use super::following::Following;
 use super::manager::{Core, Manager, Open, Policy, Sink};
 use super::stats::Stats;
 use super::{Inner, Pool, PoolError};
 use crate::dial::Dialer;
+use crate::key_vault::Resolved;
 use crate::target::{PoolBlocking, Target};
 use crate::token::{Environment, TokenCache, TokenSlot, TokenSource, source_for};
 
@@ -66,6 +68,7 @@ pub struct PoolBuilder {
     source: Option<Arc<dyn TokenSource>>,
     environment: Environment,
     certificate_problem: Option<&'static str>,
+    following: Option<Resolved>,
 }
 
 impl PoolBuilder {
@@ -87,6 +90,7 @@ impl PoolBuilder {
             source: None,
             environment: Environment::from_process(),
             certificate_problem: None,
+            following: None,
             target,
         }
     }
@@ -245,16 +249,41 @@ impl PoolBuilder {
     /// [`PoolError::Token`] if no token source fits the
     /// target's authentication, [`PoolError::Dial`] if its TLS settings cannot
     /// be used.
-    pub fn build(self) -> Result<Pool, PoolError> {
+    pub fn build(mut self) -> Result<Pool, PoolError> {
+        // Tokens of one pool are in one cache, whatever becomes of its target.
+        self.cache.get_or_insert_default();
+        let opener: Arc<dyn Open> = match self.following.take() {
+            Some(resolved) if resolved.has_references() => {
+                Arc::new(Following::new(resolved, self.clone())?)
+            }
+            _ => Arc::new(self.dialer()?),
+        };
+        self.build_with(opener)
+    }
+
+    pub(super) fn follow(mut self, resolved: Resolved) -> Self {
+        self.following = Some(resolved);
+        self
+    }
+
+    /// The same settings for what the connection string says now.
+    pub(super) fn with_target(&self, target: &Target) -> Self {
+        let mut other = self.clone();
+        let trusted = std::mem::take(&mut other.target.tls.extra_roots);
+        other.target = target.clone();
+        other.target.tls.extra_roots = trusted;
+        other
+    }
+
+    pub(super) fn dialer(&self) -> Result<Dialer, PoolError> {
         let label = self.label();
         let slot = self.slot(&label)?;
         let mut target = self.target.clone();
         target.limits.connect_timeout = self.dial_timeout();
-        let dialer = Dialer::new(target, slot).map_err(|source| PoolError::Dial {
+        Dialer::new(target, slot).map_err(|source| PoolError::Dial {
             server: label,
             source: Arc::new(source),
-        })?;
-        self.build_with(Arc::new(dialer))
+        })
     }
 
     pub(super) fn build_with(self, opener: Arc<dyn Open>) -> Result<Pool, PoolError> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::PoolStatus;
 use crate::dial::DialError;
+use crate::key_vault::KeyVaultError;
 use crate::target::TargetError;
 use crate::tds::ServerMessage;
 use crate::token::TokenError;
@@ -51,6 +52,9 @@ pub enum PoolError {
     /// No session became free, and none could be opened, in time.
     #[error(transparent)]
     Exhausted(Box<Exhausted>),
+    /// A Key Vault reference in the connection string gave no secret.
+    #[error("the connection string cannot be completed from its vaults")]
+    KeyVault(#[source] Arc<KeyVaultError>),
     /// A pool was built where no tokio runtime is.
     #[error("a pool must be built inside of a tokio runtime, which its sessions live in")]
     NoRuntime,
@@ -102,6 +106,7 @@ impl PoolError {
         match self {
             Self::Dial { source, .. } => source.is_transient(),
             Self::Exhausted(_) => true,
+            Self::KeyVault(source) => source.is_transient(),
             Self::Token { source, .. } => source.is_transient(),
             _ => false,
         }
@@ -116,6 +121,7 @@ impl PoolError {
                 .last_error
                 .as_ref()
                 .is_some_and(DialError::is_auth),
+            Self::KeyVault(source) => source.is_auth(),
             Self::Token { .. } => true,
             _ => false,
         }
@@ -130,6 +136,7 @@ impl PoolError {
                 .last_error
                 .as_ref()
                 .is_some_and(DialError::is_network),
+            Self::KeyVault(source) => source.is_network(),
             _ => false,
         }
     }
@@ -154,6 +161,16 @@ impl PoolError {
     #[must_use]
     pub fn server_error(&self) -> Option<&ServerMessage> {
         self.dial_error().and_then(DialError::server_error)
+    }
+}
+
+impl From<KeyVaultError> for PoolError {
+    fn from(error: KeyVaultError) -> Self {
+        match error {
+            KeyVaultError::Target(error) => Self::Target(Arc::new(error)),
+            KeyVaultError::ConnectionString(error) => Self::Target(Arc::new(error.into())),
+            error => Self::KeyVault(Arc::new(error)),
+        }
     }
 }
 

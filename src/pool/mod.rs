@@ -56,6 +56,7 @@ mod board;
 mod builder;
 mod client;
 mod error;
+mod following;
 mod link;
 mod manager;
 mod pooled;
@@ -84,7 +85,9 @@ pub use self::stats::PoolStatus;
 use self::client::Held;
 use self::manager::Manager;
 use self::pooled::PooledSession;
+use crate::key_vault::{KeyVault, Resolved};
 use crate::target::Target;
+use crate::token::{Environment, Sources};
 
 /// The driver's client, over a session of the pool.
 pub type Client = tiberius::Client<Compat<Link>>;
@@ -109,25 +112,35 @@ struct Inner {
 impl Pool {
     /// A pool for what a connection string names, in any dialect, with one
     /// session already open: a string or a server that does not work says so
-    /// here.
+    /// here. Key Vault references in it are followed, see
+    /// [`key_vault`](crate::key_vault).
     ///
     /// Settings that have no keyword are made on a [`builder`](Self::builder).
     ///
     /// # Errors
     ///
-    /// [`PoolError::Target`] for a string without a usable meaning, and whatever
+    /// [`PoolError::Target`] for a string without a usable meaning,
+    /// [`PoolError::KeyVault`] for a reference that gave no secret, and whatever
     /// [`build`](PoolBuilder::build) and [`get`](Self::get) report.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future drops the pool.
     pub async fn connect(connection_string: &str) -> Result<Self, PoolError> {
-        let target: Target = connection_string
-            .parse()
-            .map_err(|error| PoolError::Target(Arc::new(error)))?;
-        let pool = Self::builder(target).build()?;
+        let sources = Sources::new(Environment::from_process());
+        let resolved = KeyVault::new(sources).resolve(connection_string).await;
+        let pool = Self::following(resolved?).build()?;
         drop(pool.get().await?);
         Ok(pool)
+    }
+
+    /// Prepares a pool for what a connection string with Key Vault references
+    /// names. Sessions are opened with the secrets as they are then; a login
+    /// that is refused is repeated if a secret has changed. What concerns the
+    /// pool itself, such as its size, is what the string said at first.
+    #[must_use]
+    pub fn following(resolved: Resolved) -> PoolBuilder {
+        PoolBuilder::new((*resolved.target()).clone()).follow(resolved)
     }
 
     /// Prepares a pool for `target`, whose pooling keywords are its defaults.
