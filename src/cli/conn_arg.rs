@@ -5,7 +5,9 @@ use std::io::Read;
 use std::str::FromStr;
 
 use super::exit::{Exit, Failure};
-use crate::Secret;
+use crate::key_vault::{KeyVault, Resolved};
+use crate::token::{Environment, Sources};
+use crate::{Error, Secret};
 
 /// More than any driver accepts; a file that is longer is not a connection string.
 const MAX_LEN: u64 = 64 * 1024;
@@ -41,6 +43,20 @@ impl ConnArg {
         let bare = text.expose().trim_start_matches('\u{feff}');
         Ok(Secret::new(bare.trim_end_matches(['\r', '\n'])))
     }
+}
+
+impl ConnArg {
+    /// What the connection string means, with the secrets in the places of its Key Vault references.
+    pub(super) async fn resolve(&self) -> Result<Resolved, Failure> {
+        let text = self.read()?;
+        let resolved = vaults().resolve(text.expose()).await;
+        Ok(resolved.map_err(Error::from)?)
+    }
+}
+
+/// Reads vaults by the identities of this process.
+pub(super) fn vaults() -> KeyVault {
+    KeyVault::new(Sources::new(Environment::from_process()))
 }
 
 impl FromStr for ConnArg {

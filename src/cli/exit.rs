@@ -5,6 +5,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::Error;
+use crate::key_vault::KeyVaultError;
 use crate::pool::PoolError;
 
 /// Exit codes; scripts rely on them, so a number never changes its meaning.
@@ -76,11 +77,16 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match &error {
             Error::ConnectionString(_) | Error::Target(_) => Exit::Usage,
+            Error::KeyVault(KeyVaultError::Nested { .. } | KeyVaultError::Reference { .. }) => {
+                Exit::Usage
+            }
             Error::Pool(
                 PoolError::Setting { .. } | PoolError::Certificate { .. } | PoolError::Target(_),
             ) => Exit::Usage,
             error if error.is_auth() => Exit::Auth,
             error if error.is_network() => Exit::Network,
+            // The vault answered: there is nothing to log in with.
+            Error::KeyVault(_) => Exit::Auth,
             Error::Query(_) => Exit::Server,
             Error::Dial(error) if error.server_error().is_some() => Exit::Server,
             Error::Pool(error) if error.server_error().is_some() => Exit::Server,

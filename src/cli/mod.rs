@@ -98,7 +98,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         #[cfg(feature = "emulator")]
         Command::Demo => runtime()?.block_on(demo::run()),
         Command::Query(args) => runtime()?.block_on(query::run(&args)),
-        Command::Parse(args) => parse::run(&args),
+        Command::Parse(args) => runtime()?.block_on(parse::run(&args)),
         Command::Token(args) => runtime()?.block_on(token::run(&args)),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => runtime()?.block_on(emulator::run(&args)),

@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::conn_arg::ConnArg;
+use super::conn_arg::{ConnArg, vaults};
 use super::exit::{Exit, Failure};
 use super::output::{TextOrJson, print_line};
-use crate::Secret;
 use crate::conn_string::{
-    ConnectionString, Dialect, KEYWORDS, Key, ParseError, ParseOptions, Setting, Value, Warning,
+    ConnectionString, Dialect, KEYWORDS, Key, ParseError, ParseOptions, ReferencePlace, Setting,
+    Value, Warning,
 };
+use crate::key_vault::{KeyVaultError, Reference};
 use crate::target::{Auth, Cloud, Encrypt, Identity, Limits, Target};
+use crate::{Error, Secret};
 
 /// Arguments of `entrada parse`.
 #[derive(Debug, clap::Args)]
@@ -32,18 +34,30 @@ pub(super) struct Args {
     #[arg(long)]
     show_secrets: bool,
 
+    /// Read the secrets of Key Vault references, which are only listed otherwise
+    #[arg(long)]
+    resolve: bool,
+
     /// Refuse what is otherwise only a warning
     #[arg(long)]
     strict: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     let text = args.conn.read()?;
     let mut options = ParseOptions::new().strict(args.strict);
     if let Some(dialect) = args.dialect {
         options = options.dialect(dialect);
     }
-    let outcome = options.parse(text.expose());
+    let outcome = if args.resolve {
+        let string = vaults().connection_string(text.expose(), options).await;
+        match string {
+            Err(KeyVaultError::ConnectionString(error)) => Err(error),
+            other => Ok(other.map_err(Error::from)?),
+        }
+    } else {
+        options.keep_references(true).parse(text.expose())
+    };
     match (&outcome, args.format) {
         (Ok(string), TextOrJson::Json) => {
             print_line(&json_of(string, args.show_secrets).to_string())?
@@ -103,7 +117,48 @@ fn json_of(string: &ConnectionString, show_secrets: bool) -> Json {
     if !own.is_empty() {
         out["driver_settings"] = Json::Object(own);
     }
+    let cloud = cloud_of(string);
+    let references = string.references().iter();
+    let references: Vec<Json> = references
+        .map(|place| json_reference(place, cloud))
+        .collect();
+    if !references.is_empty() {
+        out["references"] = Json::Array(references);
+    }
     out
+}
+
+/// The cloud whose vaults a string names by name.
+fn cloud_of(string: &ConnectionString) -> Cloud {
+    string.text(Key::Host).map_or(Cloud::Public, Cloud::of_host)
+}
+
+/// A reference as JSON: its place, and which secret it names if it can be read.
+fn json_reference(place: &ReferencePlace, cloud: Cloud) -> Json {
+    let read = place.text.parse::<Reference>();
+    let mut out = json!({ "keyword": place.key.name(), "column": place.column });
+    match read {
+        Ok(reference) => {
+            out["vault"] = json!(reference.vault_host(cloud));
+            out["secret"] = json!(reference.secret_name());
+            out["version"] = json!(reference.version());
+        }
+        Err(error) => out["error"] = json!(error.to_string()),
+    }
+    out
+}
+
+/// A reference in words.
+fn reference(place: &ReferencePlace, cloud: Cloud) -> String {
+    let (keyword, column) = (place.key.name(), place.column);
+    match place.text.parse::<Reference>() {
+        Ok(reference) => {
+            let version = reference.version().unwrap_or("newest");
+            let (vault, secret) = (reference.vault_host(cloud), reference.secret_name());
+            format!("column {column}, {keyword}: secret {secret} of {vault}, version {version}")
+        }
+        Err(error) => format!("column {column}, {keyword}: cannot be used: {error}"),
+    }
 }
 
 /// A warning as JSON; a keyword that may be half of a secret is shown in full
@@ -162,6 +217,14 @@ fn explain(string: &ConnectionString, show_secrets: bool) -> String {
         }
     }
     out.push('\n');
+    if !string.references().is_empty() {
+        out.push_str("Key Vault references\n");
+        for place in string.references() {
+            let _ = writeln!(out, "  {}", reference(place, cloud_of(string)));
+        }
+        out.push_str("\nWhat the string means depends on them: --resolve reads them.\n");
+        return out;
+    }
     match Target::try_from(string) {
         Ok(target) => explain_target(&target, &mut out),
         Err(error) => {

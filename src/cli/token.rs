@@ -35,8 +35,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    let text = args.conn.read()?;
-    let target = Target::parse(text.expose()).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let target = args.conn.resolve().await?.target();
     if !target.auth.uses_token() {
         return Err(Failure::new(
             Exit::Usage,

@@ -11,7 +11,6 @@ use super::output;
 use crate::Error;
 use crate::pool::Pool;
 use crate::pool::tiberius::{QueryItem, QueryStream};
-use crate::target::Target;
 use value::Cell;
 use writer::{Format, Writer};
 
@@ -32,9 +31,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    let text = args.conn.read()?;
-    let target = Target::parse(text.expose()).map_err(Error::from)?;
-    let pool = Pool::builder(target)
+    let pool = Pool::following(args.conn.resolve().await?)
         .max_size(1)
         .build()
         .map_err(Error::from)?;
