@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
 use super::error::FetchError;
-use super::retry::TROUBLE;
+use super::retry::{IN_BACKGROUND, TROUBLE};
 use super::schedule::FETCH_LIMIT;
 use super::slot::Shared;
 use super::{AccessToken, TokenError};
@@ -36,6 +36,12 @@ pub(super) async fn fetch(slot: &Shared, reason: Reason) -> Result<AccessToken, 
         let start = Instant::now();
         slot.clear_trouble();
         let asked = TROUBLE.scope(slot.trouble.clone(), slot.source.token(&slot.resource));
+        let asked = async {
+            match reason {
+                Reason::Refresh => IN_BACKGROUND.scope((), asked).await,
+                Reason::Miss | Reason::Refused => asked.await,
+            }
+        };
         // The source is not used any further within this call, and what a
         // source shares between calls it has to guard itself.
         let call = AssertUnwindSafe(asked).catch_unwind();

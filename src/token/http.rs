@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::budget::Budget;
 use super::error::FetchError;
 use crate::secret::Secret;
 
@@ -17,6 +18,12 @@ use crate::secret::Secret;
 pub(crate) trait Transport: Send + Sync + fmt::Debug {
     /// Sends once. Any HTTP status is a reply; only failures to get one are errors.
     async fn send(&self, request: HttpRequest) -> Result<HttpReply, FetchError>;
+
+    /// What limits how often requests are sent: the whole process's budget,
+    /// except in tests.
+    fn budget(&self) -> &Budget {
+        Budget::process()
+    }
 }
 
 /// A request whose headers and body may be secret.

@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::error::FetchError;
+use super::budget::{Budget, Permit, Share};
+use super::error::{FetchError, Reply};
 use super::http::{HttpReply, HttpRequest, Transport};
 
 /// What an endpoint's rules say about asking again.
@@ -16,45 +18,111 @@ use super::http::{HttpReply, HttpRequest, Transport};
 #[derive(Debug)]
 pub(crate) struct RetryPolicy {
     /// How many times to ask again.
-    pub(super) retries: u32,
+    pub(crate) retries: u32,
     /// Which statuses are worth it.
-    pub(super) statuses: fn(u16) -> bool,
+    pub(crate) statuses: fn(u16) -> bool,
     /// How long a 410 may last, beside the number of retries; zero if a 410
     /// means nothing special.
-    pub(super) gone_budget: Duration,
+    pub(crate) gone_budget: Duration,
+    /// How much of the endpoint this process may take; each try pays.
+    pub(crate) share: Share,
 }
 
 impl RetryPolicy {
-    /// Instance metadata: 404 while it is updated, 410 for up to 70 s while it restarts.
-    pub(super) const IMDS: Self = Self {
+    /// Instance metadata: 404 while it is updated, 410 for up to 70 s while it
+    /// restarts. It throttles beyond 5 requests at once or within a second.
+    pub(crate) const IMDS: Self = Self {
         retries: 5,
         statuses: |status| matches!(status, 404 | 408 | 410 | 429 | 500..=599),
         gone_budget: Duration::from_secs(75),
+        share: Share {
+            concurrent: 5,
+            per_second: 5,
+        },
     };
 
     /// App Service and its kin, where a 500 may well be permanent.
-    pub(super) const APP_SERVICE: Self = Self {
+    pub(crate) const APP_SERVICE: Self = Self {
         retries: 3,
         statuses: |status| matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
         gone_budget: Duration::ZERO,
+        share: LOCAL,
     };
 
-    /// Key Vault, which throttles by vault and region.
+    /// Entra, which throttles an application that asks too often by 429 with
+    /// `Retry-After`; a 429 without it is final.
+    pub(crate) const ENTRA: Self = Self {
+        retries: 3,
+        statuses: |status| matches!(status, 429 | 500..=599),
+        gone_budget: Duration::ZERO,
+        share: Share {
+            concurrent: 8,
+            per_second: 20,
+        },
+    };
+
+    /// Key Vault, which allows 4,000 transactions in ten seconds to all of a
+    /// vault's clients.
     pub(crate) const KEY_VAULT: Self = Self {
         retries: 5,
         statuses: |status| matches!(status, 408 | 429 | 500..=599),
         gone_budget: Duration::ZERO,
+        share: Share {
+            concurrent: 16,
+            per_second: 50,
+        },
     };
 }
+
+/// What one process may ask of an endpoint on its own machine whose limits are
+/// not documented.
+pub(crate) const LOCAL: Share = Share {
+    concurrent: 8,
+    per_second: 20,
+};
 
 tokio::task_local! {
     /// Where [`send`] leaves what a try failed with, for those who cannot wait
     /// for the last one.
     pub(super) static TROUBLE: Trouble;
+
+    /// Set while nobody waits for the token that is fetched.
+    pub(super) static IN_BACKGROUND: ();
 }
 
 /// The latest failure of a fetch that still goes on.
 pub(super) type Trouble = Arc<Mutex<Option<Arc<FetchError>>>>;
+
+/// An exchange with an endpoint whose replies need more than a look at the status.
+#[async_trait]
+pub(crate) trait Ask: Send + Sync {
+    /// Makes the request, anew for each try.
+    async fn request(&self) -> Result<HttpRequest, FetchError>;
+
+    /// What a reply that is no success means.
+    fn judge(&self, reply: &HttpReply) -> (FetchError, Verdict);
+
+    /// What identical requests have in common, if an endpoint that throttles
+    /// one of them must not see another for as long as it says.
+    fn identical(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// Whether a reply is worth another try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// If the policy says so of its status.
+    ByStatus,
+    /// Not at all.
+    Final,
+    /// As after one of the policy's statuses.
+    Again,
+    /// At once; who judges sees to it that this is said once.
+    AtOnce,
+    /// Every few seconds for some time.
+    While(Duration),
+}
 
 /// Sends until a reply has status 200, the policy ends, or a failure is final.
 ///
@@ -66,21 +134,51 @@ pub(crate) async fn send(
     make: impl Fn() -> Result<HttpRequest, FetchError> + Send + Sync,
     judge: impl Fn(&HttpReply) -> FetchError + Send + Sync,
 ) -> Result<HttpReply, FetchError> {
+    ask(transport, policy, &ByStatus { make, judge }).await
+}
+
+/// Sends once, by the same rules of how much the process may ask.
+pub(crate) async fn once(
+    transport: &dyn Transport,
+    policy: &RetryPolicy,
+    request: HttpRequest,
+) -> Result<HttpReply, FetchError> {
+    let _permit = turn(transport.budget(), policy, &request).await;
+    transport.send(request).await
+}
+
+/// Like [`send`], for an endpoint whose replies say more by their bodies.
+///
+/// # Cancel safety
+/// Dropping the future ends the request under way and the waiting.
+pub(crate) async fn ask(
+    transport: &dyn Transport,
+    policy: &RetryPolicy,
+    exchange: &dyn Ask,
+) -> Result<HttpReply, FetchError> {
     let start = Instant::now();
     let mut schedule = Schedule {
         policy,
         retried: 0,
-        gone_since: None,
+        since: None,
     };
     let mut tries = 0;
     loop {
+        respect_hold(transport.budget(), exchange).await?;
+        let request = exchange.request().await?;
+        let permit = turn(transport.budget(), policy, &request).await;
+        let sent = transport.send(request).await;
+        drop(permit);
         tries += 1;
-        let (error, wait) = match transport.send(make()?).await {
+        let (error, wait) = match sent {
             Ok(reply) if reply.status == 200 => return Ok(reply),
-            Ok(reply) => (
-                judge(&reply),
-                schedule.after_status(reply.status, reply.retry_after),
-            ),
+            Ok(reply) => {
+                let (error, verdict) = exchange.judge(&reply);
+                if let (Some(asked), Some(name)) = (error.retry_after(), exchange.identical()) {
+                    transport.budget().hold(name, asked);
+                }
+                (error, schedule.after(&reply, verdict))
+            }
             Err(error) => {
                 let wait = if error.is_transient() {
                     schedule.next()
@@ -101,29 +199,94 @@ pub(crate) async fn send(
             });
         };
         tracing::debug!(tries, ?wait, error = %error, "the endpoint cannot answer now; asking again");
-        // Nobody listens when the source is used without a cache.
-        let _ = TROUBLE.try_with(|trouble| {
-            *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));
-        });
+        remember(error);
         sleep(wait).await;
+    }
+}
+
+/// Waits for this process's turn at the endpoint, and says so if it takes long.
+async fn turn(budget: &Budget, policy: &RetryPolicy, request: &HttpRequest) -> Permit {
+    let mut entering = std::pin::pin!(budget.enter(&request.url, policy.share));
+    if let Ok(permit) = timeout(LONG_QUEUE, &mut entering).await {
+        return permit;
+    }
+    remember(FetchError::Queued {
+        endpoint: super::http::endpoint_name(&request.url),
+        concurrent: policy.share.concurrent,
+        per_second: policy.share.per_second,
+    });
+    entering.await
+}
+
+/// Does not send what the endpoint said that it does not want to see yet.
+async fn respect_hold(budget: &Budget, exchange: &dyn Ask) -> Result<(), FetchError> {
+    while let Some(left) = exchange.identical().and_then(|name| budget.held(name)) {
+        let held = FetchError::Throttled {
+            reply: Reply {
+                status: 429,
+                code: None,
+                message: Some("an identical request was throttled before".to_owned()),
+            },
+            retry_after: Some(left),
+        };
+        if left > MAX_RETRY_AFTER.mul_f64(1.25) {
+            return Err(held);
+        }
+        tracing::debug!(wait = ?left, "holding back a request that was throttled before");
+        remember(held);
+        sleep(left).await;
+    }
+    Ok(())
+}
+
+fn remember(error: FetchError) {
+    // Nobody listens when the source is used without a cache.
+    let _ = TROUBLE.try_with(|trouble| {
+        *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));
+    });
+}
+
+/// An exchange that the status says everything about.
+struct ByStatus<M, J> {
+    make: M,
+    judge: J,
+}
+
+#[async_trait]
+impl<M, J> Ask for ByStatus<M, J>
+where
+    M: Fn() -> Result<HttpRequest, FetchError> + Send + Sync,
+    J: Fn(&HttpReply) -> FetchError + Send + Sync,
+{
+    async fn request(&self) -> Result<HttpRequest, FetchError> {
+        (self.make)()
+    }
+
+    fn judge(&self, reply: &HttpReply) -> (FetchError, Verdict) {
+        ((self.judge)(reply), Verdict::ByStatus)
     }
 }
 
 struct Schedule<'a> {
     policy: &'a RetryPolicy,
     retried: u32,
-    gone_since: Option<Instant>,
+    /// When a trouble that has a budget of time began.
+    since: Option<Instant>,
 }
 
 impl Schedule<'_> {
-    fn after_status(&mut self, status: u16, retry_after: Option<Duration>) -> Option<Duration> {
-        if !(self.policy.statuses)(status) {
-            return None;
+    fn after(&mut self, reply: &HttpReply, verdict: Verdict) -> Option<Duration> {
+        match verdict {
+            Verdict::Final => return None,
+            Verdict::AtOnce => return Some(Duration::ZERO),
+            Verdict::While(budget) => return self.for_some_time(budget, reply.retry_after),
+            Verdict::ByStatus if !(self.policy.statuses)(reply.status) => return None,
+            Verdict::ByStatus if reply.status == 410 && !self.policy.gone_budget.is_zero() => {
+                return self.for_some_time(self.policy.gone_budget, reply.retry_after);
+            }
+            Verdict::ByStatus | Verdict::Again => {}
         }
-        if status == 410 && !self.policy.gone_budget.is_zero() {
-            return self.while_gone(retry_after);
-        }
-        match retry_after {
+        match reply.retry_after {
             // Asking sooner than told would be rude, and waiting that long is
             // for the caller to decide.
             Some(asked) if asked > MAX_RETRY_AFTER => None,
@@ -142,13 +305,17 @@ impl Schedule<'_> {
 
     /// A restarting endpoint has a budget of time, not of tries; the last try
     /// falls on its end.
-    fn while_gone(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
-        let since = *self.gone_since.get_or_insert_with(Instant::now);
-        let left = self.policy.gone_budget.checked_sub(since.elapsed())?;
+    fn for_some_time(
+        &mut self,
+        budget: Duration,
+        retry_after: Option<Duration>,
+    ) -> Option<Duration> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let left = budget.checked_sub(since.elapsed())?;
         if left.is_zero() {
             return None;
         }
-        let step = retry_after.unwrap_or_else(|| with_jitter(GONE_STEP));
+        let step = retry_after.unwrap_or_else(|| with_jitter(STEP));
         Some(step.clamp(Duration::from_secs(1), left.max(Duration::from_secs(1))))
     }
 }
@@ -160,8 +327,11 @@ fn with_jitter(wait: Duration) -> Duration {
 /// The longest `Retry-After` that is waited out.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// How often a restarting endpoint is asked.
-const GONE_STEP: Duration = Duration::from_secs(8);
+/// How often an endpoint is asked that needs some time.
+const STEP: Duration = Duration::from_secs(8);
+
+/// After how much queueing it is worth a word.
+const LONG_QUEUE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::budget::Budget;
 use super::error::FetchError;
 use super::http::{HttpReply, HttpRequest, Transport, endpoint_name};
 
@@ -17,6 +18,8 @@ use super::http::{HttpReply, HttpRequest, Transport, endpoint_name};
 pub(crate) struct ScriptedHttp {
     script: Mutex<VecDeque<Answer>>,
     seen: Mutex<Vec<(Instant, HttpRequest)>>,
+    /// Its own, as tests must not wait for each other.
+    budget: Budget,
 }
 
 /// One line of the script.
@@ -85,6 +88,7 @@ impl ScriptedHttp {
         Self {
             script: Mutex::new(script.into_iter().collect()),
             seen: Mutex::default(),
+            budget: Budget::default(),
         }
     }
 
@@ -95,6 +99,10 @@ impl ScriptedHttp {
 
 #[async_trait]
 impl Transport for ScriptedHttp {
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     async fn send(&self, request: HttpRequest) -> Result<HttpReply, FetchError> {
         let endpoint = endpoint_name(&request.url);
         let timeout = request.timeout;
@@ -174,5 +182,16 @@ impl TempPath {
         let path = format!("{}:/usr/bin:/bin", self.path().display());
         let pairs = more.iter().copied().chain([("PATH", path.as_str())]);
         super::Environment::from_pairs(pairs)
+    }
+}
+
+/// A reply as it would come from `http://h/p`.
+pub(super) fn reply(status: u16, body: &str) -> HttpReply {
+    HttpReply {
+        headers: reqwest::header::HeaderMap::new(),
+        endpoint: "http://h/p".into(),
+        status,
+        retry_after: None,
+        body: Zeroizing::new(body.as_bytes().to_vec()),
     }
 }

@@ -72,11 +72,8 @@ impl Imds {
     /// real request would spend minutes on an address where nothing listens.
     pub(super) async fn probe(&self) -> Result<(), FetchError> {
         let url = with_query(self.token_url.clone(), &[("api-version", API_VERSION)]);
-        match self
-            .http
-            .send(HttpRequest::get(url).within(PROBE_TIMEOUT))
-            .await
-        {
+        let request = HttpRequest::get(url).within(PROBE_TIMEOUT);
+        match retry::once(&*self.http, &RetryPolicy::IMDS, request).await {
             Ok(_) => Ok(()),
             Err(FetchError::Client(cause)) => Err(FetchError::Client(cause)),
             Err(_) => Err(FetchError::NoEndpoint {
