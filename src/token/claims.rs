@@ -55,13 +55,7 @@ pub struct Claims {
 impl Claims {
     /// Decodes the payload of a JWT; `None` if the text is not one.
     pub(super) fn decode(token: &str) -> Option<Self> {
-        let mut parts = token.trim().split('.');
-        let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() {
-            return None;
-        }
-        let bytes = Zeroizing::new(BASE64URL.decode(payload).ok()?);
-        let claims: Map<String, Value> = serde_json::from_slice(&bytes).ok()?;
+        let claims = payload(token)?;
         Some(Self {
             audience: text(&claims, "aud"),
             issuer: text(&claims, "iss"),
@@ -79,7 +73,18 @@ impl Claims {
     }
 }
 
-fn text(claims: &Map<String, Value>, name: &str) -> Option<String> {
+/// The claims of a JWT as they stand; `None` if the text is not one.
+pub(super) fn payload(token: &str) -> Option<Map<String, Value>> {
+    let mut parts = token.trim().split('.');
+    let (_header, payload, _signature) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let bytes = Zeroizing::new(BASE64URL.decode(payload).ok()?);
+    serde_json::from_slice(&bytes).ok()
+}
+
+pub(super) fn text(claims: &Map<String, Value>, name: &str) -> Option<String> {
     match claims.get(name)? {
         Value::String(text) => Some(text.clone()),
         // RFC 7519 4.1.3 allows a list of audiences.
@@ -92,7 +97,7 @@ fn text(claims: &Map<String, Value>, name: &str) -> Option<String> {
 }
 
 /// RFC 7519 allows fractions of a second.
-fn time(claims: &Map<String, Value>, name: &str) -> Option<i64> {
+pub(super) fn time(claims: &Map<String, Value>, name: &str) -> Option<i64> {
     let value = claims.get(name)?;
     #[expect(
         clippy::cast_possible_truncation,

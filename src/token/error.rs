@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::certificate::CertificateError;
+use super::entra::EntraRefusal;
 use super::{ProgramError, Resource, SourceKey};
 
 /// Why no token could be had.
@@ -145,9 +147,29 @@ pub enum FetchError {
         /// How long before, by this machine's clock.
         by: Duration,
     },
+    /// The assertion has ended, so it was not sent.
+    #[error(
+        "the assertion from {origin} expired {} ago, so it was not sent; let a new one be issued, \
+         and check this machine's clock", Coarse(*by)
+    )]
+    AssertionExpired {
+        /// Where it came from.
+        origin: String,
+        /// How long before, by this machine's clock.
+        by: Duration,
+    },
     /// The caller's own code failed.
     #[error("the token callback failed")]
     Callback(#[source] Box<dyn StdError + Send + Sync>),
+    /// An application's certificate cannot be used.
+    #[error("cannot use the certificate in {file}")]
+    Certificate {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        #[source]
+        problem: CertificateError,
+    },
     /// The HTTP client could not be made.
     #[error("cannot set up the HTTP client for identity endpoints")]
     Client(#[source] Box<dyn StdError + Send + Sync>),
@@ -161,6 +183,12 @@ pub enum FetchError {
         /// What the connection failed with.
         #[source]
         cause: Box<dyn StdError + Send + Sync>,
+    },
+    /// Entra refused the application.
+    #[error("Entra gave no token: {refusal}; {}", refusal.advice)]
+    Entra {
+        /// What it said.
+        refusal: Box<EntraRefusal>,
     },
     /// The access token that the caller gave has ended.
     #[error(
@@ -251,6 +279,19 @@ pub enum FetchError {
     /// A program that should have printed a token did not.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// The process asks this endpoint as often as it may, and others were first.
+    #[error(
+        "waiting for a turn at {endpoint}, which this process asks at most {per_second} times a \
+         second and {concurrent} times at once"
+    )]
+    Queued {
+        /// Its address, without the query.
+        endpoint: String,
+        /// How many requests may be under way at once.
+        concurrent: usize,
+        /// How many may begin within a second.
+        per_second: usize,
+    },
     /// The endpoint refused.
     #[error("the endpoint refused: {reply}; {advice}")]
     Refused {
@@ -324,11 +365,13 @@ impl FetchError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::GaveUp { last, .. } => last.is_transient(),
+            Self::Entra { refusal } => refusal.is_transient(),
             // The caller's code knows what it failed with; we do not.
             Self::Callback(_) => true,
             Self::Program(error) => error.is_transient(),
             Self::Connect { .. }
             | Self::Io { .. }
+            | Self::Queued { .. }
             | Self::Silent { .. }
             | Self::Throttled { .. }
             | Self::Timeout { .. }
@@ -343,6 +386,7 @@ impl FetchError {
         match self {
             Self::Throttled { retry_after, .. } => *retry_after,
             Self::GaveUp { last, .. } => last.retry_after(),
+            Self::Entra { refusal } => refusal.retry_after,
             _ => None,
         }
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::app_source::AppSource;
+use super::assertion::GivenAssertion;
+use super::certificate::{CertificateAssertion, Files};
 use super::default_chain::DefaultChain;
 use super::entra::{AppCredential, EntraApp};
 use super::http::Transport;
@@ -90,6 +92,34 @@ impl Sources {
             Auth::ManagedIdentity(identity) => {
                 Ok(Arc::new(ManagedIdentity::new(identity.clone(), &self.env)?))
             }
+            Auth::ClientAssertion {
+                client_id,
+                tenant,
+                assertion,
+            } => {
+                let given = GivenAssertion::new(assertion.clone());
+                let credential = AppCredential::Assertion(Arc::new(given));
+                self.app(ASSERTION, cloud, tenant.as_deref(), client_id, credential)
+            }
+            Auth::ServicePrincipalCertificate {
+                client_id,
+                tenant,
+                certificate,
+                key,
+                password,
+            } => {
+                let files = Files {
+                    certificate: certificate.clone(),
+                    key: key.clone(),
+                    password: password.clone(),
+                };
+                let with_chain = self.env.var(SEND_CHAIN);
+                let with_chain =
+                    with_chain.is_some_and(|text| text == "1" || text.eq_ignore_ascii_case("true"));
+                let source = CertificateAssertion::new(files, with_chain);
+                let credential = AppCredential::Assertion(Arc::new(source));
+                self.app(CERTIFICATE, cloud, tenant.as_deref(), client_id, credential)
+            }
             Auth::ServicePrincipalSecret {
                 client_id,
                 tenant,
@@ -119,6 +149,14 @@ impl Sources {
         Ok(Arc::new(AppSource::new(kind, app)))
     }
 }
+
+const ASSERTION: &str = "service principal (assertion)";
+
+const CERTIFICATE: &str = "service principal (certificate)";
+
+/// Tells the Azure SDKs to send the certificate itself, for applications that
+/// trust its subject and issuer.
+const SEND_CHAIN: &str = "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN";
 
 const SECRET: &str = "service principal (secret)";
 

@@ -1,10 +1,13 @@
 //! Signed statements by which an application proves itself to Entra without a secret.
 
+mod given;
+
 use std::fmt;
 
 use async_trait::async_trait;
 use url::Url;
 
+pub(super) use self::given::GivenAssertion;
 use super::error::FetchError;
 use crate::secret::Secret;
 
@@ -18,6 +21,11 @@ pub(crate) trait AssertionSource: Send + Sync + fmt::Debug {
     /// Where the assertions come from, for people: `GitHub Actions`, or
     /// `the file /var/run/...`. No secret.
     fn describe(&self) -> String;
+
+    /// Whether another call may give another assertion.
+    fn renews(&self) -> bool {
+        true
+    }
 
     /// What tells this source apart from others of its kind in a cache. No secret.
     fn mark(&self) -> String {
