@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use super::Platform;
+
 /// Live counters. Clones share the numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
@@ -19,6 +21,9 @@ pub struct CountersSnapshot {
     pub imds_requests: u64,
     /// HTTP requests for a token at the App Service address, likewise.
     pub app_service_requests: u64,
+    /// HTTP requests for a token at the endpoints of the other platforms, likewise; both legs of
+    /// Azure Arc's.
+    pub other_platform_requests: u64,
     /// Access tokens that an identity endpoint gave out, repeated ones included.
     pub tokens_issued: u64,
     /// How many of these had been given out before.
@@ -45,6 +50,7 @@ pub struct CountersSnapshot {
 pub(super) struct Counts {
     pub(super) imds_requests: Counter,
     pub(super) app_service_requests: Counter,
+    pub(super) other_platform_requests: Counter,
     pub(super) tokens_issued: Counter,
     pub(super) tokens_repeated: Counter,
     pub(super) connections: Counter,
@@ -72,6 +78,7 @@ impl Counters {
         CountersSnapshot {
             imds_requests: c.imds_requests.value(),
             app_service_requests: c.app_service_requests.value(),
+            other_platform_requests: c.other_platform_requests.value(),
             tokens_issued: c.tokens_issued.value(),
             tokens_repeated: c.tokens_repeated.value(),
             connections: c.connections.value(),
@@ -92,6 +99,17 @@ impl Counters {
     pub(super) fn open_session(&self) -> OpenSession {
         self.counts.open_sessions.0.fetch_add(1, Ordering::Relaxed);
         OpenSession(self.clone())
+    }
+}
+
+impl Counts {
+    /// Token requests at the platform's endpoint.
+    pub(super) fn requests_at(&self, platform: Platform) -> &Counter {
+        match platform {
+            Platform::Imds => &self.imds_requests,
+            Platform::AppService => &self.app_service_requests,
+            _ => &self.other_platform_requests,
+        }
     }
 }
 

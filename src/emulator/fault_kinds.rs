@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use super::Platform;
+
 /// How the identity endpoints misbehave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdentityFault {
+    /// Azure Arc's challenge is not what it should be. Other platforms have none.
+    ArcChallenge(ArcChallenge),
     /// A machine on its way up: of the times that this happens, the first half is answered 404 and
     /// the rest 500.
     Booting,
@@ -13,6 +17,16 @@ pub enum IdentityFault {
     Garbage,
     /// Answer 200 with an HTML page, as a captive portal does.
     Html,
+    /// Answer as if no identity had been named, as old agents of Azure Arc do: with the token of the
+    /// system-assigned one.
+    IgnoresSelector,
+    /// Answer 200 with more than a mebibyte of JSON.
+    Oversized,
+    /// Answer errors in plain text, as Container Instances does on Linux; tokens as ever.
+    PlainText,
+    /// Answer 307 with the address of somebody who takes whatever comes, and gives a token that no
+    /// server takes.
+    Redirect,
     /// Answer properly, but only after this time.
     Slow(Duration),
     /// Accept the request and never answer.
@@ -24,6 +38,36 @@ pub enum IdentityFault {
         /// The `Retry-After` header, in whole seconds.
         retry_after: Option<Duration>,
     },
+    /// Answer 403 and tell of an unreachable network, as Docker Desktop does in place of IMDS.
+    Unreachable,
+}
+
+/// What is wrong with Azure Arc's challenge. Each key file is there and holds a key that is good
+/// unless it says otherwise: a client that reads it gets a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ArcChallenge {
+    /// There is none: 200 and a token at once.
+    Answered,
+    /// The key file has 4097 bytes.
+    Big,
+    /// The path to the key file goes by `..`.
+    DotDot,
+    /// The key file does not exist.
+    Missing,
+    /// 401 without `WWW-Authenticate`.
+    NoHeader,
+    /// `WWW-Authenticate: Basic` without a realm.
+    NoRealm,
+    /// The key file is in another folder.
+    Outside,
+    /// The path stands between double quotes, which is as good.
+    Quoted,
+    /// The key file is a symbolic link to one in another folder; on Unix only, elsewhere as
+    /// [`Outside`](Self::Outside).
+    Symlink,
+    /// The key file's name ends with `.txt`.
+    Txt,
 }
 
 /// The steps of a connection at which the SQL gateway can fail.
@@ -100,7 +144,8 @@ pub(super) enum Fault {
     Database(String, DatabaseState),
     Failover,
     Gateway(GatewayStep, GatewayFault),
-    Identity(IdentityFault),
+    /// At one platform's endpoint, or at all of them.
+    Identity(Option<Platform>, IdentityFault),
     IdentityDown,
     LoginError(i32),
     Redirect(Redirect),

@@ -1,11 +1,13 @@
 //! Faults as words, for configuration files, command lines and the admin endpoint.
 
+mod identity;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::fault_kinds::Fault;
-use super::{DatabaseState, GatewayFault, GatewayStep, IdentityFault, Redirect};
+use super::{DatabaseState, GatewayFault, GatewayStep, IdentityFault, Platform, Redirect};
 
 /// One fault, written as words between colons, and how often or how long it happens.
 ///
@@ -19,7 +21,9 @@ use super::{DatabaseState, GatewayFault, GatewayStep, IdentityFault, Redirect};
 /// | `redirect:HOST:PORT` | send logins on to this server |
 /// | `slow-bytes:5ms` | send each byte by itself, with this pause |
 /// | `gateway:STEP:FAULT` | STEP is `accept`, `prelogin`, `tls`, `login` or `request`; FAULT is `close`, `close-after:BYTES`, `garbage`, `reset`, `slow:2s` or `stall` |
-/// | `identity:FAULT` | FAULT is `booting` (404, then 500; 4 times unless said otherwise), `upgrading` (410; 70 s unless said otherwise), `garbage`, `html`, `stall`, `slow:500ms` or `status:429` (`status:429:7` adds `Retry-After: 7`) |
+/// | `identity:FAULT` | FAULT is `booting` (404, then 500; 4 times unless said otherwise), `upgrading` (410; 70 s unless said otherwise), `garbage`, `html`, `oversized`, `stall`, `slow:500ms`, `status:429` (`status:429:7` adds `Retry-After: 7`), `redirect`, `ignores-selector`, `plain-text` or `unreachable` |
+/// | `PLATFORM:FAULT` | the same at one [`Platform`] only, as `imds:upgrading` |
+/// | `arc:CHALLENGE` | CHALLENGE is `200`, `big`, `dot-dot`, `missing`, `no-header`, `no-realm`, `outside`, `quoted`, `symlink` or `txt` (see [`ArcChallenge`](super::ArcChallenge)) |
 /// | `identity:down` | refuse connections to the identity endpoints |
 ///
 /// `*N` at the end is the number of times, `@TIME` a time by the emulator's clock (`@70s`), and
@@ -62,7 +66,7 @@ pub enum FaultSpecError {
     /// Words that name no fault.
     #[error(
         "{spec:?} is no fault; write login-error:N, request-error:N, database:NAME:STATE, failover, \
-         redirect, slow-bytes:TIME, gateway:STEP:FAULT or identity:FAULT"
+         redirect, slow-bytes:TIME, gateway:STEP:FAULT, identity:FAULT or PLATFORM:FAULT"
     )]
     Unknown {
         /// The whole text.
@@ -113,10 +117,16 @@ impl FaultSpec {
         Fault::Gateway(step, fault).into()
     }
 
-    /// Let token requests fail.
+    /// Let token requests fail, whatever the platform.
     #[must_use]
     pub fn identity(fault: IdentityFault) -> Self {
-        Fault::Identity(fault).into()
+        Fault::Identity(None, fault).into()
+    }
+
+    /// Let token requests fail at the endpoint of one platform.
+    #[must_use]
+    pub fn platform(platform: Platform, fault: IdentityFault) -> Self {
+        Fault::Identity(Some(platform), fault).into()
     }
 
     /// Refuse connections to the identity endpoints. It cannot be counted or timed.
@@ -188,9 +198,9 @@ impl FromStr for FaultSpec {
         }
         let untimed = when.times.is_none() && when.lasting.is_none();
         match parts[..] {
-            ["identity", "booting"] if untimed => when.times = Some(4),
+            [_, "booting"] if untimed => when.times = Some(4),
             // IMDS is gone for up to 70 seconds when it is upgraded.
-            ["identity", "upgrading"] if untimed => when.lasting = Some(Duration::from_secs(70)),
+            [_, "upgrading"] if untimed => when.lasting = Some(Duration::from_secs(70)),
             _ => {}
         }
         Ok(Self { kind, ..when })
@@ -220,8 +230,12 @@ fn kind(words: &[&str]) -> Result<Option<Fault>, FaultSpecError> {
             _ => None,
         },
         ["identity", "down"] => Some(Fault::IdentityDown),
-        ["identity", fault @ ..] => identity_fault(fault)?.map(Fault::Identity),
-        _ => None,
+        ["identity", fault @ ..] => identity::fault(None, fault)?,
+        [platform, fault @ ..] => match platform.parse() {
+            Ok(platform) => identity::fault(Some(platform), fault)?,
+            Err(_) => None,
+        },
+        [] => None,
     })
 }
 
@@ -287,29 +301,6 @@ fn gateway_fault(words: &[&str]) -> Result<Option<GatewayFault>, FaultSpecError>
     })
 }
 
-fn identity_fault(words: &[&str]) -> Result<Option<IdentityFault>, FaultSpecError> {
-    let status = |status: &str, retry_after: Option<&str>| {
-        Ok(Some(IdentityFault::Status {
-            status: number(status, "HTTP status")?,
-            retry_after: match retry_after {
-                Some(seconds) => Some(Duration::from_secs(number(seconds, "number of seconds")?)),
-                None => None,
-            },
-        }))
-    };
-    match words {
-        ["booting"] => Ok(Some(IdentityFault::Booting)),
-        ["garbage"] => Ok(Some(IdentityFault::Garbage)),
-        ["html"] => Ok(Some(IdentityFault::Html)),
-        ["slow", pause] => Ok(Some(IdentityFault::Slow(time(pause)?))),
-        ["stall"] => Ok(Some(IdentityFault::Stall)),
-        ["status", code] => status(code, None),
-        ["status", code, seconds] => status(code, Some(seconds)),
-        ["upgrading"] => status("410", None),
-        _ => Ok(None),
-    }
-}
-
 fn number<T: FromStr>(text: &str, wanted: &'static str) -> Result<T, FaultSpecError> {
     text.trim().parse().map_err(|_| bad(text, wanted))
 }
@@ -350,7 +341,7 @@ impl fmt::Display for FaultSpec {
             Fault::Database(name, state) => write!(f, "database:{name}:{state}")?,
             Fault::Failover => f.write_str("failover")?,
             Fault::Gateway(step, fault) => write_gateway(f, *step, fault)?,
-            Fault::Identity(fault) => write_identity(f, fault)?,
+            Fault::Identity(platform, fault) => identity::write(f, *platform, fault)?,
             Fault::IdentityDown => f.write_str("identity:down")?,
             Fault::LoginError(number) => write!(f, "login-error:{number}")?,
             Fault::Redirect(Redirect::Node) => f.write_str("redirect")?,
@@ -387,27 +378,6 @@ fn write_gateway(
         GatewayFault::Reset => f.write_str("reset"),
         GatewayFault::Slow(pause) => write!(f, "slow:{}", Words(*pause)),
         GatewayFault::Stall => f.write_str("stall"),
-    }
-}
-
-fn write_identity(f: &mut fmt::Formatter<'_>, fault: &IdentityFault) -> fmt::Result {
-    f.write_str("identity:")?;
-    match fault {
-        IdentityFault::Booting => f.write_str("booting"),
-        IdentityFault::Garbage => f.write_str("garbage"),
-        IdentityFault::Html => f.write_str("html"),
-        IdentityFault::Slow(pause) => write!(f, "slow:{}", Words(*pause)),
-        IdentityFault::Stall => f.write_str("stall"),
-        IdentityFault::Status {
-            status,
-            retry_after,
-        } => {
-            write!(f, "status:{status}")?;
-            match retry_after {
-                Some(wait) => write!(f, ":{}", wait.as_secs()),
-                None => Ok(()),
-            }
-        }
     }
 }
 

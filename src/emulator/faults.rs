@@ -7,7 +7,9 @@ use tokio::sync::watch;
 
 use super::fault_kinds::Fault;
 use super::sessions::Sessions;
-use super::{Clock, DatabaseState, FaultSpec, GatewayFault, GatewayStep, IdentityFault, Redirect};
+use super::{
+    Clock, DatabaseState, FaultSpec, GatewayFault, GatewayStep, IdentityFault, Platform, Redirect,
+};
 
 /// Switches for trouble. Clones act on the same emulator.
 ///
@@ -199,17 +201,30 @@ impl Faults {
         found.unwrap_or_default()
     }
 
-    pub(super) fn take_identity(&self) -> Option<IdentityFault> {
-        let taken = self.take(|fault| matches!(fault, Fault::Identity(_)))?;
+    /// The fault for a token request at this platform. `challenge`: whether the request is one that
+    /// Azure Arc answers with a challenge.
+    pub(super) fn take_identity(
+        &self,
+        platform: Platform,
+        challenge: bool,
+    ) -> Option<IdentityFault> {
+        let fits = |fault: &Fault| match fault {
+            Fault::Identity(at, IdentityFault::ArcChallenge(_)) => {
+                challenge && at.is_none_or(|at| at == platform)
+            }
+            Fault::Identity(at, _) => at.is_none_or(|at| at == platform),
+            _ => false,
+        };
+        let taken = self.take(fits)?;
         match taken.spec.kind {
-            Fault::Identity(IdentityFault::Booting) => {
+            Fault::Identity(_, IdentityFault::Booting) => {
                 let early = taken.spec.times.is_none_or(|left| taken.happened <= left);
                 Some(IdentityFault::Status {
                     status: if early { 404 } else { 500 },
                     retry_after: None,
                 })
             }
-            Fault::Identity(fault) => Some(fault),
+            Fault::Identity(_, fault) => Some(fault),
             _ => None,
         }
     }
@@ -423,11 +438,17 @@ mod tests {
         let (faults, _) = faults();
         faults.identity(IdentityFault::Html, None);
         let second = add(&faults, "identity:stall");
-        assert_eq!(faults.take_identity(), Some(IdentityFault::Html));
-        assert_eq!(faults.take_identity(), Some(IdentityFault::Html));
+        assert_eq!(
+            faults.take_identity(Platform::Imds, false),
+            Some(IdentityFault::Html)
+        );
+        assert_eq!(
+            faults.take_identity(Platform::Imds, false),
+            Some(IdentityFault::Html)
+        );
         assert!(faults.remove(second) && !faults.remove(second));
         faults.clear();
-        assert_eq!(faults.take_identity(), None);
+        assert_eq!(faults.take_identity(Platform::Imds, false), None);
     }
 
     #[test]
@@ -479,14 +500,29 @@ mod tests {
     }
 
     #[test]
+    fn a_platforms_fault_waits_for_its_endpoint_and_a_challenges_for_the_challenge() {
+        let (faults, _) = faults();
+        add(&faults, "arc:symlink*1");
+        add(&faults, "app-service:html*1");
+        assert_eq!(faults.take_identity(Platform::Imds, false), None);
+        assert_eq!(faults.take_identity(Platform::Arc, false), None);
+        let symlink = IdentityFault::ArcChallenge(super::super::ArcChallenge::Symlink);
+        assert_eq!(faults.take_identity(Platform::Arc, true), Some(symlink));
+        let html = Some(IdentityFault::Html);
+        assert_eq!(faults.take_identity(Platform::AppService, false), html);
+        assert!(faults.active().is_empty());
+    }
+
+    #[test]
     fn a_booting_machine_has_no_endpoint_first_and_then_a_broken_one() {
         let (faults, _) = faults();
         add(&faults, "identity:booting*5");
-        let statuses: Vec<_> = std::iter::from_fn(|| match faults.take_identity()? {
-            IdentityFault::Status { status, .. } => Some(status),
-            other => panic!("{other:?}"),
-        })
-        .collect();
+        let statuses: Vec<_> =
+            std::iter::from_fn(|| match faults.take_identity(Platform::Imds, false)? {
+                IdentityFault::Status { status, .. } => Some(status),
+                other => panic!("{other:?}"),
+            })
+            .collect();
         assert_eq!(statuses, [404, 404, 500, 500, 500]);
     }
 }

@@ -17,6 +17,7 @@ mod forward;
 mod gateway;
 mod handle;
 mod identity;
+mod platform;
 mod published;
 mod recorded;
 mod sessions;
@@ -33,12 +34,15 @@ pub use engine::{
 };
 pub use entra::{Application, FederatedCredential};
 pub use error::EmulatorError;
-pub use fault_kinds::{DatabaseState, GatewayFault, GatewayStep, IdentityFault, Redirect};
+pub use fault_kinds::{
+    ArcChallenge, DatabaseState, GatewayFault, GatewayStep, IdentityFault, Redirect,
+};
 pub use fault_spec::{FaultSpec, FaultSpecError};
 pub use faults::{ActiveFault, FaultId, Faults};
 pub use gateway::EncryptionPolicy;
 pub use handle::Emulator;
 pub use identity::{Assignment, IssuedToken, ManagedIdentity};
+pub use platform::{Platform, UnknownPlatform};
 pub use published::ConnectionStrings;
 pub use recorded::{IdentityRequest, LoginOutcome, LoginRequest, RecordedRequest, RequestKind};
 pub use sessions::SessionRecord;

@@ -39,7 +39,7 @@ pub enum RequestKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct IdentityRequest {
-    /// `imds` or `app-service`.
+    /// The platform whose endpoint it is, by its [name](super::Platform::as_str).
     pub endpoint: &'static str,
     /// The HTTP method.
     pub method: String,

@@ -1,6 +1,7 @@
 //! Tests of the faults' words.
 
 use super::*;
+use crate::emulator::ArcChallenge;
 
 fn parse(text: &str) -> FaultSpec {
     text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -59,6 +60,17 @@ fn each_kind_has_its_words_and_says_them_again() {
         (
             "identity:booting*4",
             FaultSpec::identity(IdentityFault::Booting).times(4),
+        ),
+        (
+            "arc:dot-dot",
+            FaultSpec::platform(
+                Platform::Arc,
+                IdentityFault::ArcChallenge(ArcChallenge::DotDot),
+            ),
+        ),
+        (
+            "service-fabric:redirect*1",
+            FaultSpec::platform(Platform::ServiceFabric, IdentityFault::Redirect).times(1),
         ),
     ] {
         assert_eq!(parse(words), spec, "{words}");

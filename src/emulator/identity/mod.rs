@@ -14,6 +14,7 @@ mod managed_identity;
 mod query;
 mod server;
 mod tokens;
+mod watch;
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;

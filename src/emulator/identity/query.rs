@@ -2,6 +2,17 @@
 
 use super::managed_identity::Selector;
 
+/// Every name by which some endpoint lets an identity be selected.
+pub(super) const SELECTORS: [&str; 7] = [
+    "client_id",
+    "object_id",
+    "principal_id",
+    "msi_res_id",
+    "mi_res_id",
+    "clientid",
+    "principalid",
+];
+
 /// Parameters of a request, names in lower case.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
@@ -19,8 +30,13 @@ pub(crate) enum QueryError {
 
 impl Query {
     pub(crate) fn parse(raw: Option<&str>) -> Result<Self, QueryError> {
+        Self::of_form(raw.unwrap_or_default().as_bytes())
+    }
+
+    /// The parameters of a body, which a POST has them in.
+    pub(crate) fn of_form(raw: &[u8]) -> Result<Self, QueryError> {
         let mut query = Self::default();
-        for (name, value) in url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
+        for (name, value) in url::form_urlencoded::parse(raw) {
             let name = name.to_ascii_lowercase();
             if query.get(&name).is_some() {
                 return Err(QueryError::Duplicate(name));
