@@ -1,5 +1,7 @@
 //! What an emulator shall be like before it starts.
 
+mod platforms;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,11 +10,11 @@ use uuid::Uuid;
 
 use super::forward::Forwarding;
 use super::gateway::Settings;
-use super::identity::{DEFAULT_LIFETIME, TokenOptions, stable_id};
+use super::identity::{DEFAULT_LIFETIME, PlatformOptions, TokenOptions, stable_id};
 use super::web::certificate_names;
 use super::{
-    Application, Assignment, Clock, Emulator, EmulatorError, EncryptionPolicy, EntraPrincipal,
-    FaultSpec, ManagedIdentity,
+    Application, Assignment, Clock, Emulator, EmulatorError, EncryptionPolicy, EntraKind,
+    EntraPrincipal, FaultSpec, ManagedIdentity,
 };
 use crate::Secret;
 
@@ -36,6 +38,7 @@ pub struct EmulatorBuilder {
     pub(super) resources: Vec<String>,
     pub(super) token_lifetime: Duration,
     pub(super) token_options: TokenOptions,
+    pub(super) platforms: PlatformOptions,
     pub(super) identity_address: SocketAddr,
     pub(super) https_address: SocketAddr,
     pub(super) sql_address: SocketAddr,
@@ -74,6 +77,7 @@ impl EmulatorBuilder {
             resources: Vec::new(),
             token_lifetime: DEFAULT_LIFETIME,
             token_options: TokenOptions::default(),
+            platforms: PlatformOptions::default(),
             identity_address: loopback,
             https_address: loopback,
             sql_address: loopback,
@@ -102,7 +106,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Puts somebody else into the tenant: an application, a user, a group.
+    /// Puts somebody else into the tenant: an application, a user, a group. There is a user
+    /// `demo-user` of the tenant's domain unless one is given here.
     pub fn principal(mut self, principal: EntraPrincipal) -> Self {
         self.principals.push(principal);
         self
@@ -437,6 +442,12 @@ impl EmulatorBuilder {
                 .push(ManagedIdentity::system_assigned("demo-app"));
             self.identities
                 .push(ManagedIdentity::user_assigned("demo-worker"));
+        }
+        if !self.principals.iter().any(|p| p.kind == EntraKind::User) {
+            let name = format!("demo-user@{}", self.domain);
+            let id = stable_id("object", &name);
+            let user = EntraPrincipal::person_or_group(EntraKind::User, name, self.tenant_id, id);
+            self.principals.push(user);
         }
         if self.databases.is_empty() && self.backend.is_none() {
             self.databases.push(DEFAULT_DATABASE.to_owned());

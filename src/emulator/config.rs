@@ -1,6 +1,7 @@
 //! The emulator's configuration file.
 
 mod csv;
+mod platforms;
 mod tables;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use tables::{Table, Wrong};
 struct File {
     tenant: Tenant,
     server: Server,
+    platforms: platforms::Platforms,
     identity: Vec<Identity>,
     principal: Vec<Principal>,
     login: Vec<Login>,
@@ -175,6 +177,7 @@ impl EmulatorBuilder {
         let mut builder = Self::new()
             .with_tenant(file.tenant)
             .with_server(file.server, folder);
+        builder.platforms = file.platforms.options(folder);
         for identity in file.identity {
             builder = builder.identity(identity.into());
         }

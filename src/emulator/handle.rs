@@ -17,7 +17,7 @@ use super::engine::Seeded;
 use super::entra::{self, Applications, Entra};
 use super::forward::Forwarding;
 use super::gateway::{Certificates, Gateway, Parts, Settings};
-use super::identity::{self, Identity, Issuer, SigningKey};
+use super::identity::{self, HttpsListener, Identity, Issuer, Platforms, SigningKey};
 use super::published::Published;
 use super::recorded::Requests;
 use super::sessions::Sessions;
@@ -104,8 +104,15 @@ impl Emulator {
         let (counters, sessions) = (Counters::default(), Sessions::default());
         let base_url = format!("http://{}", server.http_address);
         let (host, resources) = (builder.identities, &builder.resources);
+        let https = HttpsListener {
+            url: format!("https://{}", server.https_address),
+            thumbprint: web::thumbprint(&certificates)?,
+        };
+        let folder = published.path("");
+        let platforms = Platforms::new(builder.platforms, https, directory.clone(), folder);
         let identity = Identity::new(issuer, host, resources, counters.clone(), base_url)
-            .with_options(builder.token_options);
+            .with_options(builder.token_options)
+            .with_platforms(platforms);
         let identity = Arc::new(identity);
         let faults = Faults::new(builder.clock.clone(), sessions.clone());
         let recorded = Requests::new(builder.clock);
@@ -218,12 +225,6 @@ impl Emulator {
         self.sql_address
     }
 
-    /// Scheme, address and port in place of `http://169.254.169.254`, without a slash at the end.
-    #[must_use]
-    pub fn imds_url(&self) -> String {
-        self.identity.base_url().to_owned()
-    }
-
     /// Scheme, address and port of the HTTPS listener, without a slash at the end. Its certificate is
     /// of the emulator's [authority](Self::ca_certificate_file).
     #[must_use]
@@ -236,23 +237,6 @@ impl Emulator {
     #[must_use]
     pub fn https_thumbprint(&self) -> &str {
         &self.https_thumbprint
-    }
-
-    /// The URL for `IDENTITY_ENDPOINT`.
-    #[must_use]
-    pub fn app_service_endpoint(&self) -> String {
-        format!("{}/msi/token", self.identity.base_url())
-    }
-
-    /// The value for `IDENTITY_HEADER`.
-    #[must_use]
-    pub fn app_service_header(&self) -> Secret {
-        self.identity.app_service_header()
-    }
-
-    /// Changes the value for `IDENTITY_HEADER`, as the platform does from time to time.
-    pub fn rotate_app_service_header(&self) -> Secret {
-        self.identity.rotate_app_service_header()
     }
 
     /// The Entra tenant's base URL: its OpenID configuration is under `/.well-known`.
@@ -375,6 +359,10 @@ impl Emulator {
     #[must_use]
     pub fn server_certificate_pem(&self) -> &str {
         self.certificates.server_pem()
+    }
+
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Files with the certificates, for clients that are told of them by path.

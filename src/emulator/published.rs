@@ -55,7 +55,7 @@ impl Published {
         Ok(published)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
@@ -130,15 +130,6 @@ impl Emulator {
         }
     }
 
-    /// Variables that point clients at all of the emulator's identity endpoints. Where both are
-    /// known, clients prefer App Service's to IMDS's.
-    #[must_use]
-    pub fn environment(&self) -> Vec<(String, String)> {
-        let mut all = self.imds_environment();
-        all.extend(self.app_service_environment());
-        all
-    }
-
     /// Variables by which clients reach Entra, Key Vault and other hosts under their real names: a
     /// proxy that leads to the emulator and refuses every other name, and the authority to trust.
     #[must_use]
@@ -153,21 +144,6 @@ impl Emulator {
         let files = files.into_iter().map(|name| pair(name, &ca));
         let proxy = pair("HTTPS_PROXY", &self.imds_url());
         std::iter::once(proxy).chain(files).collect()
-    }
-
-    /// Variables that point clients at the emulated IMDS only.
-    #[must_use]
-    pub fn imds_environment(&self) -> Vec<(String, String)> {
-        vec![pair("AZURE_POD_IDENTITY_AUTHORITY_HOST", &self.imds_url())]
-    }
-
-    /// Variables that point clients at the emulated App Service endpoint only.
-    #[must_use]
-    pub fn app_service_environment(&self) -> Vec<(String, String)> {
-        vec![
-            pair("IDENTITY_ENDPOINT", &self.app_service_endpoint()),
-            pair("IDENTITY_HEADER", self.app_service_header().expose()),
-        ]
     }
 }
 

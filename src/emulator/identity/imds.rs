@@ -7,10 +7,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::Identity;
 use super::managed_identity::{NotSelected, Selector, select_for_machine};
 use super::query::{Query, QueryError};
 use super::tokens::IssuedToken;
+use super::{Identity, metadata_is_asked_for};
+use crate::emulator::{EmulatorError, Platform};
 
 /// The versions that this endpoint has answered since it came to IMDS.
 const API_VERSIONS: [&str; 3] = ["2018-02-01", "2018-10-01", "2019-08-01"];
@@ -36,9 +37,18 @@ pub(super) async fn wrong_method() -> Response {
 
 /// A status with IMDS's error body.
 #[derive(Debug)]
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     body: Value,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, body: Value) -> Self {
+        Self {
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            body,
+        }
+    }
 }
 
 fn answer(identity: &Identity, headers: &HeaderMap, query: Option<&str>) -> Result<Value, Refusal> {
@@ -54,14 +64,11 @@ fn answer(identity: &Identity, headers: &HeaderMap, query: Option<&str>) -> Resu
     }
     let host = identity.host();
     let chosen = select_for_machine(&host, selector.as_ref())?;
-    let issued = identity.issue(chosen, resource).map_err(|error| {
-        tracing::error!(%error, "no token could be signed");
-        Refusal {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            body: json!({"error": "unknown"}),
-        }
-    })?;
-    let mut body = body(&issued, resource, selector.as_ref());
+    let issued = identity.issue(chosen, resource).map_err(|e| unsigned(&e))?;
+    let mut body = body(identity, Platform::Imds, &issued, resource);
+    if let Some(Selector::Client(id)) = selector {
+        body["client_id"] = json!(id);
+    }
     if let Some(refresh) = identity.refresh_in() {
         body["refresh_in"] = json!(refresh.to_string());
     }
@@ -69,32 +76,40 @@ fn answer(identity: &Identity, headers: &HeaderMap, query: Option<&str>) -> Resu
 }
 
 /// IMDS renders every number as a string.
-fn body(issued: &IssuedToken, resource: &str, selector: Option<&Selector>) -> Value {
+pub(super) fn body(
+    identity: &Identity,
+    platform: Platform,
+    issued: &IssuedToken,
+    resource: &str,
+) -> Value {
     let mut body = json!({
         "access_token": issued.token.expose(),
         "refresh_token": "",
         "expires_in": issued.expires_in.to_string(),
-        "expires_on": issued.expires_on.to_string(),
         "not_before": issued.not_before.to_string(),
         "resource": resource,
         "token_type": "Bearer",
     });
-    if let Some(Selector::Client(id)) = selector {
-        body["client_id"] = json!(id);
-    }
+    identity.write_expiry(platform, issued, &mut body);
     body
 }
 
-fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+/// The answer if no token can be signed.
+pub(super) fn unsigned(error: &EmulatorError) -> Refusal {
+    tracing::error!(%error, "no token could be signed");
+    Refusal::new(500, json!({ "error": "unknown" }))
+}
+
+pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.contains_key("x-forwarded-for") {
         return Err(invalid_request(
             "Requests that carry an X-Forwarded-For header are not answered; a proxy stands between",
         ));
     }
-    match headers.get("metadata") {
-        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"true") => Ok(()),
-        _ => Err(invalid_request("Required metadata header not specified")),
+    if metadata_is_asked_for(headers) {
+        return Ok(());
     }
+    Err(invalid_request("Required metadata header not specified"))
 }
 
 fn check_version(query: &Query) -> Result<(), Refusal> {
@@ -116,14 +131,14 @@ fn version_refused(sentence: &str) -> Refusal {
     }
 }
 
-fn invalid_request(description: impl Into<String>) -> Refusal {
+pub(super) fn invalid_request(description: impl Into<String>) -> Refusal {
     Refusal {
         status: StatusCode::BAD_REQUEST,
         body: json!({ "error": "invalid_request", "error_description": description.into() }),
     }
 }
 
-fn unknown_resource(identity: &Identity, resource: &str) -> Refusal {
+pub(super) fn unknown_resource(identity: &Identity, resource: &str) -> Refusal {
     let description = format!(
         "AADSTS500011: The resource principal named {resource} was not found in the tenant named {}.",
         identity.tenant_id()

@@ -4,36 +4,51 @@
 //! the happy path and break on the others.
 
 mod app_service;
+mod app_service_2017;
+mod arc;
+mod arc_keys;
+mod automation;
+mod cloud_shell;
+mod container_instances;
 mod discovery;
+mod expires_on;
 mod faults;
 mod handed_out;
 mod imds;
 mod keys;
 mod limits;
+mod machine_learning;
 mod managed_identity;
+mod nested;
+mod platforms;
 mod query;
 mod server;
+mod service_fabric;
 mod tokens;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+pub use expires_on::ExpiresOn;
 use handed_out::HandedOut;
 pub(super) use keys::SigningKey;
 use limits::Limits;
 pub(super) use managed_identity::stable_id;
 pub use managed_identity::{Assignment, ManagedIdentity};
+pub(super) use platforms::{HttpsListener, PlatformOptions, Platforms};
 pub(super) use server::router;
 pub use tokens::IssuedToken;
 pub(super) use tokens::{AppClaims, Issuer};
 
 use super::counters::Counters;
-use super::{Clock, EmulatorError};
+use super::{Clock, EmulatorError, EntraPrincipal, Platform};
 use crate::Secret;
 
 /// Resources that a token can be asked for unless the builder says more.
@@ -52,7 +67,7 @@ pub(super) struct Identity {
     issuer: Issuer,
     host: RwLock<Vec<ManagedIdentity>>,
     resources: Vec<String>,
-    app_service_header: RwLock<Secret>,
+    platforms: Platforms,
     counters: Counters,
     base_url: String,
     options: TokenOptions,
@@ -85,7 +100,7 @@ impl Identity {
             issuer,
             host: RwLock::new(host),
             resources: known.chain(more).collect(),
-            app_service_header: RwLock::new(new_header()),
+            platforms: Platforms::default(),
             counters,
             base_url,
             options: TokenOptions::default(),
@@ -96,6 +111,11 @@ impl Identity {
 
     pub(super) fn with_options(mut self, options: TokenOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    pub(super) fn with_platforms(mut self, platforms: Platforms) -> Self {
+        self.platforms = platforms;
         self
     }
 
@@ -139,21 +159,25 @@ impl Identity {
             .push(identity);
     }
 
-    pub(super) fn app_service_header(&self) -> Secret {
-        self.app_service_header
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// What the platform's clients prove themselves by.
+    pub(super) fn secret(&self, platform: Platform) -> Secret {
+        self.platforms.secret(platform)
     }
 
-    /// Makes a new header value; the old one is refused from now on.
-    pub(super) fn rotate_app_service_header(&self) -> Secret {
-        let new = new_header();
-        *self
-            .app_service_header
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = new.clone();
-        new
+    /// Makes a new secret; the old one is refused from now on.
+    pub(super) fn rotate_secret(&self, platform: Platform) -> Secret {
+        self.platforms.rotate(platform)
+    }
+
+    /// The variables that the platform sets for its clients.
+    pub(super) fn environment(&self, platform: Platform) -> Vec<(String, String)> {
+        let host = self.host();
+        self.platforms.environment(platform, &self.base_url, &host)
+    }
+
+    /// The folder of Azure Arc's key files, which exists then. Reads and writes files.
+    pub(super) fn arc_tokens_folder(&self) -> std::io::Result<PathBuf> {
+        self.platforms.arc.folder()
     }
 
     /// A token as [`Issuer::issue`] makes it, not counted.
@@ -182,22 +206,51 @@ impl Identity {
         identity: &ManagedIdentity,
         resource: &str,
     ) -> Result<IssuedToken, EmulatorError> {
-        let (now, id) = (self.clock().now(), identity.object_id);
+        let sign = || self.sign_for(identity, resource);
+        self.hand_out(identity.object_id, &identity.name, resource, sign)
+    }
+
+    fn issue_to_user(
+        &self,
+        user: &EntraPrincipal,
+        resource: &str,
+    ) -> Result<IssuedToken, EmulatorError> {
+        let sign = || self.issuer.issue_to_user(user, resource);
+        self.hand_out(user.object_id, &user.display_name, resource, sign)
+    }
+
+    /// A token that was handed out before, or the one that `sign` makes.
+    fn hand_out(
+        &self,
+        id: Uuid,
+        name: &str,
+        resource: &str,
+        sign: impl FnOnce() -> Result<IssuedToken, EmulatorError>,
+    ) -> Result<IssuedToken, EmulatorError> {
+        let now = self.clock().now();
         self.counters.counts().tokens_issued.add_one();
         let again = self.handed_out.again(id, resource, now);
         if let Some(token) = again.filter(|_| !self.options.fresh) {
             self.counters.counts().tokens_repeated.add_one();
             return Ok(token);
         }
-        let issued = self.sign_for(identity, resource)?;
+        let issued = sign()?;
         let until = match self.options.refresh_in {
             Some(refresh) => i64::try_from(refresh.as_secs()).unwrap_or(i64::MAX),
             None => issued.expires_in / 2,
         };
         let period = (now, now.saturating_add(until));
         self.handed_out.keep((id, resource), &issued, period);
-        tracing::debug!(identity = identity.name, resource, "issued a token");
+        tracing::debug!(identity = name, resource, "issued a token");
         Ok(issued)
+    }
+
+    /// Tells in the answer when the token ends, in the platform's form or the one chosen for it.
+    fn write_expiry(&self, platform: Platform, token: &IssuedToken, body: &mut Value) {
+        let form = self.platforms.form_of_expiry(platform);
+        if let Some(value) = form.write(token.expires_on) {
+            body["expires_on"] = value;
+        }
     }
 
     /// Seconds after which the answer tells clients to ask again.
@@ -236,6 +289,18 @@ pub(super) const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn new_header() -> Secret {
     Secret::new(Uuid::new_v4().simple().to_string().to_uppercase())
+}
+
+/// Whether the request proves itself by this header.
+fn is_secret(headers: &HeaderMap, name: &str, secret: &Secret) -> bool {
+    let given = headers.get(name).and_then(|value| value.to_str().ok());
+    given.is_some_and(|given| Secret::new(given) == *secret)
+}
+
+/// Whether the request carries `Metadata: true`.
+fn metadata_is_asked_for(headers: &HeaderMap) -> bool {
+    let value = headers.get("metadata").map(HeaderValue::as_bytes);
+    value.is_some_and(|value| value.eq_ignore_ascii_case(b"true"))
 }
 
 fn without_slash(resource: &str) -> &str {

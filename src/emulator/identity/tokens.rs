@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::keys::SigningKey;
 use super::managed_identity::ManagedIdentity;
 use crate::Secret;
-use crate::emulator::{Clock, EmulatorError};
+use crate::emulator::{Clock, EmulatorError, EntraPrincipal};
 
 /// A token that was issued, and when it is valid.
 #[derive(Clone, Debug)]
@@ -39,6 +39,10 @@ pub(crate) struct AppClaims<'a> {
 
 /// Lifetime of applications' tokens, which in Azure is between 60 and 90 minutes.
 const APP_LIFETIME: i64 = 3599;
+
+/// The application that people in Cloud Shell are signed in by, the portal's console; from tokens
+/// that users have shown, for it is not documented. Nothing here depends on it.
+const CLOUD_SHELL: &str = "b677c290-cf4b-4a8e-a60e-91ba650a4abe";
 
 /// Issues tokens of one tenant.
 #[derive(Debug)]
@@ -84,6 +88,52 @@ impl Issuer {
         // Entra dates tokens back by five minutes, for clocks that run late.
         let not_before = now - 300;
         let claims = self.claims(app, audience, not_before, expires_on);
+        Ok(IssuedToken {
+            token: self.key.sign(&claims)?,
+            not_before,
+            expires_on,
+            expires_in,
+        })
+    }
+
+    /// A version 1.0 token for a person, who is signed in at Cloud Shell.
+    pub(crate) fn issue_to_user(
+        &self,
+        user: &EntraPrincipal,
+        audience: &str,
+    ) -> Result<IssuedToken, EmulatorError> {
+        let now = self.clock.now();
+        let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
+        let expires_in = lifetime.min(APP_LIFETIME);
+        let expires_on = now.saturating_add(expires_in);
+        let not_before = now - 300;
+        let mut claims = json!({
+            "aud": audience,
+            "iss": self.issuer(),
+            "iat": not_before,
+            "nbf": not_before,
+            "exp": expires_on,
+            "acr": "1",
+            "aio": short_id(),
+            "amr": ["pwd", "mfa"],
+            "appid": CLOUD_SHELL,
+            // A public client: it proves nothing about itself.
+            "appidacr": "0",
+            "idtyp": "user",
+            "name": user.display_name,
+            "oid": user.object_id,
+            "rh": format!("1.{}.", short_id()),
+            "scp": "user_impersonation",
+            "sub": short_id(),
+            "tid": self.tenant_id,
+            "unique_name": user.display_name,
+            "upn": user.display_name,
+            "uti": short_id(),
+            "ver": "1.0",
+        });
+        if !user.groups.is_empty() {
+            claims["groups"] = json!(user.groups);
+        }
         Ok(IssuedToken {
             token: self.key.sign(&claims)?,
             not_before,

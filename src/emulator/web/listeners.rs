@@ -27,6 +27,8 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// What is known of a request's connection.
 #[derive(Clone, Debug, Default)]
 pub(in crate::emulator) struct Line {
+    /// Whether it is the HTTPS listener's.
+    pub(in crate::emulator) encrypted: bool,
     /// The name that the client greeted in its TLS handshake.
     pub(in crate::emulator) server_name: Option<Arc<str>>,
 }
@@ -143,6 +145,7 @@ impl Connected<IncomingStream<'_, Encrypted>> for Line {
     fn connect_info(stream: IncomingStream<'_, Encrypted>) -> Self {
         let (_, tls) = stream.io().get_ref();
         Self {
+            encrypted: true,
             server_name: tls.server_name().map(Arc::from),
         }
     }
