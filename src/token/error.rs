@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::certificate::CertificateError;
 use super::entra::EntraRefusal;
-use super::{ProgramError, Resource, SourceKey};
+use super::{ProgramError, Resource, SourceKey, ToolError};
 
 /// Why no token could be had.
 ///
@@ -29,12 +29,17 @@ pub enum TokenError {
         reason: Arc<FetchError>,
     },
     /// Several sources could have given one, and none did.
-    #[error("no source gave a token for {resource}: {}", list(tried))]
+    ///
+    /// `Display` has a line for each of them, as a list has no single cause to
+    /// chain to.
+    #[error("no source gave a token for {resource}:{}", Lines(tried, notes))]
     Exhausted {
         /// What the token was for.
         resource: Resource,
         /// Every source in the order tried.
         tried: Vec<Attempt>,
+        /// Who was not asked, and why not.
+        notes: Vec<String>,
     },
     /// The connection asks for a way to authenticate that there is no source for.
     #[error("{method} is not supported; {instead}")]
@@ -111,6 +116,12 @@ impl TokenError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Fetch { reason, .. } => reason.retry_after(),
+            Self::Exhausted { tried, .. } => {
+                let asked = tried
+                    .iter()
+                    .filter_map(|attempt| attempt.error.retry_after());
+                asked.max()
+            }
             _ => None,
         }
     }
@@ -133,6 +144,8 @@ pub struct Attempt {
     pub origin: SourceKey,
     /// Why it gave no token.
     pub error: TokenError,
+    /// What follows for the others, if this ended the search.
+    pub hint: Option<&'static str>,
 }
 
 /// What went wrong between a source and its endpoint.
@@ -157,6 +170,32 @@ pub enum FetchError {
         origin: String,
         /// How long before, by this machine's clock.
         by: Duration,
+    },
+    /// Nobody is left for the default chain to ask.
+    #[error("there is no source left to ask ({left_out})")]
+    NobodyToAsk {
+        /// By whose will.
+        left_out: String,
+    },
+    /// Variables that would describe the source are missing.
+    #[error("{missing}; {advice}")]
+    NotDescribed {
+        /// What is missing.
+        missing: String,
+        /// What it would be good for.
+        advice: &'static str,
+    },
+    /// A variable has a value that means nothing.
+    #[error(
+        "the variable {variable} is {value:?}, which means nothing here; it may be one of {valid}"
+    )]
+    UnknownValue {
+        /// The variable.
+        variable: &'static str,
+        /// Its value, shortened.
+        value: String,
+        /// What it may be.
+        valid: String,
     },
     /// The caller's own code failed.
     #[error("the token callback failed")]
@@ -306,6 +345,9 @@ pub enum FetchError {
         /// The time that a source may take in all.
         after: Duration,
     },
+    /// A developer's tool gave no token.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
     /// The endpoint is overloaded, or this process asks too often.
     #[error("the endpoint is throttling: {reply}")]
     Throttled {
@@ -467,21 +509,24 @@ impl fmt::Display for Coarse {
     }
 }
 
-/// `source: why: because; source: why`, as a list has no single cause to chain to.
-fn list(tried: &[Attempt]) -> String {
-    let one = |attempt: &Attempt| {
-        let mut text = attempt.origin.to_string();
-        let mut cause: Option<&dyn StdError> = Some(&attempt.error);
-        // The outermost level repeats the source and the resource.
-        if let Some(inner) = attempt.error.source() {
-            cause = Some(inner);
+/// A line for each attempt, and one for each note.
+struct Lines<'a>(&'a [Attempt], &'a [String]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for attempt in self.0 {
+            write!(f, "\n  - {}", attempt.origin)?;
+            // The outermost level repeats the source and the resource.
+            let inner = attempt.error.source();
+            let mut cause = inner.or(Some(&attempt.error));
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+            if let Some(hint) = attempt.hint {
+                write!(f, "; {hint}")?;
+            }
         }
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
-    };
-    tried.iter().map(one).collect::<Vec<_>>().join("; ")
+        self.1.iter().try_for_each(|note| write!(f, "\n  ({note})"))
+    }
 }

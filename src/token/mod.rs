@@ -37,9 +37,11 @@ mod budget;
 mod cache;
 mod callback;
 mod certificate;
+mod chain;
 mod claims;
-mod default_chain;
+mod developer;
 mod entra;
+mod env_principal;
 mod environment;
 mod error;
 mod expiry;
@@ -66,7 +68,9 @@ pub use access_token::AccessToken;
 pub use cache::TokenCache;
 pub use callback::CallbackToken;
 pub use certificate::CertificateError;
+pub use chain::ChainMember;
 pub use claims::Claims;
+pub use developer::ToolError;
 pub use entra::EntraRefusal;
 pub use environment::Environment;
 pub use error::{Attempt, FetchError, NoIdentity, Reply, TokenError};
@@ -89,10 +93,11 @@ use crate::target::{Auth, Cloud};
 /// `env` tells which platform this is; the cloud tells which authority is asked
 /// by the methods that sign in at Entra. No request is made here.
 ///
-/// [`Auth::Default`] is managed identity only so far, for the client id in the
-/// connection string, else in `AZURE_CLIENT_ID`, else the system-assigned
-/// identity. Where the environment describes a service principal or a workload
-/// identity, which Microsoft's chain would prefer, it is an error instead.
+/// [`Auth::Default`] is Microsoft's default chain: the service principal that
+/// variables describe, a workload identity, a managed identity, then what
+/// developers are signed in to; each [`ChainMember`] can be left out, and
+/// `AZURE_TOKEN_CREDENTIALS` is heeded. The client id in the connection string,
+/// else in `AZURE_CLIENT_ID`, is that of the workload or managed identity.
 ///
 /// # Errors
 /// [`TokenError::Unsupported`] for a method that there is no source for, with
@@ -129,7 +134,7 @@ mod tests {
             "the given access token"
         );
         assert!(key(Auth::Default { client_id: None }).starts_with("the default chain"));
-        for auth in [Auth::Integrated, Auth::Environment, Auth::Callback] {
+        for auth in [Auth::Integrated, Auth::Callback] {
             let name = auth.name();
             let error = source(auth).unwrap_err();
             assert!(matches!(error, TokenError::Unsupported { .. }), "{error:?}");

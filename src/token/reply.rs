@@ -43,16 +43,7 @@ impl TokenReply {
             .or_else(|| now.checked_add(seconds(raw.expires_in.as_ref()?)?))
             .or_else(|| jwt_expiry(&secret))
             .ok_or_else(|| malformed("expires_on"))?;
-        let lifetime = match expires_on.duration_since(now) {
-            Ok(lifetime) if !lifetime.is_zero() => lifetime,
-            Ok(_) => return Err(FetchError::AlreadyExpired { by: Duration::ZERO }),
-            Err(past) => {
-                return Err(FetchError::AlreadyExpired {
-                    by: past.duration(),
-                });
-            }
-        };
-        let mut token = AccessToken::new(secret, lifetime);
+        let mut token = lasting_until(secret, expires_on, now)?;
         if let Some(refresh_in) = raw.refresh_in.as_ref().and_then(seconds) {
             token = token.with_refresh_in(refresh_in);
         }
@@ -62,6 +53,21 @@ impl TokenReply {
             object_id: text(raw.object_id),
             resource_id: text(raw.msi_res_id).or_else(|| text(raw.mi_res_id)),
         })
+    }
+}
+
+/// A token with its end; one from the past is an error.
+pub(super) fn lasting_until(
+    secret: Secret,
+    expires_on: SystemTime,
+    now: SystemTime,
+) -> Result<AccessToken, FetchError> {
+    match expires_on.duration_since(now) {
+        Ok(lifetime) if !lifetime.is_zero() => Ok(AccessToken::new(secret, lifetime)),
+        Ok(_) => Err(FetchError::AlreadyExpired { by: Duration::ZERO }),
+        Err(past) => Err(FetchError::AlreadyExpired {
+            by: past.duration(),
+        }),
     }
 }
 
@@ -128,7 +134,9 @@ struct Raw {
 }
 
 /// The text becomes a `Secret` at once, so that no way out leaves it in memory.
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+pub(super) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
 }
 
@@ -142,7 +150,7 @@ fn seconds(value: &Value) -> Option<Duration> {
 
 /// The signature is not checked: the endpoint is trusted anyway, and the server
 /// checks the token.
-fn jwt_expiry(secret: &Secret) -> Option<SystemTime> {
+pub(super) fn jwt_expiry(secret: &Secret) -> Option<SystemTime> {
     let expires = super::claims::Claims::decode(secret.expose())?.expires?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(expires).ok()?))
 }

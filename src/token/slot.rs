@@ -109,6 +109,12 @@ impl TokenSlot {
         &self.shared().key
     }
 
+    /// Which source gives the tokens: of a chain the member that it settled on.
+    #[must_use]
+    pub fn answered_by(&self) -> SourceKey {
+        self.shared().source.answered_by()
+    }
+
     /// What the tokens are for.
     #[must_use]
     pub fn resource(&self) -> &Resource {

@@ -44,6 +44,13 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
     /// Everything, apart from the resource, that changes which token this is.
     /// Sources with equal keys share tokens in a cache.
     fn key(&self) -> SourceKey;
+
+    /// Which source gives the tokens, where that is only known once one was
+    /// given: of a chain, the member that it settled on. By default the source
+    /// itself.
+    fn answered_by(&self) -> SourceKey {
+        self.key()
+    }
 }
 
 /// Names a source with its identity, and tells sources apart in a cache.

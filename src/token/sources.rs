@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::app_source::AppSource;
 use super::assertion::GivenAssertion;
 use super::certificate::{CertificateAssertion, Files};
-use super::default_chain::DefaultChain;
+use super::chain::{ChainMember, DefaultChain};
+use super::developer::{DeveloperTool, Tool};
 use super::entra::{AppCredential, EntraApp};
+use super::env_principal;
 use super::http::Transport;
 use super::http_client::{InternetHttp, LocalHttp};
 use super::{Environment, FixedToken, ManagedIdentity, SourceKey, TokenError, TokenSource};
@@ -32,6 +34,8 @@ pub struct Sources {
     pub(super) internet: Arc<dyn Transport>,
     /// Authorities that may be sent a credential although they are none of Microsoft's.
     pub(super) authorities: Vec<String>,
+    /// Whom the default chain does not ask.
+    pub(super) excluded: Vec<ChainMember>,
 }
 
 impl Sources {
@@ -42,6 +46,7 @@ impl Sources {
             local: Arc::new(LocalHttp::default()),
             internet: Arc::new(InternetHttp::new(&env)),
             authorities: Vec::new(),
+            excluded: Vec::new(),
             env,
         }
     }
@@ -53,6 +58,25 @@ impl Sources {
     #[must_use]
     pub fn allow_authority(mut self, host: impl Into<String>) -> Self {
         self.authorities.push(host.into());
+        self
+    }
+
+    /// Leaves a member out of the default chain. None is by default, but for
+    /// what `AZURE_TOKEN_CREDENTIALS` says.
+    ///
+    /// A service does well to leave out what only developers use:
+    ///
+    /// ```
+    /// use entrada::token::{ChainMember, Environment, Sources};
+    ///
+    /// let mut sources = Sources::new(Environment::from_process());
+    /// for tool in ChainMember::DEVELOPER_TOOLS {
+    ///     sources = sources.exclude(tool);
+    /// }
+    /// ```
+    #[must_use]
+    pub fn exclude(mut self, member: ChainMember) -> Self {
+        self.excluded.push(member);
         self
     }
 
@@ -86,9 +110,13 @@ impl Sources {
         match auth {
             Auth::AccessToken(secret) => Ok(Arc::new(FixedToken::from_secret(secret.clone()))),
             Auth::Default { client_id } => {
-                let chain = DefaultChain::new(client_id.as_deref(), &self.env)?;
+                let chain = DefaultChain::new(client_id.as_deref(), self, cloud)?;
                 Ok(Arc::new(chain))
             }
+            Auth::AzureCli { tenant } => Ok(self.tool(Tool::AzureCli, tenant)),
+            Auth::AzureDeveloperCli { tenant } => Ok(self.tool(Tool::AzureDeveloperCli, tenant)),
+            Auth::AzurePowerShell { tenant } => Ok(self.tool(Tool::AzurePowerShell, tenant)),
+            Auth::Environment => env_principal::source(self, cloud),
             Auth::ManagedIdentity(identity) => {
                 Ok(Arc::new(ManagedIdentity::new(identity.clone(), &self.env)?))
             }
@@ -130,6 +158,10 @@ impl Sources {
             }
             other => Err(unsupported(other)),
         }
+    }
+
+    fn tool(&self, tool: Tool, tenant: &Option<String>) -> Arc<dyn TokenSource> {
+        Arc::new(DeveloperTool::new(tool, tenant.as_deref(), self))
     }
 
     /// The source of an application with its credential; `kind` names it.
