@@ -12,7 +12,7 @@ use crate::conn_string::{
     Value, Warning,
 };
 use crate::key_vault::{KeyVaultError, Reference};
-use crate::target::{Auth, Cloud, Encrypt, Identity, Limits, Target};
+use crate::target::{AssertionFrom, Auth, Cloud, Encrypt, Identity, Limits, Target};
 use crate::{Error, Secret};
 
 /// Arguments of `entrada parse`.
@@ -270,19 +270,45 @@ fn cloud(target: &Target) -> String {
 fn identity(auth: &Auth) -> String {
     let name = auth.name();
     match auth {
-        Auth::ManagedIdentity(Identity::SystemAssigned) => format!("{name}, system-assigned"),
-        Auth::ManagedIdentity(Identity::ClientId(id)) => format!("{name} with client id {id}"),
-        Auth::ManagedIdentity(Identity::ObjectId(id)) => format!("{name} with object id {id}"),
-        Auth::ManagedIdentity(Identity::ResourceId(id)) => format!("{name} with resource id {id}"),
-        Auth::ManagedIdentity(Identity::ClientOrObjectId(id)) => {
-            format!(
-                "{name} {id} (an object id on a VM and on Arc, a client id on App Service and its kin)"
-            )
+        Auth::ManagedIdentity(identity) => format!("{name}{}", which(identity)),
+        Auth::ManagedIdentityOn { platform, identity } => {
+            format!("{name} of {}{}", platform.name(), which(identity))
         }
         Auth::Default {
             client_id: Some(id),
         } => format!("{name}, managed identity with client id {id}"),
         Auth::SqlPassword { user, .. } => format!("{name} {user}, without a token"),
+        Auth::Federated {
+            client_id,
+            tenant,
+            from,
+        } => {
+            let client = client_id.as_deref().unwrap_or("told by the environment");
+            let tenant = tenant.as_deref().unwrap_or(ELSEWHERE);
+            format!(
+                "{name}, client id {client}, tenant {tenant}, {}",
+                issuer(from)
+            )
+        }
+        Auth::WorkloadIdentity {
+            client_id, tenant, ..
+        }
+        | Auth::AzurePipelines {
+            client_id, tenant, ..
+        } => {
+            let client = client_id.as_deref().unwrap_or("told by the environment");
+            let tenant = tenant.as_deref().unwrap_or("told by the environment");
+            format!("{name}, client id {client}, tenant {tenant}")
+        }
+        Auth::AzureCli {
+            tenant: Some(tenant),
+        }
+        | Auth::AzureDeveloperCli {
+            tenant: Some(tenant),
+        }
+        | Auth::AzurePowerShell {
+            tenant: Some(tenant),
+        } => format!("{name}, tenant {tenant}"),
         Auth::ServicePrincipalSecret {
             client_id, tenant, ..
         }
@@ -292,12 +318,47 @@ fn identity(auth: &Auth) -> String {
         | Auth::ClientAssertion {
             client_id, tenant, ..
         } => {
-            let tenant = tenant
-                .as_deref()
-                .unwrap_or("told by the server or the environment");
+            let tenant = tenant.as_deref().unwrap_or(ELSEWHERE);
             format!("{name}, client id {client_id}, tenant {tenant}")
         }
         _ => name.to_owned(),
+    }
+}
+
+/// Who names a tenant that the string does not.
+const ELSEWHERE: &str = "told by the environment or the server";
+
+fn which(identity: &Identity) -> String {
+    match identity {
+        Identity::ClientId(id) => format!(" with client id {id}"),
+        Identity::ObjectId(id) => format!(" with object id {id}"),
+        Identity::ResourceId(id) => format!(" with resource id {id}"),
+        Identity::ClientOrObjectId(id) => format!(
+            " {id} (an object id on a VM and on Arc, a client id on App Service and its kin)"
+        ),
+        _ => ", system-assigned".to_owned(),
+    }
+}
+
+/// Where the other issuer's token comes from; of a URL only that it is one, and
+/// of a command only its program, since the rest may be secret.
+fn issuer(from: &AssertionFrom) -> String {
+    match from {
+        AssertionFrom::Command { argv } => {
+            format!(
+                "token from the program {}",
+                argv.first().map_or("", |program| program)
+            )
+        }
+        AssertionFrom::File(path) => format!("token from the file {}", path.display()),
+        AssertionFrom::GitHubActions => "token of the GitHub Actions job".to_owned(),
+        AssertionFrom::GitLab { variable } => format!("GitLab's token in {variable}"),
+        AssertionFrom::ManagedIdentity(identity) => {
+            format!("token of the managed identity{}", which(identity))
+        }
+        AssertionFrom::TerraformCloud { .. } => "token of the HCP Terraform run".to_owned(),
+        AssertionFrom::Variable(name) => format!("token in the variable {name}"),
+        _ => "token from a URL".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Dialect;
+use super::{Dialect, own};
 
 /// How a login proves its identity, as a connection string names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,8 +24,12 @@ pub enum AuthMethod {
     DeviceCode,
     /// A code to type in elsewhere.
     DeviceCodeFlow,
+    /// The user of Azure PowerShell.
+    AzurePowerShell,
     /// The environment variables of a service principal.
     Environment,
+    /// The token of another issuer that the identity trusts.
+    Federated,
     /// The process's own user.
     Integrated,
     /// A browser.
@@ -146,7 +150,10 @@ impl AuthMethod {
     #[must_use]
     pub fn name(self) -> &'static str {
         let first = SPELLINGS.iter().find(|(_, method, _)| *method == self);
-        first.map_or("", |(name, ..)| name)
+        first
+            .map(|(name, ..)| *name)
+            .or_else(|| own::method_name(self))
+            .unwrap_or_default()
     }
 
     /// The method of a compact spelling.
@@ -155,9 +162,11 @@ impl AuthMethod {
             .iter()
             .find(|(other, ..)| *other == name)
             .map(|(_, method, _)| *method)
+            .or_else(|| own::method(name))
     }
 
-    /// Reads a value as the dialect's driver does, whatever its case.
+    /// Reads a value as the dialect's driver does, whatever its case; or one of
+    /// our own.
     pub(super) fn read(dialect: Dialect, text: &str) -> Option<Self> {
         let known = SPELLINGS
             .iter()
@@ -166,9 +175,10 @@ impl AuthMethod {
             .clone()
             .find(|(name, ..)| name.eq_ignore_ascii_case(text))
             .map(|(_, method, _)| *method)
+            .or_else(|| own::method(text))
     }
 
-    /// The spelling that the dialect writes.
+    /// The spelling that the dialect's driver knows.
     pub(super) fn spelling(self, dialect: Dialect) -> Option<&'static str> {
         let mut known = SPELLINGS
             .iter()
@@ -184,10 +194,17 @@ impl AuthMethod {
         let meant = SPELLINGS
             .iter()
             .find(|(name, ..)| name.eq_ignore_ascii_case(text.trim()));
-        match meant.map(|(_, method, _)| method.spelling(dialect)) {
-            Some(Some(own)) => format!("'{own}' for this method in {}", dialect.title()).into(),
-            Some(None) => format!("methods of {}, which has no such one", dialect.title()).into(),
-            None => "the name of a method such as ActiveDirectoryMSI".into(),
+        let Some((_, method, _)) = meant else {
+            return "the name of a method such as ActiveDirectoryMSI".into();
+        };
+        let title = dialect.title();
+        match (method.spelling(dialect), own::method_name(*method)) {
+            (Some(theirs), _) => format!("'{theirs}' for this method in {title}").into(),
+            (None, Some(own)) => format!(
+                "methods of {title}, which has no such one; '{own}' is this program's own word for it"
+            )
+            .into(),
+            (None, None) => format!("methods of {title}, which has no such one").into(),
         }
     }
 }
@@ -199,6 +216,9 @@ mod tests {
     #[test]
     fn every_method_has_a_name_that_leads_back() {
         for (_, method, _) in SPELLINGS {
+            assert_eq!(AuthMethod::of_name(method.name()), Some(*method));
+        }
+        for (_, method) in own::METHODS {
             assert_eq!(AuthMethod::of_name(method.name()), Some(*method));
         }
     }

@@ -24,12 +24,12 @@ impl Checks<'_, '_> {
     }
 
     /// Whether the keyword stands in the text, whatever its value.
-    fn written(&self, key: Key) -> bool {
+    pub(super) fn written(&self, key: Key) -> bool {
         self.builder.slot(key).is_some()
     }
 
     /// Whether it has a value that is not empty.
-    fn filled(&self, key: Key) -> bool {
+    pub(super) fn filled(&self, key: Key) -> bool {
         self.settings.get(key).is_some()
     }
 
@@ -48,7 +48,7 @@ impl Checks<'_, '_> {
         }
     }
 
-    fn conflict(&self, key: Key, other: impl Into<Cow<'static, str>>) -> Result {
+    pub(super) fn conflict(&self, key: Key, other: impl Into<Cow<'static, str>>) -> Result {
         Err(ParseError::Conflict {
             column: self.column(key),
             keyword: key.name(),
@@ -56,7 +56,7 @@ impl Checks<'_, '_> {
         })
     }
 
-    fn missing(
+    pub(super) fn missing(
         &self,
         of: Key,
         keyword: &'static str,
@@ -92,6 +92,7 @@ impl Checks<'_, '_> {
 
     /// What is checked when all values are known.
     pub(super) fn late(&self) -> Result {
+        self.own()?;
         match self.builder.dialect {
             Dialect::AdoNet => {
                 if self.filled(Key::FailoverPartner) && self.is(Key::ApplicationIntent, "ReadOnly")
@@ -164,14 +165,14 @@ impl Checks<'_, '_> {
         Ok(())
     }
 
-    fn method(&self) -> Option<M> {
+    pub(super) fn method(&self) -> Option<M> {
         match self.settings.get(Key::Authentication) {
             Some(Value::Text(name)) => M::of_name(name),
             _ => None,
         }
     }
 
-    fn not_integrated(&self, method: M) -> Result {
+    pub(super) fn not_integrated(&self, method: M) -> Result {
         if self.on(Key::IntegratedSecurity) {
             return self.conflict(
                 Key::IntegratedSecurity,
@@ -211,7 +212,8 @@ impl Checks<'_, '_> {
             return Ok(());
         }
         for key in [Key::UserId, Key::Password] {
-            if !present(key) {
+            let by_own_word = key == Key::UserId && self.names_client(method);
+            if !present(key) && !by_own_word {
                 return self.missing(
                     Key::Authentication,
                     key.name(),
@@ -220,6 +222,11 @@ impl Checks<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether our own word names the client of a method that has one.
+    fn names_client(&self, method: M) -> bool {
+        !matches!(method, M::SqlPassword | M::Password) && self.filled(Key::ClientId)
     }
 
     fn odbc_driver(&self) -> Result {
@@ -257,6 +264,10 @@ impl Checks<'_, '_> {
             true => Ok(()),
             false => self.missing(Key::Authentication, key.name(), named()),
         };
+        let needs_client = || match self.names_client(method) {
+            true => Ok(()),
+            false => needs(Key::UserId),
+        };
         let refuses = |key: Key| match self.filled(key) {
             true => self.conflict(key, named()),
             false => Ok(()),
@@ -277,7 +288,7 @@ impl Checks<'_, '_> {
                 needs(Key::AadPrincipalSecret)
             }
             M::ServicePrincipalCertificate => {
-                needs(Key::UserId)?;
+                needs_client()?;
                 needs(Key::ClientCertificate)
             }
             _ => self.credentials(method, |key| self.filled(key)),
@@ -310,19 +321,24 @@ impl Checks<'_, '_> {
                 format!("Authentication={}", method.name()),
             ),
         };
+        let needs_client = || match self.names_client(method) {
+            true => Ok(()),
+            false => needs(Key::UserId),
+        };
         match method {
             M::Password | M::Interactive => needs(Key::ApplicationClientId),
             M::ServicePrincipal => {
-                needs(Key::UserId)?;
+                needs_client()?;
                 if self.filled(Key::ClientCertificate) {
                     Ok(())
                 } else {
                     needs(Key::Password)
                 }
             }
+            M::AccessToken if self.filled(Key::AccessToken) => Ok(()),
             M::AccessToken => needs(Key::Password),
             M::ClientAssertion => {
-                needs(Key::UserId)?;
+                needs_client()?;
                 needs(Key::ClientAssertion)
             }
             M::OnBehalfOf => needs(Key::UserAssertion),

@@ -374,6 +374,11 @@ keywords! {
     driver AadPrincipalSecret "AAD Principal Secret" "Older name of the service principal's secret." {
         Jdbc ["AADSecurePrincipalSecret"] Secret(0), "";
     }
+    driver AccessToken "Access Token" "The token itself." {}
+    driver ClientId "Client ID" "Client id of the identity, whatever `User ID` means in the dialect." {}
+    driver FederatedToken "Federated Token" "Where the token of another issuer comes from." {}
+    driver IdentityPlatform "Identity Platform" "Which platform's managed identity; recognised if absent." {}
+    driver ObjectId "Object ID" "Object (principal) id of a user-assigned managed identity." {}
     driver AuthenticationScheme "Authentication Scheme" "Which integrated login." {
         Jdbc ["authenticationScheme"] OneOf(SCHEMES), "NativeAuthentication";
     }

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use super::keywords::{DRIVER_ONLY, KEYWORDS, Use};
 use super::values::Kind;
-use super::{Dialect, Key};
+use super::{Dialect, Key, own};
 
 /// A spelling of a keyword in one dialect.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) spelling: &'static str,
     pub(super) key: Key,
@@ -61,12 +61,15 @@ fn entries() -> impl Iterator<Item = (Dialect, Entry)> {
     common.chain(driver)
 }
 
-/// What the dialect knows under this name, whatever its case.
+/// What the dialect knows under this name, whatever its case; or what we do.
 pub(super) fn find(dialect: Dialect, name: &str) -> Option<&'static Entry> {
-    let same_length = INDEXES[dialect.index()].0.get(name.len())?;
+    let same_length = INDEXES[dialect.index()].0.get(name.len());
     same_length
-        .iter()
-        .find(|entry| entry.spelling.eq_ignore_ascii_case(name))
+        .and_then(|same| {
+            same.iter()
+                .find(|entry| entry.spelling.eq_ignore_ascii_case(name))
+        })
+        .or_else(|| own::keyword(name))
 }
 
 /// How the dialect writes the keyword, and of which kind its value is.
@@ -117,7 +120,9 @@ pub(super) fn hint(dialect: Dialect, name: &str) -> Option<String> {
             });
         }
     }
-    nearest(dialect, name).map(|known| format!("did you mean '{known}'?"))
+    nearest(dialect, name)
+        .or_else(|| own::nearest(name))
+        .map(|known| format!("did you mean '{known}'?"))
 }
 
 /// The spelling that is nearest to a misspelt one, if one is near.
@@ -173,7 +178,36 @@ pub fn keyword_table() -> String {
             .collect();
         let _ = writeln!(out, "| {} | `{}` |", dialect.title(), names.join("`, `"));
     }
+    own_words(&mut out);
     out
+}
+
+/// What only this crate knows.
+fn own_words(out: &mut String) {
+    out.push_str("\n| Own keyword | The same as | Meaning |\n|---|---|---|\n");
+    for entry in own::KEYWORDS {
+        let keyword = KEYWORDS.iter().find(|keyword| keyword.key == entry.key);
+        let theirs = keyword.into_iter().flat_map(|keyword| {
+            let first = |usage: &Use| format!("`{}` ({})", usage.names[0], usage.dialect.title());
+            keyword.uses.iter().map(first)
+        });
+        let theirs: Vec<String> = theirs.collect();
+        let theirs = if theirs.is_empty() {
+            "–".to_owned()
+        } else {
+            theirs.join(", ")
+        };
+        let help = keyword.map_or("", |keyword| keyword.help);
+        let _ = writeln!(out, "| `{}` | {theirs} | {help} |", entry.spelling);
+    }
+    out.push_str("\n| Own `Authentication` | The same as |\n|---|---|\n");
+    for (name, method) in own::METHODS {
+        let theirs = match method.name() {
+            same if same == *name => "–".to_owned(),
+            theirs => format!("`{theirs}`"),
+        };
+        let _ = writeln!(out, "| `{name}` | {theirs} |");
+    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ mod jdbc;
 mod keywords;
 mod lookup;
 mod odbc;
+mod own;
 mod raw;
 mod reference;
 mod server;

@@ -66,7 +66,7 @@ pub(super) fn settle(mut builder: Builder<'_>) -> Result<ConnectionString, Parse
     if let Some(parts) = server::read(&builder)? {
         place_server(&mut settings, parts);
     }
-    effective(&builder, &mut settings);
+    effective(&builder, &mut settings)?;
     for (key, at, hint) in notes {
         builder.warn_value(key, at, hint);
     }
@@ -172,7 +172,7 @@ fn place_server(settings: &mut Settings, parts: server::Parts) {
 }
 
 /// What the drivers make of some settings after all checks.
-fn effective(builder: &Builder<'_>, settings: &mut Settings) {
+fn effective(builder: &Builder<'_>, settings: &mut Settings) -> Result<(), ParseError> {
     let strict = matches!(settings.get(Key::Encrypt), Some(Value::Text(word)) if word == "strict");
     if strict && settings.get(Key::TrustServerCertificate).is_some() {
         settings.set(Key::TrustServerCertificate, Value::Bool(false));
@@ -184,7 +184,7 @@ fn effective(builder: &Builder<'_>, settings: &mut Settings) {
         settings.set(Key::ConnectTimeout, Value::Number(30));
     }
     if builder.dialect != Dialect::SqlServerUrl {
-        return;
+        return Ok(());
     }
     let method = match settings.get(Key::Authentication) {
         Some(Value::Text(name)) => AuthMethod::of_name(name),
@@ -197,16 +197,32 @@ fn effective(builder: &Builder<'_>, settings: &mut Settings) {
                 | AuthMethod::WorkloadIdentity
                 | AuthMethod::ClientAssertion
                 | AuthMethod::AzurePipelines
+                | AuthMethod::Federated
                 | AuthMethod::OnBehalfOf
         )
     );
-    let Some(Value::Text(user)) = settings.get(Key::UserId).filter(|_| splits) else {
-        return;
+    let tenant = tenant_in_user(settings.get(Key::UserId)).filter(|_| splits);
+    let Some(tenant) = tenant.map(str::to_owned) else {
+        return Ok(());
     };
-    if let (_, Some(tenant)) = split_tenant(user) {
-        let tenant = Value::Text(tenant.to_owned());
-        settings.set(Key::TenantId, tenant);
+    match settings.get(Key::TenantId) {
+        Some(Value::Text(other)) if *other != tenant => Err(ParseError::Conflict {
+            column: builder
+                .slot(Key::TenantId)
+                .map_or(0, |slot| builder.column(slot.at)),
+            keyword: Key::TenantId.name(),
+            other: "the tenant in User ID".into(),
+        }),
+        _ => {
+            settings.set(Key::TenantId, Value::Text(tenant));
+            Ok(())
+        }
     }
+}
+
+/// The tenant that a user's name ends in, as Go writes it.
+pub(super) fn tenant_in_user(user: Option<&Value>) -> Option<&str> {
+    split_tenant(user?.as_text()?).1
 }
 
 /// Go's `client id@tenant id`.

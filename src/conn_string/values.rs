@@ -42,6 +42,9 @@ pub(super) enum Kind {
     Text(usize),
     /// One of these or nothing; blanks count.
     TextOf(&'static [&'static str]),
+    /// Where to get a token; a secret if it is a URL with something in it that
+    /// may be one.
+    TokenPlace,
 }
 
 /// What became of a value.
@@ -88,8 +91,11 @@ pub(super) fn read(dialect: Dialect, kind: Kind, raw: &Raw<'_>) -> Result {
         Kind::File if holds_password(&text) => {
             Ok(Outcome::Set(Value::Secret(Secret::new(text.into_owned()))))
         }
-        Kind::File | Kind::Known(_) if text.is_empty() => Ok(Outcome::Unset),
-        Kind::File => Ok(Outcome::Set(Value::Text(text.into_owned()))),
+        Kind::TokenPlace if text.contains("://") && text.contains(['?', '@']) => {
+            Ok(Outcome::Set(Value::Secret(Secret::new(text.into_owned()))))
+        }
+        Kind::File | Kind::Known(_) | Kind::TokenPlace if text.is_empty() => Ok(Outcome::Unset),
+        Kind::File | Kind::TokenPlace => Ok(Outcome::Set(Value::Text(text.into_owned()))),
         Kind::Bool | Kind::Enabled | Kind::Security | Kind::Switch | Kind::OnOff => {
             switch(dialect, kind, &text)
         }

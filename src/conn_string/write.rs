@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 
 use super::auth_method::AuthMethod;
 use super::values::Kind;
-use super::{ConnectionString, Dialect, Key, Setting, Value, WriteError, lookup, settle};
+use super::{ConnectionString, Dialect, Key, Setting, Value, WriteError, lookup, own, settle};
 use crate::secret::Secret;
 
 /// What stands bare in a host.
@@ -29,9 +29,9 @@ pub(super) fn write(string: &ConnectionString, dialect: Dialect) -> Result<Secre
     for setting in string
         .settings
         .iter()
-        .filter(|setting| !is_server(setting.key))
+        .filter(|setting| !is_server(setting.key) && !is_split_off(string, setting.key))
     {
-        pair(setting, dialect, &mut out)?;
+        pair(setting, string.dialect, dialect, &mut out)?;
     }
     let out = Secret::new(out);
     let back = settle::parse_as(out.expose(), dialect).map_err(|source| WriteError::Refused {
@@ -60,10 +60,12 @@ fn is_default(string: &ConnectionString, key: Key, value: &Value) -> bool {
 }
 
 fn is_server(key: Key) -> bool {
-    matches!(
-        key,
-        Key::Host | Key::Port | Key::Instance | Key::Protocol | Key::TenantId
-    )
+    matches!(key, Key::Host | Key::Port | Key::Instance | Key::Protocol)
+}
+
+/// Whether the tenant stands in Go's `User ID` already.
+fn is_split_off(string: &ConnectionString, key: Key) -> bool {
+    key == Key::TenantId && settle::tenant_in_user(string.get(Key::UserId)).is_some()
 }
 
 fn text_of(string: &ConnectionString, key: Key) -> Option<&str> {
@@ -174,10 +176,19 @@ fn no_protocol(protocol: Option<&str>, dialect: Dialect) -> Result<(), WriteErro
     }
 }
 
-fn pair(setting: &Setting, dialect: Dialect, out: &mut String) -> Result<(), WriteError> {
+fn pair(
+    setting: &Setting,
+    from: Dialect,
+    dialect: Dialect,
+    out: &mut String,
+) -> Result<(), WriteError> {
     let key = setting.key;
     let keyword = key.name();
-    let Some((name, kind)) = lookup::usage(dialect, key) else {
+    // What came out of our own words goes back into them; a translation is for
+    // the other driver, which does not know them.
+    let ours = own::spelling(key).filter(|_| from == dialect);
+    let known = lookup::usage(dialect, key).or(ours.map(|entry| (entry.spelling, entry.kind)));
+    let Some((name, kind)) = known else {
         return Err(WriteError::NoKeyword { dialect, keyword });
     };
     match &setting.value {
@@ -188,7 +199,11 @@ fn pair(setting: &Setting, dialect: Dialect, out: &mut String) -> Result<(), Wri
         }
         Value::Bool(on) => push(dialect, name, boolean(dialect, *on), out),
         Value::Text(text) if kind == Kind::Authentication => {
-            let spelling = AuthMethod::of_name(text).and_then(|method| method.spelling(dialect));
+            let method = AuthMethod::of_name(text);
+            let ours = method
+                .and_then(own::method_name)
+                .filter(|_| from == dialect);
+            let spelling = method.and_then(|method| method.spelling(dialect)).or(ours);
             let spelling = spelling.ok_or(WriteError::NotRepresentable { dialect, keyword })?;
             push(dialect, name, spelling, out);
         }

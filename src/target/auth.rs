@@ -122,6 +122,26 @@ impl Auth {
         !matches!(self, Self::SqlPassword { .. })
     }
 
+    /// The same in a tenant, where the method can be told one and names none yet.
+    #[must_use]
+    pub fn in_tenant(mut self, name: &str) -> Self {
+        match &mut self {
+            Self::AzureCli { tenant }
+            | Self::AzureDeveloperCli { tenant }
+            | Self::AzurePipelines { tenant, .. }
+            | Self::AzurePowerShell { tenant }
+            | Self::ClientAssertion { tenant, .. }
+            | Self::Federated { tenant, .. }
+            | Self::ServicePrincipalCertificate { tenant, .. }
+            | Self::ServicePrincipalSecret { tenant, .. }
+            | Self::WorkloadIdentity { tenant, .. } => {
+                tenant.get_or_insert_with(|| name.to_owned());
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// What the method is called, in plain words.
     #[must_use]
     pub fn name(&self) -> &'static str {

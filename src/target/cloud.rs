@@ -36,6 +36,9 @@ const PUBLIC: &[&str] = &[
 ];
 
 impl Cloud {
+    /// All clouds.
+    pub const ALL: [Self; 4] = [Self::China, Self::Germany, Self::Public, Self::UsGovernment];
+
     /// The cloud of a server, by the suffix of its host name.
     #[must_use]
     pub fn of_host(host: &str) -> Self {

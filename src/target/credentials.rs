@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Auth, Identity, TargetError};
+use super::{Auth, Identity, IdentityPlatform, TargetError, federated};
 use crate::conn_string::{AuthMethod, ConnectionString, Dialect, Key, split_tenant};
 use crate::secret::Secret;
 
@@ -20,47 +20,67 @@ pub(super) fn auth(string: &ConnectionString) -> Result<Auth, TargetError> {
             None => Err(TargetError::NoIdentity),
         };
     };
-    match method {
-        AuthMethod::SqlPassword => {
-            let user = text(string, Key::UserId).unwrap_or_default();
-            Ok(Auth::SqlPassword {
-                user,
-                password: secret(string, Key::Password),
-            })
-        }
-        AuthMethod::ManagedIdentity => Ok(Auth::ManagedIdentity(identity(string))),
-        AuthMethod::Default => Ok(Auth::Default {
+    by_method(string, method)
+}
+
+fn by_method(string: &ConnectionString, method: AuthMethod) -> Result<Auth, TargetError> {
+    let tenant = || text(string, Key::TenantId);
+    Ok(match method {
+        AuthMethod::SqlPassword => Auth::SqlPassword {
+            user: text(string, Key::UserId).unwrap_or_default(),
+            password: secret(string, Key::Password),
+        },
+        AuthMethod::ManagedIdentity => match platform(string) {
+            Some(platform) => Auth::ManagedIdentityOn {
+                platform,
+                identity: identity(string),
+            },
+            None => Auth::ManagedIdentity(identity(string)),
+        },
+        AuthMethod::Default => Auth::Default {
             client_id: chain_client(string),
-        }),
-        AuthMethod::Integrated => Ok(Auth::Integrated),
-        AuthMethod::WorkloadIdentity => Ok(Auth::WorkloadIdentity {
+        },
+        AuthMethod::Integrated => Auth::Integrated,
+        AuthMethod::WorkloadIdentity => Auth::WorkloadIdentity {
             client_id: client(string),
-            tenant: text(string, Key::TenantId),
+            tenant: tenant(),
             token_file: path(string, Key::TokenFile),
-        }),
-        AuthMethod::ServicePrincipal | AuthMethod::ServicePrincipalCertificate => {
-            Ok(principal(string))
-        }
-        AuthMethod::AccessToken => Ok(Auth::AccessToken(secret(string, Key::Password))),
-        AuthMethod::AzCli => Ok(Auth::AzureCli { tenant: None }),
-        AuthMethod::AzureDeveloperCli => Ok(Auth::AzureDeveloperCli { tenant: None }),
-        AuthMethod::AzurePipelines => Ok(Auth::AzurePipelines {
+        },
+        AuthMethod::ServicePrincipal | AuthMethod::ServicePrincipalCertificate => principal(string),
+        AuthMethod::AccessToken => Auth::AccessToken(
+            string
+                .secret(Key::AccessToken)
+                .or(string.secret(Key::Password))
+                .cloned()
+                .unwrap_or_default(),
+        ),
+        AuthMethod::AzCli => Auth::AzureCli { tenant: tenant() },
+        AuthMethod::AzureDeveloperCli => Auth::AzureDeveloperCli { tenant: tenant() },
+        AuthMethod::AzurePowerShell => Auth::AzurePowerShell { tenant: tenant() },
+        AuthMethod::AzurePipelines => Auth::AzurePipelines {
             client_id: client(string),
-            tenant: text(string, Key::TenantId),
+            tenant: tenant(),
             service_connection: text(string, Key::ServiceConnection),
             system_token: string.secret(Key::SystemToken).cloned(),
-        }),
-        AuthMethod::Environment => Ok(Auth::Environment),
-        AuthMethod::ClientAssertion => Ok(Auth::ClientAssertion {
+        },
+        AuthMethod::Environment => Auth::Environment,
+        AuthMethod::ClientAssertion => Auth::ClientAssertion {
             client_id: client(string).unwrap_or_default(),
-            tenant: text(string, Key::TenantId),
+            tenant: tenant(),
             assertion: secret(string, Key::ClientAssertion),
-        }),
-        other => Err(TargetError::Method {
-            method: other.name(),
-            instead: instead_of(other),
-        }),
-    }
+        },
+        AuthMethod::Federated => Auth::Federated {
+            client_id: client(string),
+            tenant: tenant(),
+            from: federated::from(string)?,
+        },
+        other => {
+            return Err(TargetError::Method {
+                method: other.name(),
+                instead: instead_of(other),
+            });
+        }
+    })
 }
 
 fn instead_of(method: AuthMethod) -> &'static str {
@@ -79,8 +99,11 @@ fn secret(string: &ConnectionString, key: Key) -> Secret {
     string.secret(key).cloned().unwrap_or_default()
 }
 
-/// The client id in `User ID`; in a URL the part before the `@`.
+/// The client id by our own word, else in `User ID`; in a URL the part before the `@`.
 fn client(string: &ConnectionString) -> Option<String> {
+    if let Some(id) = text(string, Key::ClientId) {
+        return Some(id);
+    }
     let user = text(string, Key::UserId)?;
     if string.dialect() == Dialect::SqlServerUrl {
         return Some(split_tenant(&user).0.to_owned());
@@ -90,22 +113,41 @@ fn client(string: &ConnectionString) -> Option<String> {
 
 fn identity(string: &ConnectionString) -> Identity {
     let by_client = |id: Option<String>| id.map_or(Identity::SystemAssigned, Identity::ClientId);
+    let own_words = [
+        text(string, Key::ClientId).map(Identity::ClientId),
+        text(string, Key::ObjectId).map(Identity::ObjectId),
+        text(string, Key::ResourceId).map(Identity::ResourceId),
+    ];
+    if let Some(identity) = own_words.into_iter().flatten().next() {
+        return identity;
+    }
     match string.dialect() {
         Dialect::Odbc => {
             client(string).map_or(Identity::SystemAssigned, Identity::ClientOrObjectId)
         }
-        Dialect::SqlServerUrl => match text(string, Key::ResourceId) {
-            Some(id) => Identity::ResourceId(id),
-            None => by_client(client(string)),
-        },
         Dialect::Jdbc => by_client(client(string).or_else(|| text(string, Key::MsiClientId))),
-        Dialect::AdoNet => by_client(client(string)),
+        Dialect::AdoNet | Dialect::SqlServerUrl => by_client(client(string)),
     }
+}
+
+fn platform(string: &ConnectionString) -> Option<IdentityPlatform> {
+    Some(match string.text(Key::IdentityPlatform)? {
+        "AppService" => IdentityPlatform::AppService,
+        "AppService2017" => IdentityPlatform::AppService2017,
+        "Arc" => IdentityPlatform::Arc,
+        "Automation" => IdentityPlatform::Automation,
+        "CloudShell" => IdentityPlatform::CloudShell,
+        "ContainerInstancesWindows" => IdentityPlatform::ContainerInstancesWindows,
+        "Imds" => IdentityPlatform::Imds,
+        "MachineLearning" => IdentityPlatform::MachineLearning,
+        "ServiceFabric" => IdentityPlatform::ServiceFabric,
+        _ => return None,
+    })
 }
 
 fn chain_client(string: &ConnectionString) -> Option<String> {
     match string.dialect() {
-        Dialect::SqlServerUrl | Dialect::Odbc => None,
+        Dialect::SqlServerUrl | Dialect::Odbc => text(string, Key::ClientId),
         Dialect::Jdbc => client(string).or_else(|| text(string, Key::MsiClientId)),
         Dialect::AdoNet => client(string),
     }
@@ -155,6 +197,7 @@ pub(super) fn text(string: &ConnectionString, key: Key) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// A file that a setting names.
 pub(super) fn path(string: &ConnectionString, key: Key) -> Option<PathBuf> {
     text(string, key).map(PathBuf::from)
 }

@@ -42,6 +42,14 @@ pub enum TargetError {
          or User ID and Password for a SQL login"
     )]
     NoIdentity,
+    /// A setting that says something, but nothing that can be done.
+    #[error("the value of {keyword} is not valid; it takes {expected}")]
+    Setting {
+        /// The canonical name of the setting.
+        keyword: &'static str,
+        /// What it takes.
+        expected: &'static str,
+    },
     /// A way to the server other than TCP.
     #[error("{protocol} is not supported; {instead}")]
     Protocol {

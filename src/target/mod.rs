@@ -16,6 +16,7 @@ mod auth;
 mod cloud;
 mod credentials;
 mod error;
+mod federated;
 mod options;
 mod resolve;
 mod server;

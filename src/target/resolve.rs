@@ -294,6 +294,9 @@ fn unused(string: &ConnectionString, auth: &Auth, notes: &mut Vec<Note>) {
             text,
         })
     };
+    if string.get(Key::TenantId).is_some() && !has_tenant(auth) {
+        note(Key::TenantId, "this method has no use for a tenant");
+    }
     let certificate_key = matches!(auth, Auth::ServicePrincipalCertificate { .. });
     let spends_password = matches!(
         auth,
@@ -307,10 +310,17 @@ fn unused(string: &ConnectionString, auth: &Auth, notes: &mut Vec<Note>) {
     }
     let without_user = matches!(
         auth,
-        Auth::Integrated | Auth::AzureCli { .. } | Auth::Environment
+        Auth::Integrated
+            | Auth::AzureCli { .. }
+            | Auth::AzureDeveloperCli { .. }
+            | Auth::AzurePowerShell { .. }
+            | Auth::Environment
     ) || matches!(auth, Auth::Default { client_id: None });
-    if string.get(Key::UserId).is_some() && without_user {
-        note(Key::UserId, "this method has no use for a user");
+    for key in [Key::UserId, Key::ClientId] {
+        if string.get(key).is_none() || !without_user {
+            continue;
+        }
+        note(key, "this method has no use for a user");
     }
     for (key, text) in IGNORED {
         let asked = match string.get(*key) {
@@ -322,6 +332,22 @@ fn unused(string: &ConnectionString, auth: &Auth, notes: &mut Vec<Note>) {
             note(*key, text);
         }
     }
+}
+
+/// Whether the method can be told its tenant.
+fn has_tenant(auth: &Auth) -> bool {
+    matches!(
+        auth,
+        Auth::AzureCli { .. }
+            | Auth::AzureDeveloperCli { .. }
+            | Auth::AzurePipelines { .. }
+            | Auth::AzurePowerShell { .. }
+            | Auth::ClientAssertion { .. }
+            | Auth::Federated { .. }
+            | Auth::ServicePrincipalCertificate { .. }
+            | Auth::ServicePrincipalSecret { .. }
+            | Auth::WorkloadIdentity { .. }
+    )
 }
 
 /// Settings that have no effect here, and why.

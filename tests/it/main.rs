@@ -1,5 +1,6 @@
 //! The integration tests, one module per concern.
 
+mod authentication;
 #[cfg(all(feature = "cli", feature = "emulator"))]
 mod cli_demo;
 mod cli_emulator;
