@@ -209,6 +209,15 @@ pub enum FetchError {
         #[source]
         problem: CertificateError,
     },
+    /// A credential of the Azure SDK failed.
+    #[error("the credential failed")]
+    Credential {
+        /// Whether an endpoint refused it for a reason that will not pass.
+        lasting: bool,
+        /// What it failed with.
+        #[source]
+        cause: Box<dyn StdError + Send + Sync>,
+    },
     /// The HTTP client could not be made.
     #[error("cannot set up the HTTP client for identity endpoints")]
     Client(#[source] Box<dyn StdError + Send + Sync>),
@@ -364,6 +373,26 @@ pub enum FetchError {
         /// The time that one try may take.
         after: Duration,
     },
+    /// Nobody says which tenant the application is of.
+    #[error(
+        "the connection string names no tenant, and `{server}` did not tell its own; \
+         set AZURE_TENANT_ID, or write Entrada Tenant ID"
+    )]
+    TenantUnknown {
+        /// The server that was asked.
+        server: String,
+        /// Whether asking again may help.
+        transient: bool,
+        /// Why it did not tell.
+        #[source]
+        cause: Box<dyn StdError + Send + Sync>,
+    },
+    /// A server names a token service that nothing can be asked of.
+    #[error("the server names a token service that cannot be used: {problem}")]
+    TokenService {
+        /// What is wrong with its URL.
+        problem: &'static str,
+    },
     /// The endpoint's answer exceeds what a token can be.
     #[error("the reply of {endpoint} is larger than {max} bytes, so it is not a token")]
     TooLarge {
@@ -411,6 +440,8 @@ impl FetchError {
             // The caller's code knows what it failed with; we do not.
             Self::Callback(_) => true,
             Self::Program(error) => error.is_transient(),
+            Self::Credential { lasting, .. } => !lasting,
+            Self::TenantUnknown { transient, .. } => *transient,
             Self::Connect { .. }
             | Self::Io { .. }
             | Self::Queued { .. }

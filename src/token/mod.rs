@@ -34,6 +34,8 @@ mod access_token;
 mod app_source;
 mod assertion;
 mod budget;
+#[cfg(feature = "azure-core")]
+mod azure_sdk;
 mod cache;
 mod callback;
 mod certificate;
@@ -65,6 +67,8 @@ pub(crate) mod testing;
 use std::sync::Arc;
 
 pub use access_token::AccessToken;
+#[cfg(feature = "azure-core")]
+pub use azure_sdk::{AzureCredential, SourceCredential};
 pub use cache::TokenCache;
 pub use callback::CallbackToken;
 pub use certificate::CertificateError;
@@ -72,6 +76,7 @@ pub use chain::ChainMember;
 pub use claims::Claims;
 pub use developer::ToolError;
 pub use entra::EntraRefusal;
+pub(crate) use entra::told_tenant;
 pub use environment::Environment;
 pub use error::{Attempt, FetchError, NoIdentity, Reply, TokenError};
 pub use fixed::FixedToken;

@@ -36,6 +36,8 @@ pub struct Sources {
     pub(super) authorities: Vec<String>,
     /// Whom the default chain does not ask.
     pub(super) excluded: Vec<ChainMember>,
+    /// Whether `ActiveDirectoryIntegrated` may mean the default chain.
+    integrated: bool,
 }
 
 impl Sources {
@@ -47,6 +49,7 @@ impl Sources {
             internet: Arc::new(InternetHttp::new(&env)),
             authorities: Vec::new(),
             excluded: Vec::new(),
+            integrated: false,
             env,
         }
     }
@@ -77,6 +80,32 @@ impl Sources {
     #[must_use]
     pub fn exclude(mut self, member: ChainMember) -> Self {
         self.excluded.push(member);
+        self
+    }
+
+    /// Permits to read `ActiveDirectoryIntegrated` as the default chain.
+    ///
+    /// To a driver it means the user of the process by Kerberos, which a workload
+    /// in the cloud does not have. Whoever moves a program there with its connection
+    /// string as it is, and knows as whom the default chain logs in, says so here.
+    /// Defaults to `false`: the method is an error.
+    ///
+    /// ```
+    /// use entrada::target::{Auth, Cloud};
+    /// use entrada::token::{Environment, Sources};
+    ///
+    /// let sources = Sources::new(Environment::from_process());
+    /// assert!(sources.source(&Auth::Integrated, &Cloud::Public).is_err());
+    /// let sources = sources.integrated_as_default(true);
+    /// # let env = Environment::from_pairs::<String, String>([]);
+    /// # let sources = Sources::new(env).integrated_as_default(true);
+    /// let source = sources.source(&Auth::Integrated, &Cloud::Public)?;
+    /// assert!(source.key().to_string().starts_with("the default chain"));
+    /// # Ok::<(), entrada::token::TokenError>(())
+    /// ```
+    #[must_use]
+    pub fn integrated_as_default(mut self, allowed: bool) -> Self {
+        self.integrated = allowed;
         self
     }
 
@@ -117,6 +146,9 @@ impl Sources {
             Auth::AzureDeveloperCli { tenant } => Ok(self.tool(Tool::AzureDeveloperCli, tenant)),
             Auth::AzurePowerShell { tenant } => Ok(self.tool(Tool::AzurePowerShell, tenant)),
             Auth::Environment => env_principal::source(self, cloud),
+            Auth::Integrated if self.integrated => {
+                self.source(&Auth::Default { client_id: None }, cloud)
+            }
             Auth::ManagedIdentity(identity) => {
                 Ok(Arc::new(ManagedIdentity::new(identity.clone(), &self.env)?))
             }
@@ -196,8 +228,9 @@ fn unsupported(auth: &Auth) -> TokenError {
     let instead = match auth {
         Auth::Callback => "hand a CallbackToken to the TokenCache as the source of this connection",
         Auth::Integrated => {
-            "there is no Kerberos here; write Authentication=ActiveDirectoryManagedIdentity \
-             to log in as this workload"
+            "there is no Kerberos here; permit to log in as this workload instead \
+             (--integrated-as-default, Sources::integrated_as_default), or write \
+             Authentication=ActiveDirectoryManagedIdentity"
         }
         Auth::SqlPassword { .. } => "a SQL login needs no token",
         _ => {

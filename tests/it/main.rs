@@ -1,6 +1,8 @@
 //! The integration tests, one module per concern.
 
 mod authentication;
+#[cfg(all(feature = "azure-core", feature = "emulator"))]
+mod azure_core;
 #[cfg(all(feature = "cli", feature = "emulator"))]
 mod cli_demo;
 mod cli_emulator;

@@ -37,19 +37,7 @@ impl Authority {
             None => Url::parse(cloud.authority_host())
                 .map_err(|_| invalid("the cloud's authority cannot be parsed"))?,
         };
-        let host = base.host_str().unwrap_or_default();
-        let named = match base.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
-        let known = known(host).filter(|_| base.port().is_none());
-        let permitted = || {
-            let mut permitted = sources.authorities.iter();
-            permitted.any(|permitted| permitted.eq_ignore_ascii_case(&named))
-        };
-        if known.is_none() && !permitted() {
-            return Err(FetchError::UntrustedAuthority { host: named });
-        }
+        let known = trusted(sources, &base)?;
         if env.has(REGION) {
             tracing::debug!(
                 "{REGION} is ignored: regional endpoints serve Microsoft's own applications only"
@@ -72,6 +60,38 @@ impl Authority {
             None => host.to_owned(),
         }
     }
+}
+
+/// The tenant that a server names by the URL of its token service: the first
+/// segment of the path, since some servers add more.
+pub(crate) fn told_tenant(sources: &Sources, url: &str) -> Result<String, FetchError> {
+    let unusable = |problem| FetchError::TokenService { problem };
+    let url = Url::parse(url.trim()).map_err(|_| unusable("it is no URL"))?;
+    if url.scheme() != "https" {
+        return Err(unusable("it does not begin with https://"));
+    }
+    trusted(sources, &url)?;
+    let mut segments = url.path_segments().into_iter().flatten();
+    let tenant = segments.next().filter(|tenant| !tenant.is_empty());
+    let tenant = tenant.ok_or_else(|| unusable("it names no tenant"))?;
+    check_tenant(tenant)?;
+    Ok(tenant.to_owned())
+}
+
+/// Whose authority it is, if it is one of Microsoft's; an error if it is not and
+/// nobody permitted it.
+fn trusted(sources: &Sources, url: &Url) -> Result<Option<Cloud>, FetchError> {
+    let host = url.host_str().unwrap_or_default();
+    let named = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    let known = known(host).filter(|_| url.port().is_none());
+    let mut permitted = sources.authorities.iter();
+    if known.is_none() && !permitted.any(|permitted| permitted.eq_ignore_ascii_case(&named)) {
+        return Err(FetchError::UntrustedAuthority { host: named });
+    }
+    Ok(known)
 }
 
 /// Reads `AZURE_AUTHORITY_HOST`: a host or an https URL of one, where the AKS
@@ -243,6 +263,42 @@ mod tests {
                 format!("https://login.microsoftonline.us/{TENANT}/oauth2/v2.0/token")
             );
             assert_eq!(authority.audience, "api://AzureADTokenExchangeUSGov");
+        }
+    }
+
+    #[test]
+    fn a_server_names_its_tenant_by_the_first_segment() {
+        let env = Environment::from_pairs::<String, String>([]);
+        let sources = Sources::new(env).allow_authority("localhost:8443");
+        for (url, tenant) in [
+            (
+                format!("https://login.microsoftonline.com/{TENANT}"),
+                TENANT,
+            ),
+            (
+                format!("https://login.windows.net/{TENANT}/oauth2/authorize"),
+                TENANT,
+            ),
+            (format!("https://localhost:8443/{TENANT}/"), TENANT),
+            (
+                "https://login.microsoftonline.us/contoso.com".to_owned(),
+                "contoso.com",
+            ),
+        ] {
+            assert_eq!(told_tenant(&sources, &url).unwrap(), tenant, "{url}");
+        }
+        for url in [
+            "",
+            "login.microsoftonline.com/contoso.com",
+            "http://login.microsoftonline.com/contoso.com",
+            "https://login.microsoftonline.com/",
+            "https://login.microsoftonline.com/common",
+            "https://login.microsoftonline.com/..%2f..",
+            "https://login.microsoftonline.com:8443/contoso.com",
+            "https://login.microsoftonline.com.evil.example/contoso.com",
+            "https://evil.example/contoso.com",
+        ] {
+            assert!(told_tenant(&sources, url).is_err(), "{url}");
         }
     }
 

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use self::advice::Again;
 use self::authority::Authority;
 pub use self::refusal::EntraRefusal;
+pub(crate) use self::authority::told_tenant;
 use super::assertion::{AssertionSource, Exchange};
 use super::error::{FetchError, Reply};
 use super::http::{HttpReply, HttpRequest, Transport};
