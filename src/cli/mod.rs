@@ -11,6 +11,7 @@ mod log;
 mod output;
 mod parse;
 mod query;
+mod source_args;
 mod token;
 
 use std::io::Write;

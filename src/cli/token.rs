@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::conn_arg::ConnArg;
 use super::exit::{Exit, Failure};
 use super::output::{TextOrJson, print, print_line};
+use super::source_args::SourceArgs;
+use crate::dial::token_source;
 use crate::target::{Auth, Target};
-use crate::token::{
-    AccessToken, Claims, Environment, TokenCache, TokenError, TokenSlot, source_for,
-};
+use crate::token::{AccessToken, Claims, TokenCache, TokenError, TokenSlot};
 
 /// Arguments of `entrada token`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +29,9 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["claims", "format"])]
     raw: bool,
 
+    #[command(flatten)]
+    sources: SourceArgs,
+
     /// How to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: TextOrJson,
@@ -43,8 +46,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
         ));
     }
     let refused = |error: TokenError| Failure::new(Exit::Auth, error);
-    let source =
-        source_for(&target.auth, &target.cloud, &Environment::from_process()).map_err(refused)?;
+    let source = token_source(&target, &args.sources.sources()).map_err(refused)?;
     let slot = TokenCache::new().slot(source, target.cloud);
     let token = within(target.limits.connect_timeout, &slot).await?;
     if args.raw {

@@ -13,8 +13,8 @@ use super::wire::{self, Bounds};
 use crate::session::SessionStream;
 use crate::target::{Auth, Target};
 use crate::tds::{
-    Feature, FeatureId, FedAuth, FedAuthInfo, FedAuthToken, Login7, PacketType, TdsVersion,
-    option_flags1, option_flags2, option_flags3, type_flags,
+    Feature, FeatureId, FedAuth, FedAuthInfo, FedAuthToken, Login7, PacketType, Routing,
+    TdsVersion, option_flags1, option_flags2, option_flags3, type_flags,
 };
 use crate::token::{AccessToken, Resource};
 
@@ -78,6 +78,38 @@ pub(super) async fn log_in(
     }
     let verdict = answer.judge(&request.features, login.bearer.is_some())?;
     Ok((stream, verdict))
+}
+
+/// What a server says to a login that announces a token and brings none.
+#[derive(Debug)]
+pub(super) enum Told {
+    Info(FedAuthInfo),
+    Routed(Routing),
+}
+
+/// Announces a token so as to hear from the server what it must be (MS-TDS
+/// 3.2.5.4), and goes no further.
+pub(super) async fn announce(line: Line, login: Login<'_>, echo: bool) -> Result<Told, LoginError> {
+    if !line.is_encrypted() {
+        return Err(LoginError::Unprotected);
+    }
+    let mut request = login.request()?;
+    let workflow = WORKFLOW_OF_APPLICATIONS;
+    let announced = FedAuth::Adal { echo, workflow }.to_feature()?;
+    request.features.insert(0, announced);
+    let mut payload = Vec::new();
+    request.encode(&mut payload)?;
+    let packets = wire::packets(PacketType::LOGIN7, &payload);
+    let mut stream = line.send_login(&packets).await?;
+    let mut answer = Answer::read(&wire::receive(&mut stream, Bounds::LOGIN).await?)?;
+    if let Some(info) = answer.fed_auth_info.take() {
+        return Ok(Told::Info(info));
+    }
+    match answer.judge(&request.features, true)? {
+        Verdict::Routed(to) => Ok(Told::Routed(to)),
+        // Nobody can have been let in without a token.
+        Verdict::Granted(_) => Err(LoginError::TokenNotAcknowledged),
+    }
 }
 
 /// Answers FEDAUTHINFO (MS-TDS 2.2.6.3).
@@ -234,6 +266,8 @@ impl Login<'_> {
 /// The workflow that Microsoft's drivers name for a managed identity; servers
 /// do not care.
 const WORKFLOW: u8 = 3;
+/// The one that they name for an application.
+const WORKFLOW_OF_APPLICATIONS: u8 = 1;
 
 /// Our version as LOGIN7 carries it.
 fn our_version() -> u32 {
@@ -241,7 +275,8 @@ fn our_version() -> u32 {
     u32::from_be_bytes([version.major, version.minor, 0, 0]) | u32::from(version.build)
 }
 
-fn same_resource(a: &str, b: &str) -> bool {
+/// Whether two names mean one resource.
+pub(super) fn same_resource(a: &str, b: &str) -> bool {
     let bare = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
     bare(a) == bare(b)
 }

@@ -35,6 +35,7 @@ mod progress;
 mod retry;
 mod routing;
 mod tcp;
+mod tenant;
 mod text;
 mod tls;
 mod tunnel;
@@ -55,6 +56,7 @@ pub use profile::LoginProfile;
 pub use progress::Step;
 pub use routing::RoutingError;
 pub use tcp::{AddressFailure, TcpError};
+pub use tenant::token_source;
 pub use tls::TlsError;
 pub use wire::WireError;
 
@@ -112,6 +114,12 @@ impl Dialer {
                 server: target.server.to_string(),
             });
         }
+        Self::prepared(target, token)
+    }
+
+    /// As [`new`](Self::new), whether there is a token or not.
+    fn prepared(target: Arc<Target>, token: Option<TokenSlot>) -> Result<Self, DialError> {
+        let by_token = target.auth.uses_token();
         let tls = Tls::new(&target.tls, by_token).map_err(|source| DialError::Tls {
             server: target.server.to_string(),
             source,
@@ -334,7 +342,7 @@ impl Dialer {
     fn ask<'a>(&self, route: &'a Route) -> Ask<'a> {
         Ask {
             encrypt: self.target.tls.encrypt,
-            token: self.token.is_some(),
+            token: self.target.auth.uses_token(),
             instance: match &route.endpoint {
                 Endpoint::Instance(instance) => Some(instance),
                 Endpoint::Port(_) => None,

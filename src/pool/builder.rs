@@ -15,10 +15,10 @@ use super::following::Following;
 use super::manager::{Core, Manager, Open, Policy, Sink};
 use super::stats::Stats;
 use super::{Inner, Pool, PoolError};
-use crate::dial::Dialer;
+use crate::dial::{Dialer, token_source};
 use crate::key_vault::Resolved;
 use crate::target::{PoolBlocking, Target};
-use crate::token::{Environment, TokenCache, TokenSlot, TokenSource, source_for};
+use crate::token::{Environment, Sources, TokenCache, TokenSlot, TokenSource};
 
 /// A login ends this much before the wait for it, so that its failure is still
 /// reported as what it is; a tenth of the wait if that is less.
@@ -66,7 +66,7 @@ pub struct PoolBuilder {
     policy: Policy,
     cache: Option<TokenCache>,
     source: Option<Arc<dyn TokenSource>>,
-    environment: Environment,
+    sources: Sources,
     certificate_problem: Option<&'static str>,
     following: Option<Resolved>,
 }
@@ -88,7 +88,7 @@ impl PoolBuilder {
             },
             cache: None,
             source: None,
-            environment: Environment::from_process(),
+            sources: Sources::new(Environment::from_process()),
             certificate_problem: None,
             following: None,
             target,
@@ -186,7 +186,27 @@ impl PoolBuilder {
     }
 
     /// Keeps the token where others can use it too: pools of one identity that
-    /// share a cache share the token.
+    /// share a cache share the token, and one request gets it for all of them.
+    ///
+    /// A process best makes one [`TokenCache`] and hands a clone to each of its
+    /// pools (and, with the feature `azure-core`, to its `SourceCredential`s): they
+    /// then fetch, refresh and wait as one.
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use entrada::pool::Pool;
+    /// use entrada::target::Target;
+    /// use entrada::token::TokenCache;
+    ///
+    /// let cache = TokenCache::new();
+    /// let login = "Server=app.database.windows.net;Authentication=Active Directory MSI";
+    /// let shop = Target::parse(login)?.with_database("shop");
+    /// let stock = Target::parse(login)?.with_database("stock");
+    /// let shop = Pool::builder(shop).token_cache(cache.clone()).build()?;
+    /// let stock = Pool::builder(stock).token_cache(cache).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// Defaults to a cache of the pool's own.
     #[must_use]
@@ -206,13 +226,21 @@ impl PoolBuilder {
         self
     }
 
-    /// What the token source takes for the platform's variables.
+    /// How a token source is made for the target's authentication: which variables
+    /// it reads, and what it is permitted.
     ///
-    /// Defaults to the variables of this process.
+    /// Defaults to the variables of this process, and nothing special permitted.
     #[must_use]
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
+    pub fn sources(mut self, sources: Sources) -> Self {
+        self.sources = sources;
         self
+    }
+
+    /// What the token source takes for the platform's variables: short for
+    /// [`sources`](Self::sources) with nothing special permitted.
+    #[must_use]
+    pub fn environment(self, environment: Environment) -> Self {
+        self.sources(Sources::new(environment))
     }
 
     /// Trusts the certificates of this PEM text as roots, beside the platform's.
@@ -385,12 +413,12 @@ impl PoolBuilder {
         }
         let source = match &self.source {
             Some(source) => Arc::clone(source),
-            None => source_for(&self.target.auth, &self.target.cloud, &self.environment).map_err(
-                |source| PoolError::Token {
+            None => {
+                token_source(&self.target, &self.sources).map_err(|source| PoolError::Token {
                     server: label.to_owned(),
                     source: Arc::new(source),
-                },
-            )?,
+                })?
+            }
         };
         let cache = self.cache.clone().unwrap_or_default();
         Ok(Some(cache.slot(source, self.target.cloud)))

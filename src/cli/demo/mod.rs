@@ -13,7 +13,7 @@ use crate::Error;
 use crate::emulator::{Assignment, Emulator, ManagedIdentity};
 use crate::pool::{Pool, PooledClient};
 use crate::target::Target;
-use crate::token::{Environment, TokenCache, source_for};
+use crate::token::{Environment, Sources, TokenCache};
 use story::{Step, Story};
 
 /// The application's identity, by which its database user is called.
@@ -97,7 +97,9 @@ async fn open_pool(story: &mut Story, emulator: &Emulator) -> Result<Pool, Failu
     let target = Target::parse(&text).map_err(Error::from)?;
     let environment = Environment::from_pairs(emulator.imds_environment());
     let cache = TokenCache::new();
-    let source = source_for(&target.auth, &target.cloud, &environment).map_err(Error::from)?;
+    let source = Sources::new(environment.clone())
+        .source(&target.auth, &target.cloud)
+        .map_err(Error::from)?;
     let slot = cache.slot(source, target.cloud);
     let token = slot.get().await.map_err(Error::from)?;
     step.note(format!(

@@ -8,6 +8,7 @@ use futures_util::TryStreamExt;
 use super::conn_arg::ConnArg;
 use super::exit::{Exit, Failure};
 use super::output;
+use super::source_args::SourceArgs;
 use crate::Error;
 use crate::pool::Pool;
 use crate::pool::tiberius::{QueryItem, QueryStream};
@@ -25,6 +26,9 @@ pub(super) struct Args {
     #[arg(value_name = "T-SQL")]
     sql: String,
 
+    #[command(flatten)]
+    sources: SourceArgs,
+
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -33,6 +37,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     let pool = Pool::following(args.conn.resolve().await?)
         .max_size(1)
+        .sources(args.sources.sources())
         .build()
         .map_err(Error::from)?;
     let mut client = pool.get().await.map_err(Error::from)?;
