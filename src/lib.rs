@@ -33,6 +33,14 @@
 //! [`tds`] is the protocol as bytes, for all of them and without a socket.
 //! `emulator` is the far side of each step, on loopback.
 //!
+//! # Features
+//!
+//! | Feature | Default | What it adds |
+//! | --- | --- | --- |
+//! | `azure-core` | no | `token::AzureCredential` and `token::SourceCredential`: credentials of the Azure SDK for Rust as sources of tokens, and the reverse |
+//! | `cli` | yes | the `entrada` program |
+//! | `emulator` | yes | the Azure side on loopback |
+//!
 //! # What holds everywhere
 //!
 //! - A token is sent over verified TLS only, whatever a connection string says.

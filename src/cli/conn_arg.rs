@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::exit::{Exit, Failure};
 use crate::key_vault::{KeyVault, Resolved};
-use crate::token::{Environment, Sources};
+use crate::token::Sources;
 use crate::{Error, Secret};
 
 /// More than any driver accepts; a file that is longer is not a connection string.
@@ -47,16 +47,11 @@ impl ConnArg {
 
 impl ConnArg {
     /// What the connection string means, with the secrets in the places of its Key Vault references.
-    pub(super) async fn resolve(&self) -> Result<Resolved, Failure> {
+    pub(super) async fn resolve(&self, sources: Sources) -> Result<Resolved, Failure> {
         let text = self.read()?;
-        let resolved = vaults().resolve(text.expose()).await;
+        let resolved = KeyVault::new(sources).resolve(text.expose()).await;
         Ok(resolved.map_err(Error::from)?)
     }
-}
-
-/// Reads vaults by the identities of this process.
-pub(super) fn vaults() -> KeyVault {
-    KeyVault::new(Sources::new(Environment::from_process()))
 }
 
 impl FromStr for ConnArg {

@@ -4,15 +4,16 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::conn_arg::{ConnArg, vaults};
+use super::conn_arg::ConnArg;
 use super::exit::{Exit, Failure};
 use super::output::{TextOrJson, print_line};
 use crate::conn_string::{
     ConnectionString, Dialect, KEYWORDS, Key, ParseError, ParseOptions, ReferencePlace, Setting,
     Value, Warning,
 };
-use crate::key_vault::{KeyVaultError, Reference};
+use crate::key_vault::{KeyVault, KeyVaultError, Reference};
 use crate::target::{AssertionFrom, Auth, Cloud, Encrypt, Identity, Limits, Target};
+use crate::token::{Environment, Sources};
 use crate::{Error, Secret};
 
 /// Arguments of `entrada parse`.
@@ -50,7 +51,10 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
         options = options.dialect(dialect);
     }
     let outcome = if args.resolve {
-        let string = vaults().connection_string(text.expose(), options).await;
+        let sources = Sources::new(Environment::from_process());
+        let string = KeyVault::new(sources)
+            .connection_string(text.expose(), options)
+            .await;
         match string {
             Err(KeyVaultError::ConnectionString(error)) => Err(error),
             other => Ok(other.map_err(Error::from)?),

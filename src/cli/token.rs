@@ -38,7 +38,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    let target = args.conn.resolve().await?.target();
+    let sources = args.sources.sources();
+    let target = args.conn.resolve(sources.clone()).await?.target();
     if !target.auth.uses_token() {
         return Err(Failure::new(
             Exit::Usage,
@@ -46,7 +47,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
         ));
     }
     let refused = |error: TokenError| Failure::new(Exit::Auth, error);
-    let source = token_source(&target, &args.sources.sources()).map_err(refused)?;
+    let source = token_source(&target, &sources).map_err(refused)?;
     let slot = TokenCache::new().slot(source, target.cloud);
     let token = within(target.limits.connect_timeout, &slot).await?;
     if args.raw {

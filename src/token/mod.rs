@@ -20,6 +20,13 @@
 //! # }
 //! ```
 //!
+//! # The Azure SDK
+//!
+//! With the feature `azure-core`, any `azure_core::credentials::TokenCredential`
+//! becomes a source (`AzureCredential`), and any source, with a cache, such a
+//! credential (`SourceCredential`): one process needs one token per identity and
+//! resource, whoever asks for it.
+//!
 //! # Metrics and traces
 //!
 //! Through the `metrics` facade: the counters `entrada_token_fetches_total`
@@ -33,9 +40,9 @@
 mod access_token;
 mod app_source;
 mod assertion;
-mod budget;
 #[cfg(feature = "azure-core")]
 mod azure_sdk;
+mod budget;
 mod cache;
 mod callback;
 mod certificate;

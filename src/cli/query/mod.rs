@@ -35,9 +35,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    let pool = Pool::following(args.conn.resolve().await?)
+    let sources = args.sources.sources();
+    let pool = Pool::following(args.conn.resolve(sources.clone()).await?)
         .max_size(1)
-        .sources(args.sources.sources())
+        .sources(sources)
         .build()
         .map_err(Error::from)?;
     let mut client = pool.get().await.map_err(Error::from)?;

@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use self::advice::Again;
 use self::authority::Authority;
-pub use self::refusal::EntraRefusal;
 pub(crate) use self::authority::told_tenant;
+pub use self::refusal::EntraRefusal;
 use super::assertion::{AssertionSource, Exchange};
 use super::error::{FetchError, Reply};
 use super::http::{HttpReply, HttpRequest, Transport};
