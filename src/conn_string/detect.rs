@@ -6,7 +6,7 @@ use super::error::ParseError;
 use super::lookup;
 use super::odbc::{self, Item};
 use super::raw::Code;
-use super::{ConnectionString, Dialect, Key, jdbc, settle, url};
+use super::{ConnectionString, Dialect, Key, jdbc, reference, settle, url};
 
 /// Reads a text in the dialect that it looks like.
 pub(super) fn parse(text: &str) -> Result<ConnectionString, ParseError> {
@@ -78,9 +78,10 @@ pub(super) fn dialect(text: &str) -> Result<Dialect, ParseError> {
             ado: None,
             odbc: None,
             ..
-        } => match difference(text) {
-            Some((at, problem)) => Err(ambiguous(text, at, problem)),
-            None => Ok(Dialect::AdoNet),
+        } => match (reference::quoted_by(text), difference(text)) {
+            (Some(dialect), _) => Ok(dialect),
+            (None, Some((at, problem))) => Err(ambiguous(text, at, problem)),
+            (None, None) => Ok(Dialect::AdoNet),
         },
     }
 }

@@ -255,6 +255,24 @@ pub(super) fn cut_off(text: &str) -> Option<ParseError> {
     None
 }
 
+/// The dialect whose quotes enclose a reference: to the other one it would be a
+/// value that begins with a quote or brace, which nobody means.
+pub(super) fn quoted_by(text: &str) -> Option<Dialect> {
+    let at = text
+        .to_ascii_lowercase()
+        .find(&PREFIX.to_ascii_lowercase())?;
+    let head = text[..at].trim_end();
+    let opened = |mark| {
+        let before = head.strip_suffix(mark);
+        before.is_some_and(|before: &str| before.trim_end().ends_with('='))
+    };
+    if opened('{') {
+        Some(Dialect::Odbc)
+    } else {
+        (opened('"') || opened('\'')).then_some(Dialect::AdoNet)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -340,6 +358,20 @@ mod tests {
         let values = [Secret::new("7"), Secret::new("MARKER")];
         let error = draft.parse(&values, ParseOptions::new()).unwrap_err();
         assert_eq!(error.column(), text.find("Encrypt").unwrap(), "{error}");
+    }
+
+    #[test]
+    fn the_quotes_of_a_reference_tell_the_dialect() {
+        for (text, dialect) in [
+            (format!("Server=h;UID=u;PWD={{{BY_NAME}}}"), Dialect::Odbc),
+            (format!("Server=h;UID=u;PWD=\"{BY_NAME}\""), Dialect::AdoNet),
+            (format!("Server=h;UID=u;PWD='{BY_NAME}'"), Dialect::AdoNet),
+        ] {
+            assert_eq!(Dialect::detect(&text), Some(dialect), "{text}");
+            let draft = Draft::read(&text, None).unwrap();
+            assert_eq!(draft.places()[0].text, BY_NAME);
+        }
+        assert_eq!(Dialect::detect("Server=h;UID=u;PWD={a}"), None);
     }
 
     #[test]

@@ -265,8 +265,9 @@ impl Address {
         let Self {
             host, port, secret, ..
         } = self;
-        let version = self.version.as_deref().unwrap_or_default();
-        let mut url = Url::parse(&format!("https://{host}:{port}/secrets/{secret}/{version}"))?;
+        let version = self.version.as_ref();
+        let version = version.map_or(String::new(), |version| format!("/{version}"));
+        let mut url = Url::parse(&format!("https://{host}:{port}/secrets/{secret}{version}"))?;
         url.query_pairs_mut()
             .append_pair("api-version", api_version);
         Ok(url)

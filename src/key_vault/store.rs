@@ -49,6 +49,10 @@ struct State {
     /// When a refresh is due.
     due: Option<Instant>,
     failures: u32,
+    /// The last reading, if it failed: the answer for all who waited for it.
+    failed: Option<Arc<VaultError>>,
+    /// How many readings have ended.
+    readings: u64,
     /// When a server's refusal last led to a reading.
     reread: Option<Instant>,
 }
@@ -69,10 +73,16 @@ impl Entry {
         if let Some(value) = self.hit() {
             return Ok(value);
         }
+        let seen = self.lock().readings;
         let _flight = self.flight.lock().await;
-        let read_meanwhile = self.lock().value.clone();
-        match read_meanwhile {
-            Some(value) => Ok(value),
+        let meanwhile = {
+            let state = self.lock();
+            let failed = state.failed.as_ref().filter(|_| state.readings > seen);
+            let failed = failed.map(|error| Err(Arc::clone(error)));
+            state.value.clone().map(Ok).or(failed)
+        };
+        match meanwhile {
+            Some(outcome) => outcome,
             None => self.read().await,
         }
     }
@@ -86,19 +96,17 @@ impl Entry {
     ) -> Result<SecretValue, Arc<VaultError>> {
         let _flight = self.flight.lock().await;
         let in_hand = {
-            let mut state = self.lock();
+            let state = self.lock();
             let just_now = |at: Instant| at.elapsed() < REREAD_FLOOR;
             let settled = self.refresh.is_none() || state.reread.is_some_and(just_now);
             match &state.value {
                 Some(value) if settled || value.value != refused.value => return Ok(value.clone()),
-                value => {
-                    let value = value.clone();
-                    state.reread = Some(Instant::now());
-                    value
-                }
+                value => value.clone(),
             }
         };
-        match (self.read().await, in_hand) {
+        let read = self.read().await;
+        self.lock().reread = Some(Instant::now());
+        match (read, in_hand) {
             (Err(_), Some(value)) => Ok(value),
             (read, _) => read,
         }
@@ -136,9 +144,11 @@ impl Entry {
             .await;
         span.in_scope(|| self.report(&outcome, start));
         let mut state = self.lock();
+        state.readings += 1;
         match outcome {
             Ok(value) => {
                 state.failures = 0;
+                state.failed = None;
                 // Earlier by up to a tenth, so that a fleet does not ask at once.
                 let refresh = self.refresh.map(|r| r.mul_f64(1.0 - 0.1 * fastrand::f64()));
                 state.due = refresh.and_then(|refresh| Instant::now().checked_add(refresh));
@@ -150,7 +160,9 @@ impl Entry {
                     state.due = Some(Instant::now() + backoff(state.failures));
                 }
                 state.failures = state.failures.saturating_add(1);
-                Err(Arc::new(error))
+                let error = Arc::new(error);
+                state.failed = Some(Arc::clone(&error));
+                Err(error)
             }
         }
     }

@@ -124,7 +124,7 @@ async fn the_first_request_has_no_token_and_the_second_has_one() {
         for (_, request) in &seen {
             assert_eq!(
                 request.url.as_str(),
-                "https://kv1.vault.azure.net/secrets/db/?api-version=7.4"
+                "https://kv1.vault.azure.net/secrets/db?api-version=7.4"
             );
         }
     }
@@ -442,6 +442,18 @@ async fn one_reading_serves_all_who_wait() {
     let all = futures_util::future::join_all((0..20).map(|_| vaults.resolve(&text))).await;
     assert!(all.iter().all(Result::is_ok));
     assert_eq!(http.seen().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_is_told_to_all_who_wait() {
+    let (vaults, http) = vaults(vec![Answer::Refused; 6]);
+    let text = format!("{BY_SQL}{NEWEST}");
+    let all = futures_util::future::join_all((0..20).map(|_| vaults.resolve(&text))).await;
+    assert!(
+        all.iter()
+            .all(|outcome| outcome.as_ref().is_err_and(KeyVaultError::is_network))
+    );
+    assert_eq!(http.seen().len(), 6);
 }
 
 #[test]

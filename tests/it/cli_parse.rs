@@ -134,3 +134,68 @@ fn the_string_may_come_from_the_standard_input() {
         .assert();
     assert_eq!(json_of(&assert.success())["settings"], json!({"Host": "h"}));
 }
+
+#[test]
+fn references_are_listed_by_place_and_no_vault_is_asked() {
+    let text = "Data Source=a.database.usgovcloudapi.net;User ID=u;\
+                Password=\"@Microsoft.KeyVault(VaultName=kv1;SecretName=db)\"";
+    let answer = json_of(&run(&[text, "--format", "json"]).success());
+    let expected = json!([{
+        "keyword": "Password",
+        "column": 51,
+        "vault": "kv1.vault.usgovcloudapi.net",
+        "secret": "db",
+        "version": null,
+    }]);
+    assert_eq!(answer["references"], expected);
+    assert_eq!(answer["settings"]["Password"], "***");
+    let words = stdout(&run(&[text]).success());
+    let expected = "column 51, Password: secret db of kv1.vault.usgovcloudapi.net, version newest";
+    assert!(words.contains(expected), "{words}");
+
+    let broken = "Data Source=h;User ID=u;Password=@Microsoft.KeyVault(MARKER)";
+    let words = stdout(&run(&[broken]).success());
+    assert!(
+        words.contains("cannot be used") && !words.contains("MARKER"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_reference_where_a_number_belongs_and_one_that_is_cut_are_errors() {
+    for (text, kind, column) in [
+        (
+            "Data Source=h;Connect Timeout=@Microsoft.KeyVault(SecretUri=https://kv1.vault.azure.net/secrets/n)",
+            "unresolved_reference",
+            14,
+        ),
+        (
+            "@Microsoft.KeyVault(VaultName=kv1;SecretName=db)",
+            "unresolved_reference",
+            0,
+        ),
+        (
+            "Data Source=h;Password=@Microsoft.KeyVault(VaultName=kv1;SecretName=db)",
+            "syntax",
+            23,
+        ),
+    ] {
+        let answer = json_of(&run(&[text, "--format", "json"]).code(2));
+        let error = &answer["error"];
+        assert_eq!(
+            (&error["kind"], &error["column"]),
+            (&json!(kind), &json!(column))
+        );
+    }
+}
+
+#[test]
+fn a_vault_that_is_none_is_not_asked() {
+    let text = "Data Source=h;User ID=u;Password=@Microsoft.KeyVault(SecretUri=https://evil.example/secrets/db)";
+    let failed = run(&[text, "--resolve"]).code(2);
+    let message = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
+    assert!(
+        message.contains("column 24, Password") && message.contains("no token is sent"),
+        "{message}"
+    );
+}
