@@ -14,7 +14,7 @@ use super::identity::{DEFAULT_LIFETIME, PlatformOptions, TokenOptions, stable_id
 use super::web::certificate_names;
 use super::{
     Application, Assignment, Clock, Emulator, EmulatorError, EncryptionPolicy, EntraKind,
-    EntraPrincipal, FaultSpec, ManagedIdentity,
+    EntraPrincipal, FaultSpec, ManagedIdentity, Pipelines, VaultChallenge, VaultSecret,
 };
 use crate::Secret;
 
@@ -32,6 +32,10 @@ pub struct EmulatorBuilder {
     pub(super) principals: Vec<EntraPrincipal>,
     pub(super) applications: Vec<Application>,
     pub(super) domain: String,
+    pub(super) pipelines: Pipelines,
+    pub(super) secrets: Vec<VaultSecret>,
+    pub(super) vault_readers: Vec<(String, String)>,
+    pub(super) vault_challenge: VaultChallenge,
     pub(super) databases: Vec<String>,
     pub(super) scripts: Vec<Script>,
     pub(super) admin: Option<(String, Secret)>,
@@ -71,6 +75,10 @@ impl EmulatorBuilder {
             principals: Vec::new(),
             applications: Vec::new(),
             domain: DEFAULT_DOMAIN.to_owned(),
+            pipelines: Pipelines::default(),
+            secrets: Vec::new(),
+            vault_readers: Vec::new(),
+            vault_challenge: VaultChallenge::default(),
             databases: Vec::new(),
             scripts: Vec::new(),
             admin: None,
@@ -124,6 +132,43 @@ impl EmulatorBuilder {
     /// `entrada.onmicrosoft.com`.
     pub fn tenant_domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = domain.into();
+        self
+    }
+
+    /// Sets who the emulated jobs and pods are. Defaults to [`Pipelines::default`].
+    pub fn pipelines(mut self, pipelines: Pipelines) -> Self {
+        self.pipelines = pipelines;
+        self
+    }
+
+    /// Puts a secret into a key vault, which is made by that: it is at
+    /// `https://VAULT.vault.azure.net`, through the emulator's
+    /// [proxy](Emulator::entra_environment).
+    pub fn secret(
+        self,
+        vault: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<Secret>,
+    ) -> Self {
+        self.vault_secret(VaultSecret::new(vault, name, value))
+    }
+
+    /// Likewise for a secret with a version, dates and more. One that is there gets a new version.
+    pub fn vault_secret(mut self, secret: VaultSecret) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
+    /// Lets somebody, by name, read the secrets of a vault; everybody else gets 403 from then on.
+    /// Defaults to everybody in the tenant.
+    pub fn vault_reader(mut self, vault: impl Into<String>, principal: impl Into<String>) -> Self {
+        self.vault_readers.push((vault.into(), principal.into()));
+        self
+    }
+
+    /// Sets how vaults say where tokens for them come from. Defaults to the resource.
+    pub fn vault_challenge(mut self, challenge: VaultChallenge) -> Self {
+        self.vault_challenge = challenge;
         self
     }
 

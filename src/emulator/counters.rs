@@ -24,7 +24,13 @@ pub struct CountersSnapshot {
     /// HTTP requests for a token at the endpoints of the other platforms, likewise; both legs of
     /// Azure Arc's.
     pub other_platform_requests: u64,
-    /// Access tokens that an identity endpoint gave out, repeated ones included.
+    /// Requests at Entra's token endpoint, likewise.
+    pub entra_requests: u64,
+    /// Requests at Key Vault, challenged ones included.
+    pub vault_requests: u64,
+    /// Requests for an assertion at a pipeline's endpoint.
+    pub issuer_requests: u64,
+    /// Access tokens that an identity endpoint or Entra gave out, repeated ones included.
     pub tokens_issued: u64,
     /// How many of these had been given out before.
     pub tokens_repeated: u64,
@@ -51,6 +57,9 @@ pub(super) struct Counts {
     pub(super) imds_requests: Counter,
     pub(super) app_service_requests: Counter,
     pub(super) other_platform_requests: Counter,
+    pub(super) entra_requests: Counter,
+    pub(super) vault_requests: Counter,
+    pub(super) issuer_requests: Counter,
     pub(super) tokens_issued: Counter,
     pub(super) tokens_repeated: Counter,
     pub(super) connections: Counter,
@@ -79,6 +88,9 @@ impl Counters {
             imds_requests: c.imds_requests.value(),
             app_service_requests: c.app_service_requests.value(),
             other_platform_requests: c.other_platform_requests.value(),
+            entra_requests: c.entra_requests.value(),
+            vault_requests: c.vault_requests.value(),
+            issuer_requests: c.issuer_requests.value(),
             tokens_issued: c.tokens_issued.value(),
             tokens_repeated: c.tokens_repeated.value(),
             connections: c.connections.value(),

@@ -70,6 +70,29 @@ pub enum ArcChallenge {
     Txt,
 }
 
+/// How Entra's token endpoint misbehaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EntraFault {
+    /// Answer with this AADSTS number: 90033 is transient, 70021 what a new federated credential
+    /// gives for some minutes.
+    Aadsts(u32),
+    /// What any HTTP service can do; the statuses from 500 on, and HTML, are pages of a gateway.
+    Http(IdentityFault),
+}
+
+/// How Key Vault misbehaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VaultFault {
+    /// Answer 403, as before a role's assignment has spread.
+    Forbidden,
+    /// Name another service's resource in the challenge, as a host would that only poses as a vault.
+    ForeignChallenge,
+    /// What any HTTP service can do.
+    Http(IdentityFault),
+}
+
 /// The steps of a connection at which the SQL gateway can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -142,6 +165,7 @@ pub enum Redirect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Database(String, DatabaseState),
+    Entra(EntraFault),
     Failover,
     Gateway(GatewayStep, GatewayFault),
     /// At one platform's endpoint, or at all of them.
@@ -151,4 +175,5 @@ pub(super) enum Fault {
     Redirect(Redirect),
     RequestError(i32),
     SlowBytes(Duration),
+    Vault(VaultFault),
 }

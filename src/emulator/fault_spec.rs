@@ -1,5 +1,6 @@
 //! Faults as words, for configuration files, command lines and the admin endpoint.
 
+mod cloud;
 mod identity;
 
 use std::fmt;
@@ -7,7 +8,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::fault_kinds::Fault;
-use super::{DatabaseState, GatewayFault, GatewayStep, IdentityFault, Platform, Redirect};
+use super::{
+    DatabaseState, EntraFault, GatewayFault, GatewayStep, IdentityFault, Platform, Redirect,
+    VaultFault,
+};
 
 /// One fault, written as words between colons, and how often or how long it happens.
 ///
@@ -24,6 +28,8 @@ use super::{DatabaseState, GatewayFault, GatewayStep, IdentityFault, Platform, R
 /// | `identity:FAULT` | FAULT is `booting` (404, then 500; 4 times unless said otherwise), `upgrading` (410; 70 s unless said otherwise), `garbage`, `html`, `oversized`, `stall`, `slow:500ms`, `status:429` (`status:429:7` adds `Retry-After: 7`), `redirect`, `ignores-selector`, `plain-text` or `unreachable` |
 /// | `PLATFORM:FAULT` | the same at one [`Platform`] only, as `imds:upgrading` |
 /// | `arc:CHALLENGE` | CHALLENGE is `200`, `big`, `dot-dot`, `missing`, `no-header`, `no-realm`, `outside`, `quoted`, `symlink` or `txt` (see [`ArcChallenge`](super::ArcChallenge)) |
+/// | `entra:FAULT` | FAULT is `aadsts:NUMBER`, `temporarily-unavailable`, or one of `identity` |
+/// | `vault:FAULT` | FAULT is `forbidden` (403), `foreign-challenge`, or one of `identity` |
 /// | `identity:down` | refuse connections to the identity endpoints |
 ///
 /// `*N` at the end is the number of times, `@TIME` a time by the emulator's clock (`@70s`), and
@@ -66,7 +72,8 @@ pub enum FaultSpecError {
     /// Words that name no fault.
     #[error(
         "{spec:?} is no fault; write login-error:N, request-error:N, database:NAME:STATE, failover, \
-         redirect, slow-bytes:TIME, gateway:STEP:FAULT, identity:FAULT or PLATFORM:FAULT"
+         redirect, slow-bytes:TIME, gateway:STEP:FAULT, identity:FAULT, PLATFORM:FAULT, entra:FAULT \
+         or vault:FAULT"
     )]
     Unknown {
         /// The whole text.
@@ -127,6 +134,18 @@ impl FaultSpec {
     #[must_use]
     pub fn platform(platform: Platform, fault: IdentityFault) -> Self {
         Fault::Identity(Some(platform), fault).into()
+    }
+
+    /// Let requests at Entra's token endpoint fail.
+    #[must_use]
+    pub fn entra(fault: EntraFault) -> Self {
+        Fault::Entra(fault).into()
+    }
+
+    /// Let requests at Key Vault fail.
+    #[must_use]
+    pub fn vault(fault: VaultFault) -> Self {
+        Fault::Vault(fault).into()
     }
 
     /// Refuse connections to the identity endpoints. It cannot be counted or timed.
@@ -230,6 +249,8 @@ fn kind(words: &[&str]) -> Result<Option<Fault>, FaultSpecError> {
             _ => None,
         },
         ["identity", "down"] => Some(Fault::IdentityDown),
+        ["entra", fault @ ..] => cloud::entra(fault)?.map(Fault::Entra),
+        ["vault", fault @ ..] => cloud::vault(fault)?.map(Fault::Vault),
         ["identity", fault @ ..] => identity::fault(None, fault)?,
         [platform, fault @ ..] => match platform.parse() {
             Ok(platform) => identity::fault(Some(platform), fault)?,
@@ -339,6 +360,7 @@ impl fmt::Display for FaultSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Fault::Database(name, state) => write!(f, "database:{name}:{state}")?,
+            Fault::Entra(fault) => cloud::write_entra(f, fault)?,
             Fault::Failover => f.write_str("failover")?,
             Fault::Gateway(step, fault) => write_gateway(f, *step, fault)?,
             Fault::Identity(platform, fault) => identity::write(f, *platform, fault)?,
@@ -350,6 +372,7 @@ impl fmt::Display for FaultSpec {
             }
             Fault::RequestError(number) => write!(f, "request-error:{number}")?,
             Fault::SlowBytes(pause) => write!(f, "slow-bytes:{}", Words(*pause))?,
+            Fault::Vault(fault) => cloud::write_vault(f, fault)?,
         }
         if let Some(every) = self.every {
             write!(f, "/{every}")?;

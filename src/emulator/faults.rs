@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use super::fault_kinds::Fault;
 use super::sessions::Sessions;
 use super::{
-    Clock, DatabaseState, FaultSpec, GatewayFault, GatewayStep, IdentityFault, Platform, Redirect,
+    Clock, DatabaseState, EntraFault, FaultSpec, GatewayFault, GatewayStep, IdentityFault,
+    Platform, Redirect, VaultFault,
 };
 
 /// Switches for trouble. Clones act on the same emulator.
@@ -225,6 +226,22 @@ impl Faults {
                 })
             }
             Fault::Identity(_, fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    pub(super) fn take_entra(&self) -> Option<EntraFault> {
+        let taken = self.take(|fault| matches!(fault, Fault::Entra(_)))?;
+        match taken.spec.kind {
+            Fault::Entra(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    pub(super) fn take_vault(&self) -> Option<VaultFault> {
+        let taken = self.take(|fault| matches!(fault, Fault::Vault(_)))?;
+        match taken.spec.kind {
+            Fault::Vault(fault) => Some(fault),
             _ => None,
         }
     }

@@ -12,20 +12,20 @@ use uuid::Uuid;
 use super::admin::{AdminAccess, AdminServer, Controls};
 use super::backend::Backing;
 use super::builder::{EmulatorBuilder, Script};
+use super::cloud::{Cloud, Shared};
 use super::counters::Counters;
 use super::engine::Seeded;
-use super::entra::{self, Applications, Entra};
 use super::forward::Forwarding;
 use super::gateway::{Certificates, Gateway, Parts, Settings};
-use super::identity::{self, HttpsListener, Identity, Issuer, Platforms, SigningKey};
+use super::identity::{HttpsListener, Identity, Issuer, Platforms, SigningKey};
 use super::published::Published;
 use super::recorded::Requests;
 use super::sessions::Sessions;
 use super::state_dir::StateDir;
-use super::web::{self, Services, WebServer};
+use super::web::{self, WebServer};
 use super::{
-    Application, Clock, CountersSnapshot, EmulatorError, Engine, EngineOptions, Faults,
-    InMemoryDirectory, IssuedToken, ManagedIdentity, RecordedRequest, SessionRecord,
+    Clock, CountersSnapshot, EmulatorError, Engine, EngineOptions, Faults, InMemoryDirectory,
+    IssuedToken, ManagedIdentity, RecordedRequest, SessionRecord,
 };
 use crate::Secret;
 
@@ -51,9 +51,7 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Emulator {
     sql_address: SocketAddr,
-    https_address: SocketAddr,
-    https_thumbprint: String,
-    entra: Entra,
+    cloud: Cloud,
     identity: Arc<Identity>,
     directory: InMemoryDirectory,
     engine: Engine,
@@ -103,31 +101,32 @@ impl Emulator {
         };
         let (counters, sessions) = (Counters::default(), Sessions::default());
         let base_url = format!("http://{}", server.http_address);
-        let (host, resources) = (builder.identities, &builder.resources);
+        let (host, resources) = (builder.identities.clone(), &builder.resources);
         let https = HttpsListener {
             url: format!("https://{}", server.https_address),
             thumbprint: web::thumbprint(&certificates)?,
         };
         let folder = published.path("");
-        let platforms = Platforms::new(builder.platforms, https, directory.clone(), folder);
+        let platforms = Platforms::new(builder.platforms.clone(), https, directory.clone(), folder);
         let identity = Identity::new(issuer, host, resources, counters.clone(), base_url)
             .with_options(builder.token_options)
-            .with_platforms(platforms);
+            .with_platforms(platforms)
+            .with_domain(builder.domain.clone());
         let identity = Arc::new(identity);
         let faults = Faults::new(builder.clock.clone(), sessions.clone());
-        let recorded = Requests::new(builder.clock);
-        let entra = Entra {
-            identity: identity.clone(),
-            applications: Applications::new(builder.applications),
-            domain: builder.domain,
-            faults: faults.clone(),
-            recorded: recorded.clone(),
+        let recorded = Requests::new(builder.clock.clone());
+        let shared = Shared {
+            identity: &identity,
+            faults: &faults,
+            recorded: &recorded,
+            counters: &counters,
+            certificates: &certificates,
+            directory: &directory,
         };
+        let cloud = Cloud::new(&builder, &server, &shared)?;
         let emulator = Self {
             sql_address: gateway.address(),
-            https_address: server.https_address,
-            https_thumbprint: web::thumbprint(&certificates)?,
-            entra,
+            cloud,
             identity,
             directory,
             engine,
@@ -164,19 +163,9 @@ impl Emulator {
         gateway: Gateway,
         settings: Settings,
     ) -> Result<(), EmulatorError> {
-        let services = Services {
-            entra: identity::router(
-                self.identity.clone(),
-                self.faults.clone(),
-                self.recorded.clone(),
-            )
-            .merge(entra::router(self.entra.clone())),
-            issuers: axum::Router::new(),
-            vaults: axum::Router::new(),
-        };
         self.tasks.spawn(server.run(
-            services,
-            web::acceptor(&self.certificates)?,
+            self.cloud.services(),
+            self.cloud.acceptor(),
             self.faults.clone(),
             self.shutdown.clone(),
         ));
@@ -225,20 +214,6 @@ impl Emulator {
         self.sql_address
     }
 
-    /// Scheme, address and port of the HTTPS listener, without a slash at the end. Its certificate is
-    /// of the emulator's [authority](Self::ca_certificate_file).
-    #[must_use]
-    pub fn https_url(&self) -> String {
-        format!("https://{}", self.https_address)
-    }
-
-    /// SHA-1 over the HTTPS listener's certificate, 40 hex digits, as `IDENTITY_SERVER_THUMBPRINT`
-    /// has it.
-    #[must_use]
-    pub fn https_thumbprint(&self) -> &str {
-        &self.https_thumbprint
-    }
-
     /// The Entra tenant's base URL: its OpenID configuration is under `/.well-known`.
     #[must_use]
     pub fn authority_url(&self) -> String {
@@ -262,19 +237,6 @@ impl Emulator {
         self.directory
             .insert(identity.principal(self.identity.tenant_id()));
         self.identity.assign(identity);
-    }
-
-    /// The applications of the tenant.
-    #[must_use]
-    pub fn applications(&self) -> Vec<Application> {
-        self.entra.applications.all()
-    }
-
-    /// Registers one more application, in place of one with the same client id; it counts at once.
-    pub fn register_application(&self, application: Application) {
-        self.directory
-            .insert(application.principal(self.identity.tenant_id()));
-        self.entra.applications.insert(application);
     }
 
     /// Everybody in the tenant; changes count at once.
@@ -359,6 +321,10 @@ impl Emulator {
     #[must_use]
     pub fn server_certificate_pem(&self) -> &str {
         self.certificates.server_pem()
+    }
+
+    pub(super) fn cloud(&self) -> &Cloud {
+        &self.cloud
     }
 
     pub(super) fn identity(&self) -> &Identity {

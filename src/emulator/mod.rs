@@ -4,6 +4,7 @@ mod admin;
 mod backend;
 mod builder;
 mod clock;
+mod cloud;
 mod config;
 mod counters;
 mod directory;
@@ -18,11 +19,13 @@ mod forward;
 mod gateway;
 mod handle;
 mod identity;
+mod issuers;
 mod platform;
 mod published;
 mod recorded;
 mod sessions;
 mod state_dir;
+mod vault;
 mod web;
 
 pub use builder::EmulatorBuilder;
@@ -36,14 +39,20 @@ pub use engine::{
 pub use entra::{Application, FederatedCredential};
 pub use error::EmulatorError;
 pub use fault_kinds::{
-    ArcChallenge, DatabaseState, GatewayFault, GatewayStep, IdentityFault, Redirect,
+    ArcChallenge, DatabaseState, EntraFault, GatewayFault, GatewayStep, IdentityFault, Redirect,
+    VaultFault,
 };
 pub use fault_spec::{FaultSpec, FaultSpecError};
 pub use faults::{ActiveFault, FaultId, Faults};
 pub use gateway::EncryptionPolicy;
 pub use handle::Emulator;
 pub use identity::{Assignment, ExpiresOn, IssuedToken, ManagedIdentity};
+pub use issuers::Pipelines;
 pub use platform::{Platform, UnknownPlatform};
 pub use published::ConnectionStrings;
-pub use recorded::{IdentityRequest, LoginOutcome, LoginRequest, RecordedRequest, RequestKind};
+pub use recorded::{
+    EntraRequest, IdentityRequest, IssuerRequest, LoginOutcome, LoginRequest, RecordedRequest,
+    RequestKind, VaultRequest,
+};
 pub use sessions::SessionRecord;
+pub use vault::{VaultChallenge, VaultSecret};

@@ -55,6 +55,10 @@ impl Published {
         Ok(published)
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -128,22 +132,6 @@ impl Emulator {
             ),
             mssql_python: odbc,
         }
-    }
-
-    /// Variables by which clients reach Entra, Key Vault and other hosts under their real names: a
-    /// proxy that leads to the emulator and refuses every other name, and the authority to trust.
-    #[must_use]
-    pub fn entra_environment(&self) -> Vec<(String, String)> {
-        let ca = lossy(&self.ca_certificate_file());
-        let files = [
-            "SSL_CERT_FILE",
-            "REQUESTS_CA_BUNDLE",
-            "CURL_CA_BUNDLE",
-            "NODE_EXTRA_CA_CERTS",
-        ];
-        let files = files.into_iter().map(|name| pair(name, &ca));
-        let proxy = pair("HTTPS_PROXY", &self.imds_url());
-        std::iter::once(proxy).chain(files).collect()
     }
 }
 

@@ -29,8 +29,14 @@ pub struct RecordedRequest {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RequestKind {
+    /// A token request at Entra's token endpoint.
+    Entra(EntraRequest),
     /// A token request at an identity endpoint.
     Identity(IdentityRequest),
+    /// A request for an assertion at a pipeline's endpoint.
+    Issuer(IssuerRequest),
+    /// A request at Key Vault.
+    Vault(VaultRequest),
     /// A LOGIN7 at the SQL gateway or its redirect node.
     Login(LoginRequest),
 }
@@ -51,6 +57,58 @@ pub struct IdentityRequest {
     pub selector: Option<(String, String)>,
     /// The header `User-Agent`.
     pub user_agent: Option<String>,
+    /// The HTTP status of the answer; `None` while there is none.
+    pub status: Option<u16>,
+}
+
+/// A token request at Entra's token endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct EntraRequest {
+    /// The host that it was sent to, without the port.
+    pub host: String,
+    /// The tenant in the path.
+    pub tenant: String,
+    /// The field `client_id`.
+    pub client_id: Option<String>,
+    /// The field `scope`.
+    pub scope: Option<String>,
+    /// `secret` or `assertion`, by the fields that were sent.
+    pub credential: Option<&'static str>,
+    /// The header `User-Agent`.
+    pub user_agent: Option<String>,
+    /// The HTTP status of the answer; `None` while there is none.
+    pub status: Option<u16>,
+    /// The AADSTS number of the answer.
+    pub error: Option<u32>,
+}
+
+/// A request for an assertion at a pipeline's endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct IssuerRequest {
+    /// `github-actions` or `azure-pipelines`.
+    pub issuer: &'static str,
+    /// The audience that was asked for, where it is asked for.
+    pub audience: Option<String>,
+    /// The HTTP status of the answer; `None` while there is none.
+    pub status: Option<u16>,
+}
+
+/// A request at Key Vault.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct VaultRequest {
+    /// The vault's name.
+    pub vault: String,
+    /// The secret's name.
+    pub secret: String,
+    /// The version that was asked for, if one was.
+    pub version: Option<String>,
+    /// The parameter `api-version`.
+    pub api_version: Option<String>,
+    /// Whether a token was sent.
+    pub with_token: bool,
     /// The HTTP status of the answer; `None` while there is none.
     pub status: Option<u16>,
 }

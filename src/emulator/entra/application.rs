@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::EXCHANGE_AUDIENCE;
 use crate::Secret;
 use crate::emulator::identity::stable_id;
-use crate::emulator::{EntraKind, EntraPrincipal};
+use crate::emulator::{EntraKind, EntraPrincipal, ManagedIdentity};
 
 /// An application (app registration with its service principal) of the tenant.
 ///
@@ -39,7 +39,7 @@ pub struct Application {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     /// Certificates in PEM that could not be read, by their place among all.
     pub(super) unreadable: usize,
-    pub(super) federated: Vec<FederatedCredential>,
+    pub(in crate::emulator) federated: Vec<FederatedCredential>,
 }
 
 /// A client secret and when it ends.
@@ -60,6 +60,20 @@ pub struct FederatedCredential {
     pub subject: String,
     /// Claim `aud`.
     pub audience: String,
+}
+
+/// A managed identity has no credentials of its own that its owner could know.
+impl From<ManagedIdentity> for Application {
+    fn from(identity: ManagedIdentity) -> Self {
+        let application = Self::new(identity.name)
+            .with_client_id(identity.client_id)
+            .with_object_id(identity.object_id);
+        Self {
+            groups: identity.groups,
+            federated: identity.federated,
+            ..application
+        }
+    }
 }
 
 impl FederatedCredential {

@@ -1,7 +1,10 @@
 //! Entra's token endpoint for applications, and what libraries ask before they use it.
 
 mod application;
+mod assertion;
+mod discovery;
 mod form;
+mod jwt;
 mod refusal;
 mod scope;
 mod token;
@@ -9,17 +12,15 @@ mod token;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{get, post};
 use uuid::Uuid;
 
 pub use application::{Application, FederatedCredential};
+pub(super) use token::BINDING_AUDIENCE;
 
 use super::Faults;
-use super::identity::Identity;
+use super::identity::{EXCHANGE_AUDIENCE, Identity};
 use super::recorded::Requests;
-
-/// What federated credentials are for, in the public cloud.
-pub(super) const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
 
 /// The applications of one tenant. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -59,8 +60,6 @@ impl Applications {
 pub(super) struct Entra {
     pub(super) identity: Arc<Identity>,
     pub(super) applications: Applications,
-    /// A verified domain of the tenant, which stands for its id in URLs.
-    pub(super) domain: String,
     pub(super) faults: Faults,
     pub(super) recorded: Requests,
 }
@@ -69,5 +68,6 @@ pub(super) struct Entra {
 pub(super) fn router(entra: Entra) -> Router {
     Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(token::token))
+        .route("/common/discovery/instance", get(discovery::instance))
         .with_state(entra)
 }

@@ -37,7 +37,8 @@ pub(super) fn fault(
     Ok(fault.map(|fault| Fault::Identity(platform, fault)))
 }
 
-fn anywhere(words: &[&str]) -> Result<Option<IdentityFault>, FaultSpecError> {
+/// Likewise for what any HTTP service can do.
+pub(super) fn anywhere(words: &[&str]) -> Result<Option<IdentityFault>, FaultSpecError> {
     let status = |status: &str, retry_after: Option<&str>| {
         Ok(Some(IdentityFault::Status {
             status: number(status, "HTTP status")?,
@@ -72,6 +73,11 @@ pub(super) fn write(
     fault: &IdentityFault,
 ) -> fmt::Result {
     write!(f, "{}:", platform.map_or("identity", Platform::as_str))?;
+    write_words(f, fault)
+}
+
+/// The words behind the first colon.
+pub(super) fn write_words(f: &mut fmt::Formatter<'_>, fault: &IdentityFault) -> fmt::Result {
     match fault {
         IdentityFault::ArcChallenge(challenge) => {
             let found = CHALLENGES.iter().find(|(_, known)| known == challenge);

@@ -2,32 +2,34 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::Identity;
+use crate::emulator::web::Host;
 
 /// `/{tenant}/.well-known/openid-configuration`: the version 1.0 document.
 pub(super) async fn configuration_v1(
     State(identity): State<Arc<Identity>>,
     Path(tenant): Path<String>,
+    Extension(host): Extension<Host>,
 ) -> Response {
     let issuer = identity.issuer_url();
-    for_tenant(&identity, &tenant, |base| configuration(base, "", &issuer))
+    for_tenant(&identity, &tenant, &host, |base| {
+        configuration(base, "", &issuer)
+    })
 }
 
 /// `/{tenant}/v2.0/.well-known/openid-configuration`: the version 2.0 document.
 pub(super) async fn configuration_v2(
     State(identity): State<Arc<Identity>>,
     Path(tenant): Path<String>,
+    Extension(host): Extension<Host>,
 ) -> Response {
-    let issuer = format!(
-        "https://login.microsoftonline.com/{}/v2.0",
-        identity.tenant_id()
-    );
-    for_tenant(&identity, &tenant, |base| {
+    let issuer = identity.issuer_url_v2();
+    for_tenant(&identity, &tenant, &host, |base| {
         configuration(base, "/v2.0", &issuer)
     })
 }
@@ -36,8 +38,9 @@ pub(super) async fn configuration_v2(
 pub(super) async fn keys(
     State(identity): State<Arc<Identity>>,
     Path(tenant): Path<String>,
+    Extension(host): Extension<Host>,
 ) -> Response {
-    for_tenant(&identity, &tenant, |_| identity.key_set())
+    for_tenant(&identity, &tenant, &host, |_| identity.key_set())
 }
 
 fn configuration(base: &str, version: &str, issuer: &str) -> Value {
@@ -55,9 +58,14 @@ fn configuration(base: &str, version: &str, issuer: &str) -> Value {
 }
 
 /// Answers with what `make` says about the tenant's base URL, or as Entra does for another tenant.
-fn for_tenant(identity: &Identity, tenant: &str, make: impl FnOnce(&str) -> Value) -> Response {
+fn for_tenant(
+    identity: &Identity,
+    tenant: &str,
+    host: &Host,
+    make: impl FnOnce(&str) -> Value,
+) -> Response {
     let ours = identity.tenant_id().to_string();
-    if !tenant.eq_ignore_ascii_case(&ours) && tenant != "common" && tenant != "organizations" {
+    if !identity.is_tenant(tenant) && tenant != "common" && tenant != "organizations" {
         let body = json!({
             "error": "invalid_tenant",
             "error_description": format!(
@@ -67,5 +75,10 @@ fn for_tenant(identity: &Identity, tenant: &str, make: impl FnOnce(&str) -> Valu
         });
         return (StatusCode::BAD_REQUEST, axum::Json(body)).into_response();
     }
-    axum::Json(make(&format!("{}/{ours}", identity.base_url()))).into_response()
+    // Whoever asks by HTTPS goes on by HTTPS, and under the name that was used.
+    let base = match host.encrypted {
+        true => format!("https://{}", host.authority),
+        false => identity.base_url().to_owned(),
+    };
+    axum::Json(make(&format!("{base}/{ours}"))).into_response()
 }

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use uuid::Uuid;
 
-use crate::emulator::{EntraKind, EntraPrincipal};
+use crate::emulator::{EntraKind, EntraPrincipal, FederatedCredential};
 
 /// A managed identity that is assigned to the emulated machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct ManagedIdentity {
     pub assignment: Assignment,
     /// Object ids of the groups it is a member of.
     pub groups: Vec<Uuid>,
+    /// Whose tokens it trusts, as the identities of pods and pipelines do.
+    pub federated: Vec<FederatedCredential>,
 }
 
 /// How a managed identity belongs to its machine.
@@ -85,6 +87,13 @@ impl ManagedIdentity {
         self
     }
 
+    /// Trusts the tokens that this names.
+    #[must_use]
+    pub fn with_federated(mut self, credential: FederatedCredential) -> Self {
+        self.federated.push(credential);
+        self
+    }
+
     /// The entry in the directory.
     pub(crate) fn principal(&self, tenant_id: Uuid) -> EntraPrincipal {
         let mut principal = EntraPrincipal::application(
@@ -112,6 +121,7 @@ impl ManagedIdentity {
             name,
             assignment,
             groups: Vec::new(),
+            federated: Vec::new(),
         }
     }
 

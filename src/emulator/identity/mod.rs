@@ -43,6 +43,7 @@ use limits::Limits;
 pub(super) use managed_identity::stable_id;
 pub use managed_identity::{Assignment, ManagedIdentity};
 pub(super) use platforms::{HttpsListener, PlatformOptions, Platforms};
+pub(super) use query::Query;
 pub(super) use server::router;
 pub use tokens::IssuedToken;
 pub(super) use tokens::{AppClaims, Issuer};
@@ -51,9 +52,24 @@ use super::counters::Counters;
 use super::{Clock, EmulatorError, EntraPrincipal, Platform};
 use crate::Secret;
 
+/// What a token is asked for that is to be another application's assertion, in the public cloud.
+pub(super) const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
+/// The client id of that resource, which such tokens have as their audience.
+pub(super) const EXCHANGE_APP: &str = "fb60f99c-7a34-4190-8149-302f77469936";
+
 /// Resources that a token can be asked for unless the builder says more.
-const RESOURCES: [&str; 6] = [
+const RESOURCES: [&str; 16] = [
     "https://database.windows.net",
+    "https://database.usgovcloudapi.net",
+    "https://database.chinacloudapi.cn",
+    "https://database.cloudapi.de",
+    "https://vault.usgovcloudapi.net",
+    "https://vault.azure.cn",
+    "https://vault.microsoftazure.de",
+    EXCHANGE_AUDIENCE,
+    "api://AzureADTokenExchangeUSGov",
+    "api://AzureADTokenExchangeChina",
+    "https://sql.azuresynapse.net",
     "https://management.azure.com",
     "https://management.core.windows.net",
     "https://vault.azure.net",
@@ -70,6 +86,8 @@ pub(super) struct Identity {
     platforms: Platforms,
     counters: Counters,
     base_url: String,
+    /// A verified domain of the tenant, which stands for its id in URLs.
+    domain: String,
     options: TokenOptions,
     handed_out: HandedOut,
     limits: Limits,
@@ -103,6 +121,7 @@ impl Identity {
             platforms: Platforms::default(),
             counters,
             base_url,
+            domain: String::new(),
             options: TokenOptions::default(),
             handed_out: HandedOut::default(),
             limits: Limits::default(),
@@ -117,6 +136,26 @@ impl Identity {
     pub(super) fn with_platforms(mut self, platforms: Platforms) -> Self {
         self.platforms = platforms;
         self
+    }
+
+    pub(super) fn with_domain(mut self, domain: String) -> Self {
+        self.domain = domain;
+        self
+    }
+
+    /// Whether a URL's segment names the tenant, by its id or its domain.
+    pub(super) fn is_tenant(&self, named: &str) -> bool {
+        Uuid::parse_str(named).is_ok_and(|id| id == self.tenant_id())
+            || (named.eq_ignore_ascii_case(&self.domain) && !named.is_empty())
+    }
+
+    pub(super) fn count_entra(&self) {
+        self.counters.counts().entra_requests.add_one();
+    }
+
+    /// The `iss` of this tenant's version 2.0 tokens.
+    pub(super) fn issuer_url_v2(&self) -> String {
+        self.issuer.issuer_v2()
     }
 
     pub(super) fn tenant_id(&self) -> Uuid {
@@ -254,7 +293,7 @@ impl Identity {
     }
 
     /// Seconds after which the answer tells clients to ask again.
-    fn refresh_in(&self) -> Option<u64> {
+    pub(super) fn refresh_in(&self) -> Option<u64> {
         self.options.refresh_in.map(|refresh| refresh.as_secs())
     }
 

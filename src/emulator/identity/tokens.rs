@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::keys::SigningKey;
 use super::managed_identity::ManagedIdentity;
+use super::{EXCHANGE_APP, EXCHANGE_AUDIENCE};
 use crate::Secret;
 use crate::emulator::{Clock, EmulatorError, EntraPrincipal};
 
@@ -87,7 +88,14 @@ impl Issuer {
         let expires_on = now.saturating_add(expires_in);
         // Entra dates tokens back by five minutes, for clocks that run late.
         let not_before = now - 300;
-        let claims = self.claims(app, audience, not_before, expires_on);
+        let mut claims = self.claims(app, audience, not_before, expires_on);
+        if audience.starts_with(EXCHANGE_AUDIENCE) {
+            // That resource takes tokens of version 2.0, which name it by its client id.
+            claims["aud"] = json!(EXCHANGE_APP);
+            claims["iss"] = json!(self.issuer_v2());
+            claims["azp"] = json!(app.client_id);
+            claims["ver"] = json!("2.0");
+        }
         Ok(IssuedToken {
             token: self.key.sign(&claims)?,
             not_before,
@@ -145,6 +153,11 @@ impl Issuer {
     /// The `iss` of this tenant's version 1.0 tokens.
     pub(crate) fn issuer(&self) -> String {
         format!("https://sts.windows.net/{}/", self.tenant_id)
+    }
+
+    /// The `iss` of its version 2.0 tokens.
+    pub(crate) fn issuer_v2(&self) -> String {
+        format!("https://login.microsoftonline.com/{}/v2.0", self.tenant_id)
     }
 
     fn claims(&self, app: &AppClaims<'_>, audience: &str, nbf: i64, exp: i64) -> Value {

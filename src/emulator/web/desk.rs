@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::uri::Authority;
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use tower::ServiceExt as _;
 
 use super::connect::Tunnels;
 use super::hosts::{Played, played};
+use super::listeners::Line;
 
 /// The longest request is a form with an assertion that carries a chain of certificates.
 const MAX_BODY: usize = 256 * 1024;
@@ -28,9 +30,16 @@ pub(in crate::emulator) struct Services {
     pub(in crate::emulator) vaults: Router,
 }
 
-/// The name that a request was sent to, without the port, in lower case.
+/// The name that a request was sent to.
 #[derive(Clone, Debug)]
-pub(in crate::emulator) struct Host(pub(in crate::emulator) Arc<str>);
+pub(in crate::emulator) struct Host {
+    /// Without the port, in lower case.
+    pub(in crate::emulator) name: Arc<str>,
+    /// With the port, as it was sent.
+    pub(in crate::emulator) authority: Arc<str>,
+    /// Whether it was sent by HTTPS.
+    pub(in crate::emulator) encrypted: bool,
+}
 
 #[derive(Clone)]
 struct Desk {
@@ -53,9 +62,16 @@ async fn direct(State(desk): State<Desk>, mut call: Request, _: Next) -> Respons
     if call.method() == Method::CONNECT {
         return desk.tunnels.open(call);
     }
-    let host = host_of(&call);
-    call.extensions_mut().insert(Host(host.as_str().into()));
-    let service = match played(&host) {
+    let authority = authority_of(&call);
+    let line = call.extensions().get::<ConnectInfo<Line>>();
+    let host = Host {
+        name: name_of(&authority).into(),
+        encrypted: line.is_some_and(|ConnectInfo(line)| line.encrypted),
+        authority: authority.into(),
+    };
+    let name = host.name.clone();
+    call.extensions_mut().insert(host);
+    let service = match played(&name) {
         Played::Entra => desk.services.entra,
         Played::Issuer(_) => desk.services.issuers,
         Played::Vault(_) => desk.services.vaults,
@@ -63,12 +79,15 @@ async fn direct(State(desk): State<Desk>, mut call: Request, _: Next) -> Respons
     service.oneshot(call).await.into_response()
 }
 
-fn host_of(call: &Request) -> String {
+fn authority_of(call: &Request) -> String {
     let named = call.headers().get(header::HOST);
     let named = named.and_then(|value| value.to_str().ok());
-    let host = call.uri().host().map(str::to_owned).or_else(|| {
-        let authority: Uri = named?.parse().ok()?;
-        authority.host().map(str::to_owned)
-    });
-    host.unwrap_or_default().to_ascii_lowercase()
+    let in_uri = call.uri().authority().map(|authority| authority.as_str());
+    in_uri.or(named).unwrap_or_default().to_owned()
+}
+
+fn name_of(authority: &str) -> String {
+    let parsed: Option<Authority> = authority.parse().ok();
+    let name = parsed.as_ref().map_or("", |authority| authority.host());
+    name.to_ascii_lowercase()
 }

@@ -61,7 +61,7 @@ pub(super) fn played(host: &str) -> Played<'_> {
 }
 
 /// Whether the emulator plays the host under its own name.
-pub(super) fn is_played(host: &str) -> bool {
+pub(in crate::emulator) fn is_played(host: &str) -> bool {
     let login = LOGIN.iter().any(|name| name.eq_ignore_ascii_case(host));
     login || played(host) != Played::Entra
 }

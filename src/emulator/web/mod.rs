@@ -5,6 +5,7 @@
 
 mod connect;
 mod desk;
+mod faults;
 mod hosts;
 mod listeners;
 
@@ -21,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::gateway::Certificates;
 use super::{EmulatorError, Faults};
-pub(super) use desk::Services;
-pub(super) use hosts::{CLUSTER, TOKEN_PROXY, certificate_names, vault_suffix};
+pub(super) use desk::{Host, Services};
+pub(super) use faults::{page, perform};
+pub(super) use hosts::{CLUSTER, TOKEN_PROXY, certificate_names, is_played, vault_suffix};
 pub(super) use listeners::Line;
 use listeners::{Encrypted, Plain, bound_socket, listen};
 
