@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::assertion::{AssertionError, TokenProxyError};
 use super::certificate::CertificateError;
 use super::entra::EntraRefusal;
 use super::{ProgramError, Resource, SourceKey, ToolError};
@@ -196,6 +197,15 @@ pub enum FetchError {
         value: String,
         /// What it may be.
         valid: String,
+    },
+    /// What should prove who logs in could not be had.
+    #[error("cannot sign in with {origin}")]
+    Assertion {
+        /// Where it should have come from.
+        origin: String,
+        /// Why there is none.
+        #[source]
+        reason: AssertionError,
     },
     /// The caller's own code failed.
     #[error("the token callback failed")]
@@ -393,6 +403,9 @@ pub enum FetchError {
         /// What is wrong with its URL.
         problem: &'static str,
     },
+    /// The proxy that stands in for Entra inside an AKS cluster cannot be used.
+    #[error("cannot use the cluster's token proxy")]
+    TokenProxy(#[source] TokenProxyError),
     /// The endpoint's answer exceeds what a token can be.
     #[error("the reply of {endpoint} is larger than {max} bytes, so it is not a token")]
     TooLarge {
@@ -437,6 +450,7 @@ impl FetchError {
         match self {
             Self::GaveUp { last, .. } => last.is_transient(),
             Self::Entra { refusal } => refusal.is_transient(),
+            Self::Assertion { reason, .. } => reason.is_transient(),
             // The caller's code knows what it failed with; we do not.
             Self::Callback(_) => true,
             Self::Program(error) => error.is_transient(),
@@ -460,6 +474,7 @@ impl FetchError {
             Self::Throttled { retry_after, .. } => *retry_after,
             Self::GaveUp { last, .. } => last.retry_after(),
             Self::Entra { refusal } => refusal.retry_after,
+            Self::Assertion { reason, .. } => reason.retry_after(),
             _ => None,
         }
     }

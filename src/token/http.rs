@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -32,6 +32,8 @@ pub(crate) struct HttpRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: Vec<(&'static str, Secret)>,
+    /// More headers, whose names a setting gives.
+    pub(crate) named: Vec<(HeaderName, Secret)>,
     /// Sent with POST only; its type is among the headers.
     pub(crate) body: Option<Secret>,
     pub(crate) timeout: Duration,
@@ -51,6 +53,7 @@ impl HttpRequest {
             method: Method::Get,
             url,
             headers: Vec::new(),
+            named: Vec::new(),
             body: None,
             timeout: TRY_TIMEOUT,
         }
@@ -84,6 +87,11 @@ impl HttpRequest {
 
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<Secret>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn named(mut self, name: HeaderName, value: Secret) -> Self {
+        self.named.push((name, value));
         self
     }
 

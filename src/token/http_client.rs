@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::Environment;
 use super::error::FetchError;
 use super::http::{HttpReply, HttpRequest, Method, Transport, endpoint_name, retry_after};
+use crate::secret::Secret;
 
 /// To endpoints on this machine or beside it: never through a proxy.
 ///
@@ -98,10 +99,10 @@ pub(super) async fn exchange(
     let endpoint = endpoint_name(&request.url);
     let mut headers = HeaderMap::new();
     for (name, value) in &request.headers {
-        let mut value = HeaderValue::from_str(value.expose())
-            .map_err(|error| FetchError::Client(error.into()))?;
-        value.set_sensitive(true);
-        headers.insert(*name, value);
+        headers.insert(*name, header(value)?);
+    }
+    for (name, value) in &request.named {
+        headers.insert(name, header(value)?);
     }
     let call = match request.method {
         Method::Get => client.get(request.url),
@@ -134,6 +135,13 @@ pub(super) async fn exchange(
         endpoint,
         body,
     })
+}
+
+fn header(value: &Secret) -> Result<HeaderValue, FetchError> {
+    let mut value =
+        HeaderValue::from_str(value.expose()).map_err(|error| FetchError::Client(error.into()))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What all clients have in common.

@@ -74,6 +74,7 @@ pub(crate) mod testing;
 use std::sync::Arc;
 
 pub use access_token::AccessToken;
+pub use assertion::{AssertionError, TokenProxyError};
 #[cfg(feature = "azure-core")]
 pub use azure_sdk::{AzureCredential, SourceCredential};
 pub use cache::TokenCache;

@@ -61,6 +61,14 @@ impl RetryPolicy {
         },
     };
 
+    /// Endpoints that give a job its assertion; GitHub's own client asks up to ten times.
+    pub(super) const ISSUER: Self = Self {
+        retries: 5,
+        statuses: |status| matches!(status, 408 | 429 | 500..=599),
+        gone_budget: Duration::ZERO,
+        share: LOCAL,
+    };
+
     /// Key Vault, which allows 4,000 transactions in ten seconds to all of a
     /// vault's clients.
     pub(crate) const KEY_VAULT: Self = Self {

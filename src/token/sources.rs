@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::app_source::AppSource;
-use super::assertion::GivenAssertion;
+use super::assertion::{GivenAssertion, federated};
 use super::certificate::{CertificateAssertion, Files};
 use super::chain::{ChainMember, DefaultChain};
 use super::developer::{DeveloperTool, Tool};
@@ -38,6 +38,8 @@ pub struct Sources {
     pub(super) excluded: Vec<ChainMember>,
     /// Whether `ActiveDirectoryIntegrated` may mean the default chain.
     integrated: bool,
+    /// Whether the token proxy of an AKS cluster may be used.
+    pub(super) token_proxy: bool,
 }
 
 impl Sources {
@@ -50,6 +52,7 @@ impl Sources {
             authorities: Vec::new(),
             excluded: Vec::new(),
             integrated: false,
+            token_proxy: false,
             env,
         }
     }
@@ -106,6 +109,22 @@ impl Sources {
     #[must_use]
     pub fn integrated_as_default(mut self, allowed: bool) -> Self {
         self.integrated = allowed;
+        self
+    }
+
+    /// Whether workload identity may send its exchange to the token proxy of an
+    /// AKS cluster (identity bindings, a preview), where the environment names
+    /// one in `AZURE_KUBERNETES_TOKEN_PROXY`. Defaults to `false`.
+    ///
+    /// It is a choice to make, since who sets that variable receives the pod's
+    /// token; Microsoft's libraries ask for it too. The proxy stands in for the
+    /// authority, in verified TLS: by the name in `AZURE_KUBERNETES_SNI_NAME`
+    /// and the authorities in `AZURE_KUBERNETES_CA_FILE` (read again when it
+    /// changes) or `AZURE_KUBERNETES_CA_DATA`, where these are set. No
+    /// `HTTPS_PROXY` stands between. Other methods are not affected.
+    #[must_use]
+    pub fn kubernetes_token_proxy(mut self, allow: bool) -> Self {
+        self.token_proxy = allow;
         self
     }
 
@@ -188,7 +207,7 @@ impl Sources {
                 let credential = AppCredential::Secret(secret.clone());
                 self.app(SECRET, cloud, tenant.as_deref(), client_id, credential)
             }
-            other => Err(unsupported(other)),
+            other => federated(self, other, cloud).unwrap_or_else(|| Err(unsupported(other))),
         }
     }
 

@@ -1,13 +1,35 @@
 //! Signed statements by which an application proves itself to Entra without a secret.
 
+mod error;
+mod file;
+mod from_url;
+mod github;
+mod gitlab;
 mod given;
+mod issuer;
+mod managed_identity;
+mod offers;
+mod origin;
+mod pipelines;
+mod source;
+mod terraform;
+#[cfg(test)]
+pub(super) mod testing;
+mod token_proxy;
+mod variable;
+mod workload_identity;
 
 use std::fmt;
 
 use async_trait::async_trait;
 use url::Url;
 
-pub(super) use self::given::GivenAssertion;
+pub use error::AssertionError;
+pub(super) use given::GivenAssertion;
+pub(super) use offers::{FederatedOffer, offers};
+pub(super) use source::federated;
+pub use token_proxy::TokenProxyError;
+
 use super::error::FetchError;
 use crate::secret::Secret;
 
