@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::super::ProgramError;
 use super::super::error::{Coarse, FetchError, TokenError};
 
 /// Why there is no assertion to exchange for a token.
@@ -56,6 +57,9 @@ pub enum AssertionError {
     /// The path leads to something that is no file.
     #[error("it is no regular file; give the path of the file itself")]
     NotAFile,
+    /// The program that should have printed it did not.
+    #[error("its program gave none")]
+    Program(#[source] ProgramError),
     /// The file cannot be read.
     #[error("it cannot be read; {advice}")]
     Read {
@@ -96,6 +100,7 @@ impl AssertionError {
             Self::Empty { .. } | Self::Slow { .. } => true,
             Self::Identity { reason, .. } => reason.is_transient(),
             Self::Issuer(reason) => reason.is_transient(),
+            Self::Program(reason) => reason.is_transient(),
             _ => false,
         }
     }

@@ -1,5 +1,6 @@
 //! Signed statements by which an application proves itself to Entra without a secret.
 
+mod command;
 mod error;
 mod file;
 mod from_url;

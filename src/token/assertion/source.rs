@@ -6,6 +6,7 @@ use super::super::app_source::AppSource;
 use super::super::entra::{AppCredential, EntraApp};
 use super::super::error::FetchError;
 use super::super::{SourceKey, Sources, TokenError, TokenSource};
+use super::command::CommandAssertion;
 use super::file::FileAssertion;
 use super::from_url::UrlAssertion;
 use super::github::GitHubActions;
@@ -146,6 +147,7 @@ fn assertion(
 ) -> Result<Arc<dyn AssertionSource>, TokenError> {
     let env = &sources.env;
     let made = match from {
+        AssertionFrom::Command { argv } => CommandAssertion::new(argv, env).map(shared),
         AssertionFrom::File(path) => Ok(shared(FileAssertion::new(path))),
         AssertionFrom::GitHubActions => GitHubActions::new(sources).map(shared),
         AssertionFrom::GitLab { variable } => gitlab::gitlab(variable, env).map(shared),
@@ -156,7 +158,7 @@ fn assertion(
             terraform::terraform(tag.as_deref(), env).map(shared)
         }
         AssertionFrom::Variable(name) => VariableAssertion::new(name, env).present().map(shared),
-        _ => UrlAssertion::new(sources, from).map(shared),
+        AssertionFrom::Url { .. } => UrlAssertion::new(sources, from).map(shared),
     };
     made.map_err(|reason| setup(kind(from), reason))
 }
