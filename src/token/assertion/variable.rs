@@ -65,6 +65,10 @@ impl AssertionSource for VariableAssertion {
     fn describe(&self) -> String {
         self.origin.name().to_owned()
     }
+
+    fn renews(&self) -> bool {
+        false
+    }
 }
 
 const RENEW: &str = "a variable cannot be renewed while the process runs: restart it with a fresh \
