@@ -1,5 +1,8 @@
 //! When to ask an identity endpoint again.
 
+#[cfg(test)]
+mod matrix;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -381,29 +384,6 @@ mod tests {
             assert!(*gap >= base && *gap <= base * 1.25 + 0.01, "{times:?}");
         }
         assert_eq!(times.len(), 6);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_the_listed_statuses_are_tried_again() {
-        for (policy, retried) in [
-            (
-                &RetryPolicy::IMDS,
-                &[404, 408, 429, 500, 501, 502, 503, 504, 511][..],
-            ),
-            (
-                &RetryPolicy::APP_SERVICE,
-                &[408, 429, 500, 502, 503, 504][..],
-            ),
-        ] {
-            for status in (200..600).filter(|status| ![200, 410].contains(status)) {
-                let script = vec![Answer::status(status), Answer::token("t", 3600)];
-                let (outcome, times) = run(policy, script).await;
-                let expected = retried.contains(&status)
-                    || (policy.retries == 5 && (500..600).contains(&status));
-                assert_eq!(outcome.is_ok(), expected, "{status}");
-                assert_eq!(times.len(), if expected { 2 } else { 1 }, "{status}");
-            }
-        }
     }
 
     #[tokio::test(start_paused = true)]
