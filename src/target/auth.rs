@@ -142,6 +142,27 @@ impl Auth {
         self
     }
 
+    /// Whether the method rests on a credential that is kept somewhere and can
+    /// leak or expire, where a managed identity or a federated credential would
+    /// need none: a service principal's secret, certificate or given assertion,
+    /// or a SQL login's password.
+    ///
+    /// ```
+    /// use entrada::target::{Auth, Identity};
+    ///
+    /// assert!(!Auth::ManagedIdentity(Identity::SystemAssigned).is_legacy());
+    /// ```
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        matches!(
+            self,
+            Self::ClientAssertion { .. }
+                | Self::ServicePrincipalCertificate { .. }
+                | Self::ServicePrincipalSecret { .. }
+                | Self::SqlPassword { .. }
+        )
+    }
+
     /// What the method is called, in plain words.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -1,5 +1,7 @@
 //! Tokens for an application that proves itself at Entra.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 
 use super::entra::EntraApp;
@@ -10,6 +12,8 @@ use super::{AccessToken, Resource, SourceKey, TokenError, TokenSource};
 pub(super) struct AppSource {
     key: SourceKey,
     app: EntraApp,
+    /// Whether to say once that there is a better way.
+    discouraged: AtomicBool,
 }
 
 impl AppSource {
@@ -17,13 +21,27 @@ impl AppSource {
         Self {
             key: app.key(kind),
             app,
+            discouraged: AtomicBool::new(false),
         }
+    }
+
+    /// Says in the log, once, that the credential is one to replace.
+    pub(super) fn discouraged(mut self) -> Self {
+        self.discouraged = AtomicBool::new(true);
+        self
     }
 }
 
 #[async_trait]
 impl TokenSource for AppSource {
     async fn token(&self, resource: &Resource) -> Result<AccessToken, TokenError> {
+        if self.discouraged.swap(false, Ordering::Relaxed) {
+            tracing::warn!(
+                source = %self.key,
+                "this credential can leak and expire; a managed identity or a federated \
+                 credential needs none"
+            );
+        }
         let fetched = self.app.token(resource).await;
         fetched.map_err(|reason| TokenError::fetch(self.key(), resource, reason))
     }

@@ -215,7 +215,8 @@ impl Sources {
         Arc::new(DeveloperTool::new(tool, tenant.as_deref(), self))
     }
 
-    /// The source of an application with its credential; `kind` names it.
+    /// The source of an application with a credential that is kept somewhere;
+    /// `kind` names it.
     fn app(
         &self,
         kind: &'static str,
@@ -229,7 +230,7 @@ impl Sources {
             origin: SourceKey::new(kind).with_identity(format!("client id {client_id}")),
             reason: Arc::new(reason),
         })?;
-        Ok(Arc::new(AppSource::new(kind, app)))
+        Ok(Arc::new(AppSource::new(kind, app).discouraged()))
     }
 }
 
