@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Secret;
 use crate::emulator::{
-    Assignment, ConnectionStrings, Emulator, EmulatorBuilder, EmulatorError, FaultSpec,
+    Assignment, ConnectionStrings, Emulator, EmulatorBuilder, EmulatorError, FaultSpec, Platform,
 };
 
 use super::conn_arg::ConnArg;
@@ -26,7 +26,7 @@ const DEMO_ROLES: [&str; 3] = ["db_datareader", "db_datawriter", "db_ddladmin"];
     after_help = "Without --config there are the database demo and the managed identities demo-app \
                   (system-assigned, a user of demo) and demo-worker (user-assigned).\n\
                   Faults: login-error:40613*2, redirect, slow-bytes:5ms, gateway:login:reset, \
-                  identity:status:429:7*3 and more; see docs/emulator.md.\n\
+                  identity:status:429:7*3, arc:symlink and more; see docs/emulator.md.\n\
                   Ctrl-C or SIGTERM ends it. Exit codes: 0 ended, 2 wrong arguments, configuration or seed, \
                   4 an address is taken, 5 the databases cannot be opened, 70 internal."
 )]
@@ -64,6 +64,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "CONN", conflicts_with = "data")]
     backend: Option<ConnArg>,
 
+    /// Print the environment of this platform: imds, app-service, app-service-2017, arc,
+    /// service-fabric, cloud-shell, machine-learning, automation or container-instances-windows
+    /// [default: that of imds and app-service]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
+
     /// Let this go wrong; may be given several times
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<FaultSpec>,
@@ -87,8 +93,8 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let emulator = builder.start().await.map_err(failure)?;
     match args.format {
-        TextOrJson::Text => print_line(&text(&emulator, &database))?,
-        TextOrJson::Json => print_line(&record(&emulator, &database).to_string())?,
+        TextOrJson::Text => print_line(&text(&emulator, &database, args.platform)?)?,
+        TextOrJson::Json => print_line(&record(&emulator, &database, args.platform).to_string())?,
     }
     stop_signal().await?;
     emulator.shutdown().await;
@@ -168,7 +174,11 @@ async fn stop_signal() -> Result<(), Failure> {
     Ok(())
 }
 
-fn text(emulator: &Emulator, database: &str) -> String {
+fn text(
+    emulator: &Emulator,
+    database: &str,
+    platform: Option<Platform>,
+) -> Result<String, Failure> {
     let ConnectionStrings {
         ado_net,
         odbc,
@@ -210,10 +220,7 @@ fn text(emulator: &Emulator, database: &str) -> String {
             identity.name, identity.client_id
         ));
     }
-    lines.extend(["".to_owned(), "Environment of clients".to_owned()]);
-    for (name, value) in emulator.environment() {
-        lines.push(format!("  export {name}={value}"));
-    }
+    lines.extend(environment_lines(emulator, platform)?);
     lines.extend(["".to_owned(), "Connection strings".to_owned()]);
     for (what, string) in [
         ("ADO.NET", ado_net),
@@ -224,10 +231,38 @@ fn text(emulator: &Emulator, database: &str) -> String {
         lines.push(format!("  {what:14}{string}"));
     }
     lines.extend(["".to_owned(), "Ready; Ctrl-C ends it.".to_owned()]);
-    lines.join("\n")
+    Ok(lines.join("\n"))
 }
 
-fn record(emulator: &Emulator, database: &str) -> Value {
+fn environment_lines(
+    emulator: &Emulator,
+    platform: Option<Platform>,
+) -> Result<Vec<String>, Failure> {
+    let of = platform.map_or_else(String::new, |platform| format!(" on {platform}"));
+    let mut lines = vec![String::new(), format!("Environment of clients{of}")];
+    for (name, value) in environment(emulator, platform) {
+        lines.push(format!("  export {name}={value}"));
+    }
+    if platform == Some(Platform::Arc) {
+        let folder = emulator.arc_tokens_folder()?;
+        lines.push(format!("  key files are in {}", folder.display()));
+    }
+    Ok(lines)
+}
+
+fn environment(emulator: &Emulator, platform: Option<Platform>) -> Vec<(String, String)> {
+    match platform {
+        Some(platform) => emulator.platform_environment(platform),
+        None => emulator.environment(),
+    }
+}
+
+fn object(variables: Vec<(String, String)>) -> Value {
+    let named = |(name, value)| (name, Value::String(value));
+    Value::Object(variables.into_iter().map(named).collect())
+}
+
+fn record(emulator: &Emulator, database: &str, platform: Option<Platform>) -> Value {
     let strings = emulator.connection_strings(database, None);
     let identities: Vec<Value> = emulator
         .identities()
@@ -242,10 +277,9 @@ fn record(emulator: &Emulator, database: &str) -> Value {
             })
         })
         .collect();
-    let environment: serde_json::Map<String, Value> = emulator
-        .environment()
+    let platforms: serde_json::Map<String, Value> = Platform::ALL
         .into_iter()
-        .map(|(name, value)| (name, Value::String(value)))
+        .map(|p| (p.to_string(), object(emulator.platform_environment(p))))
         .collect();
     json!({
         "sql": emulator.sql_addr(),
@@ -263,7 +297,8 @@ fn record(emulator: &Emulator, database: &str) -> Value {
         },
         "backend": emulator.backend_server(),
         "identities": identities,
-        "environment": environment,
+        "environment": object(environment(emulator, platform)),
+        "environments": platforms,
         "connection_strings": {
             "ado_net": strings.ado_net,
             "odbc": strings.odbc,

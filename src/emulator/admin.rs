@@ -104,6 +104,8 @@ impl AdminServer {
             )
             .route("/sessions", get(answers::sessions))
             .route("/sessions/{spid}/kill", post(answers::kill))
+            .route("/platforms", get(answers::platforms))
+            .route("/platforms/{platform}/rotate", post(answers::rotate))
             .route("/tokens/revoke", post(answers::revoke))
             .route(
                 "/requests",

@@ -48,7 +48,7 @@ fn arguments_and_addresses_have_exit_codes_of_their_own() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let free = "127.0.0.1:0";
-    let cases: [(&[&str], i32, &str); 3] = [
+    let cases: [(&[&str], i32, &str); 4] = [
         (
             &["--listen", "localhost:1433"],
             2,
@@ -64,6 +64,7 @@ fn arguments_and_addresses_have_exit_codes_of_their_own() {
             2,
             "(--allow-beyond-loopback)",
         ),
+        (&["--platform", "vm"], 2, "is no platform; write imds, "),
     ];
     for (arguments, wanted, words) in cases {
         let (code, told) = run(folder.path(), arguments);

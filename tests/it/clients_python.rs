@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use entrada::emulator::{Assignment, Emulator, EmulatorBuilder};
+use entrada::emulator::{
+    Assignment, Emulator, EmulatorBuilder, EntraKind, EntraPrincipal, ExpiresOn, Platform,
+};
 use serde_json::{Value, json};
 
 use crate::support::clients::{judge, python};
@@ -45,9 +47,18 @@ pub(crate) fn coordinates(emulator: &Emulator) -> Value {
         "ca": emulator.ca_certificate_file(),
         "server_certificate": emulator.server_certificate_file(),
         "identities": identities,
+        "environments": environments(emulator),
         "imds_environment": variables(emulator.imds_environment()),
         "app_service_environment": variables(emulator.app_service_environment()),
     })
+}
+
+/// The variables of every platform.
+fn environments(emulator: &Emulator) -> BTreeMap<&'static str, BTreeMap<String, String>> {
+    let of = |platform| variables(emulator.platform_environment(platform));
+    let all = Platform::ALL.into_iter();
+    all.map(|platform| (platform.as_str(), of(platform)))
+        .collect()
 }
 
 fn variables(pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
@@ -118,6 +129,13 @@ async fn drives(client: &str, script: &str, arguments: &[&str]) {
 
 #[tokio::test]
 async fn azure_identity() {
+    let texts = Emulator::builder()
+        .expires_on(Platform::ServiceFabric, ExpiresOn::Text)
+        .cloud_shell_audience("https://database.windows.net")
+        .automation_hybrid_worker(true)
+        .start()
+        .await
+        .unwrap();
     let emulators = [
         ("healthy", Emulator::builder().start().await.unwrap()),
         ("throttled", with_fault("identity:status:429:1*2").await),
@@ -128,10 +146,60 @@ async fn azure_identity() {
             with_fault("identity:status:500:1*2").await,
         ),
         ("html", with_fault("identity:html").await),
+        ("unreachable", with_fault("imds:unreachable").await),
+        ("plain_text", with_fault("imds:plain-text").await),
+        ("texts", texts),
     ];
+    let mut all: BTreeMap<&str, Value> = emulators
+        .iter()
+        .map(|(name, emulator)| (*name, coordinates(emulator)))
+        .collect();
+    let users = emulators[0].1.directory().all().into_iter();
+    let user = users
+        .filter(|principal| principal.kind == EntraKind::User)
+        .map(|principal: EntraPrincipal| principal.display_name)
+        .next();
+    if let Some(healthy) = all.get_mut("healthy") {
+        healthy["signed_in"] = json!(user);
+    }
+    run("azure-identity", "azure_identity_judge.py", json!(all)).await;
+}
+
+/// It reads key files in the agent's own folder only, which takes root.
+#[tokio::test]
+async fn azure_identity_on_azure_arc() {
+    let mut emulators = vec![("healthy", Emulator::builder().start().await.unwrap())];
+    let folder = emulators[0].1.arc_tokens_folder().unwrap();
+    if folder != std::path::Path::new("/var/opt/azcmagent/tokens") {
+        skipped("this needs the right to write to /var/opt/azcmagent/tokens");
+        return;
+    }
+    for fault in [
+        "200",
+        "big",
+        "dot-dot",
+        "ignores-selector",
+        "missing",
+        "no-header",
+        "no-realm",
+        "outside",
+        "txt",
+    ] {
+        emulators.push((fault, with_fault(&format!("arc:{fault}")).await));
+    }
     let all: BTreeMap<&str, Value> = emulators
         .iter()
         .map(|(name, emulator)| (*name, coordinates(emulator)))
         .collect();
-    run("azure-identity", "azure_identity_judge.py", json!(all)).await;
+    run(
+        "azure-identity, Azure Arc",
+        "azure_arc_judge.py",
+        json!(all),
+    )
+    .await;
+}
+
+#[expect(clippy::print_stderr, reason = "a skip must be seen")]
+fn skipped(need: &str) {
+    eprintln!("SKIPPED: {need}");
 }

@@ -39,6 +39,8 @@ mod emulator_identity;
 #[cfg(feature = "emulator")]
 mod emulator_kept;
 #[cfg(feature = "emulator")]
+mod emulator_platforms;
+#[cfg(feature = "emulator")]
 mod emulator_tokens;
 #[cfg(feature = "emulator")]
 mod emulator_trouble;

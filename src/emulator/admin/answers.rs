@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::Controls;
 use crate::emulator::fault_spec::time;
 use crate::emulator::{
-    ActiveFault, Clock, DatabaseState, FaultId, FaultSpec, FaultSpecError, RecordedRequest,
+    ActiveFault, Clock, DatabaseState, FaultId, FaultSpec, FaultSpecError, Platform,
+    RecordedRequest, UnknownPlatform,
 };
 
 type Answer = Result<Json<Value>, Refusal>;
@@ -201,6 +202,30 @@ pub(super) async fn kill(State(controls): State<Controls>, Path(spid): Path<Stri
         0 => refusal(StatusCode::NOT_FOUND, "there is no session of that number"),
         _ => StatusCode::NO_CONTENT.into_response(),
     }
+}
+
+/// The variables that each platform sets for its programs, secrets included.
+pub(super) async fn platforms(State(controls): State<Controls>) -> Json<Value> {
+    let all = Platform::ALL.into_iter();
+    let all = all.map(|platform| (platform.to_string(), environment(&controls, platform)));
+    let all: serde_json::Map<_, _> = all.collect();
+    Json(json!({ "platforms": all }))
+}
+
+/// Changes the platform's secret and tells its variables from now on.
+pub(super) async fn rotate(State(controls): State<Controls>, Path(name): Path<String>) -> Answer {
+    let platform: Platform = name.parse().map_err(|error: UnknownPlatform| Refusal {
+        status: StatusCode::NOT_FOUND,
+        why: error.to_string(),
+    })?;
+    controls.identity.rotate_secret(platform);
+    Ok(Json(environment(&controls, platform)))
+}
+
+fn environment(controls: &Controls, platform: Platform) -> Value {
+    let variables = controls.identity.environment(platform).into_iter();
+    let named = |(name, value)| (name, Value::String(value));
+    Value::Object(variables.map(named).collect())
 }
 
 pub(super) async fn revoke(State(controls): State<Controls>) -> Result<StatusCode, Refusal> {

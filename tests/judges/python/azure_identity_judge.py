@@ -38,6 +38,10 @@ def app_service(emulator="healthy"):
     return variables(EMULATOR[emulator]["app_service_environment"])
 
 
+def platform(name, emulator="healthy"):
+    return variables(EMULATOR[emulator]["environments"][name])
+
+
 def identity(assignment):
     return next(i for i in EMULATOR["healthy"]["identities"] if i["assignment"] == assignment)
 
@@ -160,6 +164,120 @@ def html():
     with imds("html"):
         credential = ManagedIdentityCredential(retry_total=0)
         raises((ClientAuthenticationError, CredentialUnavailableError), lambda: credential.get_token(SQL))
+
+
+@feature("IMDS: Docker Desktop in its place is no managed identity")
+def unreachable():
+    with imds("unreachable"):
+        credential = ManagedIdentityCredential(retry_total=0)
+        raises(CredentialUnavailableError, lambda: credential.get_token(SQL))
+
+
+@feature("IMDS: errors in plain text are no managed identity to a chain")
+def plain_text():
+    with imds("plain_text"):
+        credential = ManagedIdentityCredential(client_id=NOBODY, retry_total=0)
+        raises((ClientAuthenticationError, CredentialUnavailableError), lambda: credential.get_token(SQL))
+
+
+@feature("Service Fabric: the certificate is known by its thumbprint")
+def service_fabric():
+    with platform("service-fabric"):
+        is_token_of(ManagedIdentityCredential().get_token(SQL), identity("system"))
+
+
+@feature("Service Fabric: expires_on as a text")
+def service_fabric_text():
+    with platform("service-fabric", "texts"):
+        claims(ManagedIdentityCredential().get_token(SQL))
+
+
+@feature("Service Fabric: a certificate of another thumbprint")
+def service_fabric_thumbprint():
+    with platform("service-fabric"):
+        thumbprint = os.environ["IDENTITY_SERVER_THUMBPRINT"]
+        os.environ["IDENTITY_SERVER_THUMBPRINT"] = thumbprint[1:] + thumbprint[0]
+        credential = ManagedIdentityCredential(retry_total=0)
+        raises(Exception, lambda: credential.get_token(SQL), "thumbprint")
+
+
+@feature("Service Fabric: a wrong secret is ManagedIdentityNotFound")
+def service_fabric_secret():
+    with platform("service-fabric"):
+        os.environ["IDENTITY_HEADER"] = "guessed"
+        credential = ManagedIdentityCredential()
+        raises(Exception, lambda: credential.get_token(SQL), "ManagedIdentityNotFound")
+
+
+@feature("Cloud Shell: the token of the user who is signed in")
+def cloud_shell():
+    with platform("cloud-shell"):
+        got = claims(ManagedIdentityCredential().get_token(SQL))
+        same(got["upn"], EMULATOR["healthy"]["signed_in"])
+        same(got["aud"], "https://database.windows.net")
+
+
+@feature("Cloud Shell: an audience that it does not serve")
+def cloud_shell_audience():
+    with platform("cloud-shell", "texts"):
+        credential = ManagedIdentityCredential()
+        claims(credential.get_token(SQL))
+        raises(ClientAuthenticationError, lambda: credential.get_token("https://vault.azure.net/.default"))
+
+
+@feature("Azure Machine Learning: the default identity, by its client id")
+def machine_learning():
+    with platform("machine-learning"):
+        who = os.environ["DEFAULT_IDENTITY_CLIENT_ID"]
+        is_token_of(ManagedIdentityCredential(client_id=who).get_token(SQL), identity("system"))
+
+
+@feature("Azure Machine Learning: user-assigned identity by client id")
+def machine_learning_user():
+    who = identity("user")
+    with platform("machine-learning"):
+        is_token_of(ManagedIdentityCredential(client_id=who["client_id"]).get_token(SQL), who)
+
+
+@feature("Azure Machine Learning: no client id")
+def machine_learning_without():
+    with platform("machine-learning"):
+        raises(Exception, lambda: ManagedIdentityCredential().get_token(SQL), "clientid")
+
+
+@feature("Azure Machine Learning: a wrong secret")
+def machine_learning_secret():
+    with platform("machine-learning"):
+        os.environ["MSI_SECRET"] = "guessed"
+        credential = ManagedIdentityCredential(client_id=identity("user")["client_id"])
+        raises(Exception, lambda: credential.get_token(SQL), "secret")
+
+
+@feature("Automation: system-assigned identity")
+def automation():
+    with platform("automation"):
+        is_token_of(ManagedIdentityCredential().get_token(SQL), identity("system"))
+
+
+@feature("Automation: user-assigned identity by client id")
+def automation_user():
+    who = identity("user")
+    with platform("automation"):
+        is_token_of(ManagedIdentityCredential(client_id=who["client_id"]).get_token(SQL), who)
+
+
+@feature("Automation: a client id on a hybrid worker")
+def automation_hybrid():
+    with platform("automation", "texts"):
+        credential = ManagedIdentityCredential(client_id=identity("user")["client_id"])
+        raises(Exception, lambda: credential.get_token(SQL), "must not be passed")
+
+
+@feature("Container Instances, Windows: taken for App Service, refused for want of a secret header")
+def container_instances():
+    with platform("container-instances-windows"):
+        credential = ManagedIdentityCredential(client_id=identity("user")["client_id"])
+        raises(Exception, lambda: credential.get_token(SQL))
 
 
 run(azure.identity.__version__)
