@@ -3,7 +3,7 @@
 use entrada::emulator::Emulator;
 
 use crate::clients_node::{demo, told};
-use crate::support::clients::{judge, rust};
+use crate::support::clients::{has_the_arc_agents_folder, judge, rust, rust_arc};
 
 /// Runs the program once for each set of variables and compares what it did with what it must do.
 async fn run(client: &str, program: &str, emulator: &Emulator, runs: Vec<Vec<(String, String)>>) {
@@ -27,6 +27,40 @@ async fn azure_identity() {
         emulator.app_service_environment(),
     ];
     run("azure_identity", "azure_identity", &emulator, runs).await;
+}
+
+/// It reads key files in the agent's own folder only, which takes root.
+#[tokio::test]
+async fn azure_identity_on_azure_arc() {
+    let mut lines = Vec::new();
+    for fault in [
+        None,
+        Some("big"),
+        Some("dot-dot"),
+        Some("missing"),
+        Some("no-header"),
+        Some("no-realm"),
+        Some("outside"),
+        Some("symlink"),
+        Some("txt"),
+    ] {
+        let mut builder = Emulator::builder();
+        if let Some(fault) = fault {
+            builder = builder.fault(format!("arc:{fault}").parse().unwrap());
+        }
+        let emulator = builder.start().await.unwrap();
+        if !has_the_arc_agents_folder(&emulator) {
+            return;
+        }
+        let told = ("EMULATOR".to_owned(), told(&emulator).to_string());
+        let fault = fault.map(|fault| ("FAULT".to_owned(), fault.to_owned()));
+        let environment = emulator.arc_environment().into_iter();
+        match rust_arc(environment.chain([told]).chain(fault)).await {
+            Some(printed) => lines.extend(printed),
+            None => return,
+        }
+    }
+    judge("azure_identity, Azure Arc", &lines);
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use entrada::Secret;
 use entrada::emulator::{
     Emulator, EmulatorBuilder, EntraKind, ExpiresOn, ManagedIdentity, Platform, RequestKind,
 };
 use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 
-use crate::raw_client::soon;
+use crate::raw_client::{Form, RawClient, soon, token_login};
 
 const SQL: &str = "https://database.windows.net/";
 const RESOURCE: (&str, &str) = ("resource", SQL);
@@ -526,6 +527,21 @@ async fn cloud_shell_gives_the_tokens_of_a_person() {
     assert!(directory.remove(user.object_id));
     let nobody = running.ask(Platform::CloudShell, &[RESOURCE]).await;
     assert_eq!(refusal(&nobody), (400, "UserNotFound".into()));
+}
+
+#[tokio::test]
+async fn a_person_at_cloud_shell_logs_in_as_a_user_of_the_database() {
+    let user = "CREATE USER [demo-user@entrada.onmicrosoft.com] FROM EXTERNAL PROVIDER;";
+    let running = with(|builder| builder.script("demo", user)).await;
+    let (_, body) = running.ask(Platform::CloudShell, &[RESOURCE]).await;
+    let token = Secret::new(body["access_token"].as_str().unwrap());
+    let mut client = soon(
+        "a client",
+        RawClient::ready(&running.emulator, Form::Tunnelled),
+    )
+    .await;
+    let answer = soon("the login", client.login(&token_login(&token, "demo"))).await;
+    assert_eq!(answer.refusal(), None);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use std::process::{Command as Blocking, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use entrada::emulator::Emulator;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -106,13 +107,31 @@ pub(crate) async fn rust(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Option<Vec<Value>> {
     let programs = tokio::task::spawn_blocking(rust_programs).await.unwrap()?;
+    Some(rust_lines(program, &programs, environment).await)
+}
+
+/// As [`rust`], for the program of `tests/judges/rust-arc/`.
+pub(crate) async fn rust_arc(
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Option<Vec<Value>> {
+    let programs = tokio::task::spawn_blocking(rust_arc_program)
+        .await
+        .unwrap()?;
+    Some(rust_lines("judge-rust-arc", &programs, environment).await)
+}
+
+async fn rust_lines(
+    program: &str,
+    programs: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Vec<Value> {
     let home = TempDir::new().unwrap();
     let mut command = Command::new(programs.join(program));
     command
         .env_clear()
         .env("HOME", home.path())
         .envs(environment);
-    Some(lines(program, command).await)
+    lines(program, command).await
 }
 
 /// What a client that is installed on the machine prints; `None` if it is not there, which has been
@@ -288,4 +307,23 @@ fn install_node_modules() -> Option<PathBuf> {
 fn rust_programs() -> Option<PathBuf> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     BUILT.get_or_init(|| build(&judges().join("rust"))).clone()
+}
+
+fn rust_arc_program() -> Option<PathBuf> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build(&judges().join("rust-arc")))
+        .clone()
+}
+
+/// Whether the emulator may write Azure Arc's key files where clients read them, which takes root. If
+/// not, that is said: the caller skips.
+#[expect(clippy::print_stderr, reason = "a skip must be seen")]
+pub(crate) fn has_the_arc_agents_folder(emulator: &Emulator) -> bool {
+    let folder = emulator.arc_tokens_folder().unwrap();
+    let has = folder == Path::new("/var/opt/azcmagent/tokens");
+    if !has {
+        eprintln!("SKIPPED: the right to write to /var/opt/azcmagent/tokens is needed");
+    }
+    has
 }
