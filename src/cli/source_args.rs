@@ -1,6 +1,6 @@
 //! What token sources are permitted, for every command that logs in.
 
-use crate::token::{Environment, Sources};
+use crate::token::{ChainMember, Environment, Sources};
 
 /// Options about token sources.
 #[derive(Debug, Clone, clap::Args)]
@@ -9,6 +9,10 @@ pub(super) struct SourceArgs {
     /// Read ActiveDirectoryIntegrated as the default chain, for there is no Kerberos here
     #[arg(long, env = "ENTRADA_INTEGRATED_AS_DEFAULT")]
     integrated_as_default: bool,
+
+    /// Leave the tools that developers sign in with out of the default chain
+    #[arg(long, env = "ENTRADA_NO_DEVELOPER_TOOLS")]
+    no_developer_tools: bool,
 
     /// Also send credentials to this authority (host or host:port), which is none of Microsoft's
     #[arg(
@@ -23,7 +27,11 @@ pub(super) struct SourceArgs {
 impl SourceArgs {
     /// Sources that read this process's environment.
     pub(super) fn sources(&self) -> Sources {
-        let sources = Sources::new(Environment::from_process());
+        let mut sources = Sources::new(Environment::from_process());
+        if self.no_developer_tools {
+            let tools = ChainMember::DEVELOPER_TOOLS.into_iter();
+            sources = tools.fold(sources, Sources::exclude);
+        }
         let permitted = self.authorities.iter();
         permitted
             .fold(sources, |sources, host| sources.allow_authority(host))

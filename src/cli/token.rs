@@ -1,5 +1,8 @@
 //! `entrada token`: obtain a token and show what it says.
 
+mod offers;
+mod whom;
+
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
@@ -12,14 +15,21 @@ use super::output::{TextOrJson, print, print_line};
 use super::source_args::SourceArgs;
 use crate::dial::token_source;
 use crate::target::{Auth, Target};
-use crate::token::{AccessToken, Claims, TokenCache, TokenError, TokenSlot};
+use crate::token::{AccessToken, Claims, SourceKey, Sources, TokenCache, TokenError, TokenSlot};
+use whom::Whom;
 
 /// Arguments of `entrada token`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Connection string, `-`, `env:NAME` or `file:PATH`
-    #[arg(value_name = "CONN")]
-    conn: ConnArg,
+    #[arg(value_name = "CONN", required_unless_present = "survey")]
+    conn: Option<ConnArg>,
+
+    /// Show every source of tokens: whether this machine has it, by what sign or
+    /// what is missing, and how a connection string asks for it. Nobody is asked
+    /// for a token, and no program is run
+    #[arg(long = "sources", conflicts_with_all = ["conn", "claims", "raw"])]
+    survey: bool,
 
     /// Also show the token's claims, decoded and not verified
     #[arg(long)]
@@ -39,7 +49,10 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     let sources = args.sources.sources();
-    let target = args.conn.resolve(sources.clone()).await?.target();
+    let Some(conn) = &args.conn else {
+        return survey(&sources, args.format).await;
+    };
+    let target = conn.resolve(sources.clone()).await?.target();
     if !target.auth.uses_token() {
         return Err(Failure::new(
             Exit::Usage,
@@ -58,6 +71,15 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     match args.format {
         TextOrJson::Text => print(&found.text(args.claims))?,
         TextOrJson::Json => print_line(&format!("{:#}", found.json(args.claims)))?,
+    }
+    Ok(Exit::Ok)
+}
+
+async fn survey(sources: &Sources, format: TextOrJson) -> Result<Exit, Failure> {
+    let survey = sources.survey().await;
+    match format {
+        TextOrJson::Text => print(&offers::text(&survey))?,
+        TextOrJson::Json => print_line(&format!("{:#}", offers::json(&survey)))?,
     }
     Ok(Exit::Ok)
 }
@@ -91,6 +113,8 @@ struct Late {
 /// What there is to tell about a token.
 struct Found<'a> {
     slot: &'a TokenSlot,
+    /// Of a chain, the member that gave it.
+    key: SourceKey,
     /// `None` if the token does not say, and nobody else does.
     expires: Option<SystemTime>,
     refresh: Duration,
@@ -106,6 +130,7 @@ impl<'a> Found<'a> {
             .is_some_and(|claims| claims.expires.is_some());
         Self {
             slot,
+            key: slot.answered_by(),
             expires: (says || !given).then(|| token.expires_on()),
             refresh: token
                 .refresh_at()
@@ -115,12 +140,19 @@ impl<'a> Found<'a> {
     }
 
     fn text(&self, with_claims: bool) -> String {
-        let key = self.slot.key();
+        let key = &self.key;
         let mut rows = vec![("source", key.source().to_owned())];
-        for (name, value) in [("identity", key.identity()), ("endpoint", key.authority())] {
+        for (name, value) in [
+            ("chosen by", chosen_by(key)),
+            ("identity", key.identity()),
+            ("endpoint", key.authority()),
+        ] {
             if !value.is_empty() {
                 rows.push((name, value.to_owned()));
             }
+        }
+        if let Some(whom) = self.whom() {
+            rows.push(("logs in", whom.text()));
         }
         rows.push(("resource", self.slot.resource().to_string()));
         rows.push(match self.expires {
@@ -138,8 +170,12 @@ impl<'a> Found<'a> {
         text
     }
 
+    fn whom(&self) -> Option<Whom> {
+        Whom::of(self.claims.as_ref()?)
+    }
+
     fn json(&self, with_claims: bool) -> Value {
-        let key = self.slot.key();
+        let key = &self.key;
         let or_null = |text: &str| {
             if text.is_empty() {
                 Value::Null
@@ -149,6 +185,8 @@ impl<'a> Found<'a> {
         };
         let mut document = json!({
             "source": key.source(),
+            "chosen_by": chosen_by(key),
+            "logs_in": self.whom().map(|whom| whom.json()),
             "identity": or_null(key.identity()),
             "endpoint": or_null(key.authority()),
             "resource": self.slot.resource().as_str(),
@@ -160,6 +198,14 @@ impl<'a> Found<'a> {
             document["claims"] = json!(self.claims);
         }
         document
+    }
+}
+
+/// Why it was this source.
+fn chosen_by(key: &SourceKey) -> &str {
+    match key.chosen_by() {
+        "" => "the connection string asks for it",
+        reason => reason,
     }
 }
 

@@ -150,6 +150,13 @@ impl TokenSource for FromServer {
     fn key(&self) -> SourceKey {
         self.key.clone()
     }
+
+    fn answered_by(&self) -> SourceKey {
+        match self.learned.get() {
+            Some(learned) => learned.source.answered_by(),
+            None => self.key(),
+        }
+    }
 }
 
 fn unknown(

@@ -68,6 +68,7 @@ mod schedule;
 mod slot;
 mod source;
 mod sources;
+mod survey;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -94,6 +95,8 @@ pub use schedule::{FETCH_LIMIT, MIN_REMAINING, REFRESH_MARGIN, RETRY_CEILING, RE
 pub use slot::TokenSlot;
 pub use source::{Resource, SourceKey, TokenSource};
 pub use sources::Sources;
+#[cfg(feature = "cli")]
+pub(crate) use survey::{Offer, Survey};
 
 pub(crate) use http::{HttpReply, HttpRequest, Transport};
 pub(crate) use retry::{RetryPolicy, send};

@@ -68,9 +68,10 @@ async fn it_tells_where_the_token_is_from_and_not_the_token() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(
-        !text.contains("the-client") && !text.contains("MARKER"),
+        text.contains("application (client id the-client)") && !text.contains("MARKER"),
         "{text}"
     );
+    assert!(!text.contains("aud") && !text.contains("2100"), "{text}");
     let with_claims = stdout(&run(server.uri(), &[CONN, "--claims"]).await.success());
     assert!(with_claims.contains("the-client") && with_claims.contains("2100-01-01T00:00:00Z"));
     assert!(!with_claims.contains("MARKER"), "{with_claims}");
@@ -84,6 +85,8 @@ async fn json_is_one_document() {
         .success();
     let document: Value = serde_json::from_str(&stdout(&done)).unwrap();
     assert_eq!(document["source"], "IMDS");
+    assert_eq!(document["logs_in"]["kind"], "application");
+    assert_eq!(document["logs_in"]["client_id"], "the-client");
     assert_eq!(document["claims"]["appid"], "the-client");
     assert!((86000..=86399).contains(&document["expires_in"].as_u64().unwrap()));
     assert!(!stdout(&done).contains("MARKER"));
@@ -149,4 +152,161 @@ async fn the_finest_log_holds_neither_token_nor_secret() {
         let bytes = bytes.trim_matches(['[', ']']);
         assert!(!log.contains(bytes), "{secret} as bytes in {log}");
     }
+}
+
+/// Runs `entrada` in the given environment alone.
+async fn run_in(env: &[(&str, &str)], args: &[&str]) -> Assert {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let env: Vec<_> = env.iter().map(own).collect();
+    let args: Vec<_> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    let run = move || {
+        let mut command = Command::cargo_bin("entrada").unwrap();
+        command.env_clear().envs(env).args(args).assert()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+const DEFAULT: &str =
+    "Server=app.database.windows.net;Database=shop;Authentication=ActiveDirectoryDefault";
+
+#[tokio::test]
+async fn a_machine_shows_its_sources_without_its_secrets() {
+    let server = endpoint().await;
+    let address = server.uri();
+    let env = [
+        ("AZURE_POD_IDENTITY_AUTHORITY_HOST", address.as_str()),
+        ("AZURE_TENANT_ID", "t"),
+        ("AZURE_CLIENT_ID", "c"),
+        ("AZURE_CLIENT_SECRET", "MARKER"),
+        ("AZURE_TOKEN_CREDENTIALS", "prod"),
+    ];
+    let text = stdout(&run_in(&env, &["token", "--sources"]).await.success());
+    for (source, state) in [
+        ("service principal", "available"),
+        ("managed identity", "maybe"),
+        ("GitHub Actions", "missing"),
+        ("Azure CLI", "missing"),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(source)).unwrap();
+        assert!(line.contains(state), "{line}");
+    }
+    assert!(
+        text.contains("environment, workload identity, managed identity."),
+        "{text}"
+    );
+    assert!(!text.contains("MARKER"), "{text}");
+
+    let json = stdout(
+        &run_in(&env, &["token", "--sources", "--format", "json"])
+            .await
+            .success(),
+    );
+    let document: Value = serde_json::from_str(&json).unwrap();
+    let first = &document["sources"][0];
+    assert_eq!(first["state"], "available");
+    assert_eq!(
+        first["connection_string"],
+        "Authentication=EntradaEnvironment"
+    );
+    assert_eq!(document["default_chain"]["order"][2], "managed identity");
+    assert!(!json.contains("MARKER"));
+
+    run_in(&env, &["token", "--sources", CONN]).await.code(2);
+    run_in(&env, &["token", "--sources", "--claims"])
+        .await
+        .code(2);
+    run_in(&env, &["token"]).await.code(2);
+}
+
+#[tokio::test]
+async fn a_chain_that_fails_has_a_line_for_each_member() {
+    // Nothing listens on port 1, which is a quick end where the real address would be silent.
+    let env = [("AZURE_TOKEN_CREDENTIALS", "dev"), ("PATH", "")];
+    let failed = run_in(&env, &["token", DEFAULT]).await.code(3);
+    let text = stderr(&failed);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    for (line, word) in lines[1..].iter().zip([
+        "az login",
+        "Connect-AzAccount",
+        "azd auth login",
+        "left out",
+    ]) {
+        assert!(
+            line.starts_with("  ") && line.contains(word),
+            "{word}: {line}"
+        );
+    }
+    let failed = run_in(&env, &["token", "--no-developer-tools", DEFAULT])
+        .await
+        .code(3);
+    assert!(
+        stderr(&failed).contains("no source left to ask"),
+        "{}",
+        stderr(&failed)
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_developers_tool_answers_for_its_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let claims =
+        json!({"upn": "me@example.com", "oid": "o", "appid": "tool", "exp": 4_102_444_800_u64});
+    let token = format!("e30.{}.MARKER", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let answer = json!({"accessToken": token, "expires_on": 4_102_444_800_u64});
+    let script = format!("#!/bin/sh\necho '{answer}'\n");
+    // Written by another process: see `TempPath` of the unit tests.
+    let write = r#"printf %s "$2" > "$1" && chmod 755 "$1""#;
+    let mut shell = std::process::Command::new("/bin/sh");
+    let shell = shell
+        .args(["-c", write, "sh"])
+        .arg(folder.path().join("az"))
+        .arg(script);
+    assert!(shell.status().unwrap().success());
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let env = [
+        ("AZURE_TOKEN_CREDENTIALS", "AzureCliCredential"),
+        ("PATH", path.as_str()),
+        ("RUST_LOG", "trace"),
+    ];
+    let done = run_in(&env, &["token", DEFAULT]).await.success();
+    let text = stdout(&done);
+    for part in [
+        "Azure CLI",
+        "the first of the default chain",
+        "user me@example.com (object id o)",
+        "not an application",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let log = stderr(&done);
+    assert!(
+        log.contains("the default chain has found who gives its tokens"),
+        "{log}"
+    );
+    assert!(!log.contains("MARKER") && !text.contains("MARKER"), "{log}");
+    // A planted tool in the current directory is not run.
+    let env = [
+        ("AZURE_TOKEN_CREDENTIALS", "AzureCliCredential"),
+        ("PATH", ".:"),
+    ];
+    let run = {
+        let folder = folder.path().to_owned();
+        move || {
+            let mut command = Command::cargo_bin("entrada").unwrap();
+            command
+                .env_clear()
+                .envs(env)
+                .current_dir(folder)
+                .args(["token", DEFAULT])
+                .assert()
+        }
+    };
+    let failed = tokio::task::spawn_blocking(run).await.unwrap().code(3);
+    assert!(
+        stderr(&failed).contains("not installed"),
+        "{}",
+        stderr(&failed)
+    );
 }

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 
 pub use error::ToolError;
 
+use super::entra::advice_for;
 use super::error::FetchError;
 use super::program::{Call, Finished, LIMIT, Program, ProgramError};
 use super::reply::lasting_until;
@@ -155,10 +156,14 @@ impl Tool {
     /// What a failure means, by what the tool said.
     fn judge(self, done: &Finished, said: String, signs: &[&str]) -> FetchError {
         if let Some(code) = aadsts(&said) {
-            let advice = format!(
-                "sign in again with `{}`, or look {code} up at https://login.microsoftonline.com/error",
-                self.sign_in()
-            );
+            let advice = match advice_for(code) {
+                Some(advice) => format!("{advice} (`{}`)", self.sign_in()),
+                None => format!(
+                    "sign in again with `{}`; https://login.microsoftonline.com/error?code={code} \
+                     explains the code",
+                    self.sign_in()
+                ),
+            };
             return ToolError::Refused {
                 tool: self.name(),
                 said,
@@ -211,12 +216,11 @@ fn json<T: serde::de::DeserializeOwned>(tool: Tool, done: &Finished) -> Result<T
     }
 }
 
-/// The code of an error of Entra: `AADSTS` and digits.
-fn aadsts(text: &str) -> Option<&str> {
-    let start = text.find("AADSTS")?;
-    let digits = text[start + 6..].find(|c: char| !c.is_ascii_digit());
-    let end = digits.map_or(text.len(), |length| start + 6 + length);
-    (end > start + 6).then(|| &text[start..end])
+/// The code of an error of Entra: the number after `AADSTS`.
+fn aadsts(text: &str) -> Option<u32> {
+    let (_, code) = text.split_once("AADSTS")?;
+    let end = code.find(|c: char| !c.is_ascii_digit());
+    code[..end.unwrap_or(code.len())].parse().ok()
 }
 
 #[cfg(all(test, unix))]

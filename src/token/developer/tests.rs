@@ -192,10 +192,15 @@ async fn a_refusal_of_entra_is_told_by_its_code() {
         "{error:?}"
     );
     let text = error.to_string();
-    assert!(
-        text.contains("AADSTS50076") && text.contains("az login"),
-        "{text}"
-    );
+    for part in ["AADSTS50076", "further proof", "`az login`"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let script = "echo 'ERROR: AADSTS1234567: new' >&2; exit 1";
+    let text = ask(Tool::AzureCli, script, None)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("error?code=1234567"), "{text}");
 }
 
 #[tokio::test]

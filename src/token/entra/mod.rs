@@ -30,6 +30,11 @@ use super::{AccessToken, Resource, SourceKey, Sources, claims};
 use crate::secret::Secret;
 use crate::target::Cloud;
 
+/// What a user can do about an AADSTS code that a tool reports.
+pub(super) fn advice_for(code: u32) -> Option<&'static str> {
+    advice::of(&[code]).map(|advice| advice.text)
+}
+
 /// An application (or user-assigned identity) in a tenant, with its credential.
 #[derive(Debug)]
 pub(crate) struct EntraApp {
