@@ -11,7 +11,7 @@ use sqlparser::ast::{
 
 use super::super::error::{SqlError, SqlResult};
 use super::from::{numbered, rename};
-use super::query::Rel;
+use super::rel::Rel;
 use super::{Planner, Scope, Source, audit};
 
 impl Planner<'_> {

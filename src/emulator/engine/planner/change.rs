@@ -5,7 +5,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::Output as OutputClause;
 use super::super::types::SqlType;
 use super::from::table_columns;
-use super::query::Rel;
+use super::rel::Rel;
 use super::{Output, Planner, Scope, Source};
 use sqlparser::ast::{Expr, Function, Query, SelectItem, SelectItemQualifiedWildcardKind};
 

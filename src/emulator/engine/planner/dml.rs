@@ -7,7 +7,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::parser;
 use super::super::parser::ast::{Insert, QueryOptions, Source as InsertSource};
 use super::change::{Change, WORK, pseudo_table};
-use super::query::Rel;
+use super::rel::Rel;
 use super::{Planner, Scope, SqlType, Typed};
 
 impl Planner<'_> {

@@ -10,7 +10,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::parser;
 use super::super::types::SqlType;
 use super::guard::Guard;
-use super::query::Rel;
+use super::rel::Rel;
 use super::scope::SourceColumn;
 use super::{Output, Planner, Scope, Source, audit};
 

@@ -4,7 +4,8 @@ use sqlparser::ast::{Distinct, Expr, Select, SelectItem};
 
 use super::super::error::{SqlError, SqlResult};
 use super::order::{Rows, own_order};
-use super::query::{Around, Rel};
+use super::query::Around;
+use super::rel::Rel;
 use super::scope::SourceColumn;
 use super::select::{Item, is_aggregated};
 use super::update::names;

@@ -32,6 +32,7 @@ mod place;
 pub(crate) mod predicate;
 pub(crate) mod query;
 mod refuse;
+pub(crate) mod rel;
 pub(crate) mod scope;
 pub(crate) mod select;
 pub(crate) mod system;

@@ -10,7 +10,8 @@ use sqlparser::ast::{
 use super::super::error::{SqlError, SqlResult};
 use super::super::types::SqlType;
 use super::order::{self, Rows};
-use super::query::{Around, Rel, column_list, limit_sql};
+use super::query::{Around, column_list, limit_sql};
+use super::rel::Rel;
 use super::scope::Groups;
 use super::{Output, Planner, Scope, Typed, audit, grouping, refuse};
 
