@@ -7,7 +7,7 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Insert, Source};
 use super::super::planner::Planner;
 use super::super::planner::change::{Change, Returned, WORK};
-use super::super::planner::query::Rel;
+use super::super::planner::rel::Rel;
 use super::super::session::state::SpentIdentity;
 use super::super::types::{Value, allow, convert};
 use super::super::wire::out::command;

@@ -10,7 +10,7 @@ use super::super::catalogue::tables::{QualifiedName, quote};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Kind, QueryOptions};
 use super::super::planner::audit::check_into;
-use super::super::planner::query::Rel;
+use super::super::planner::rel::Rel;
 use super::super::types::{Value, allow, convert};
 use super::super::wire::out::command;
 use super::Run;

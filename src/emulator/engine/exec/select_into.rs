@@ -6,7 +6,7 @@ use super::super::catalogue::tables::{QualifiedName, Table, quote};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Column, CreateTable};
 use super::super::planner::Output;
-use super::super::planner::query::Rel;
+use super::super::planner::rel::Rel;
 use super::Run;
 
 /// An identity column of the new table: its place among the columns, seed and increment.
