@@ -12,8 +12,8 @@ use super::reference::Address;
 use super::secret_value::SecretValue;
 use crate::secret::Secret;
 use crate::token::{
-    AccessToken, FetchError, HttpReply, HttpRequest, Reply, Resource, RetryPolicy, SourceKey,
-    TokenCache, TokenSource, Transport, send,
+    AccessToken, FetchError, HttpReply, HttpRequest, Reply, Resource, RetryPolicy, TokenCache,
+    TokenSlot, TokenSource, Transport, send,
 };
 
 /// Asks vaults; remembers the challenge of each.
@@ -56,7 +56,7 @@ impl Client {
             .map_err(|source| VaultError::Token { source })?;
         let ask = Ask {
             address,
-            identity: slot.key(),
+            slot: &slot,
             tenant: known.tenant.as_deref(),
         };
         let error = match self.secret(&ask, &token).await {
@@ -160,7 +160,7 @@ impl Client {
 /// A request with a token, and what is known about it for its errors.
 struct Ask<'a> {
     address: &'a Address,
-    identity: &'a SourceKey,
+    slot: &'a TokenSlot,
     tenant: Option<&'a str>,
 }
 
@@ -170,7 +170,8 @@ impl Ask<'_> {
             return unreached(error);
         };
         let reply = reply.clone();
-        let identity = self.identity.clone();
+        // Of a chain, the member that gave the token.
+        let identity = self.slot.answered_by();
         match reply.status {
             401 => VaultError::Unauthorized {
                 identity,
