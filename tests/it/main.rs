@@ -51,6 +51,8 @@ mod engine;
 #[cfg(feature = "emulator")]
 mod forward;
 mod front;
+#[cfg(feature = "emulator")]
+mod key_vault;
 mod layers;
 mod pool;
 #[cfg(feature = "emulator")]
