@@ -71,6 +71,7 @@ mod sources;
 mod survey;
 #[cfg(test)]
 pub(crate) mod testing;
+mod token_error;
 
 use std::sync::Arc;
 
