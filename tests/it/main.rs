@@ -66,4 +66,6 @@ mod token_cache;
 mod token_emulator;
 mod token_endpoints;
 #[cfg(feature = "emulator")]
+mod token_entra;
+#[cfg(feature = "emulator")]
 mod tsql_cases;
