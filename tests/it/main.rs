@@ -54,6 +54,8 @@ mod front;
 #[cfg(feature = "emulator")]
 mod key_vault;
 mod layers;
+#[cfg(feature = "emulator")]
+mod login_methods;
 mod pool;
 #[cfg(feature = "emulator")]
 mod raw_client;

@@ -6,6 +6,7 @@ mod faults;
 mod judges;
 mod login;
 mod refusals;
+mod tenant;
 mod trust;
 
 use std::sync::Arc;
