@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use entrada::Secret;
 use entrada::conn_string::{AuthMethod, ConnectionString, Dialect, KEYWORDS, ParseError};
-use entrada::target::{AssertionFrom, Auth, Identity, IdentityPlatform, Target, TargetError};
+use entrada::target::{
+    AssertionFrom, Auth, Cloud, Identity, IdentityPlatform, Target, TargetError,
+};
+use entrada::token::{Environment, SourceKey, Sources};
 
 /// A connection string of the dialect to one server, with these settings.
 fn text(dialect: Dialect, rest: &str) -> String {
@@ -577,4 +580,125 @@ fn what_a_method_cannot_use_is_noted() {
     let keywords = noted("Authentication=EntradaAzureCli;Entrada Client ID=c");
     assert_eq!(keywords, ["Client ID"]);
     assert!(noted("Authentication=EntradaAzureCli;Entrada Tenant ID=t").is_empty());
+}
+
+/// What the source of a string calls itself: its kind, the identity and the tenant.
+fn key(dialect: Dialect, rest: &str, variables: &[(&str, &str)]) -> SourceKey {
+    let sources = Sources::new(Environment::from_pairs(variables.iter().copied()));
+    let source = sources.source(&auth(dialect, rest), &Cloud::Public);
+    let source = source.unwrap_or_else(|error| panic!("{rest}: {error}: {:?}", error.reason()));
+    source.key()
+}
+
+#[test]
+fn each_string_reaches_its_source_with_the_right_identity() {
+    use Dialect::{AdoNet, Jdbc, Odbc, SqlServerUrl};
+    let web = [
+        ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/"),
+        ("IDENTITY_HEADER", "h"),
+    ];
+    let tenant = [("AZURE_TENANT_ID", "t.example")];
+    let principal = [
+        ("AZURE_TENANT_ID", "t.example"),
+        ("AZURE_CLIENT_ID", "c"),
+        ("AZURE_CLIENT_SECRET", "s"),
+    ];
+    let none: [(&str, &str); 0] = [];
+    let cases: &[(Dialect, &str, &[(&str, &str)], [&str; 3])] = &[
+        (
+            AdoNet,
+            "Authentication=Active Directory MSI;UID=c",
+            &none,
+            ["IMDS", "client id c", ""],
+        ),
+        (
+            AdoNet,
+            "Authentication=Active Directory MSI",
+            &none,
+            ["IMDS", "system-assigned", ""],
+        ),
+        (
+            AdoNet,
+            "Authentication=Active Directory MSI;UID=c",
+            &web,
+            ["App Service", "client id c", ""],
+        ),
+        (
+            Jdbc,
+            "authentication=ActiveDirectoryMSI;msiClientId=c",
+            &none,
+            ["IMDS", "client id c", ""],
+        ),
+        (
+            SqlServerUrl,
+            "fedauth=ActiveDirectoryMSI;resource+id=/subscriptions/x",
+            &none,
+            ["IMDS", "resource id /subscriptions/x", ""],
+        ),
+        (
+            Odbc,
+            "Authentication=EntradaManagedIdentity;EntradaObjectId=o",
+            &none,
+            ["IMDS", "object id o", ""],
+        ),
+        (
+            AdoNet,
+            "Authentication=Active Directory Service Principal;UID=c;PWD=s",
+            &tenant,
+            ["service principal (secret)", "client id c", "t.example"],
+        ),
+        (
+            Odbc,
+            "Authentication=ActiveDirectoryServicePrincipal;UID=c;PWD=s;EntradaTenantId=u.example",
+            &tenant,
+            ["service principal (secret)", "client id c", "u.example"],
+        ),
+        (
+            SqlServerUrl,
+            "fedauth=ActiveDirectoryServicePrincipal;user+id=c@v.example;password=s",
+            &tenant,
+            ["service principal (secret)", "client id c", "v.example"],
+        ),
+        (
+            SqlServerUrl,
+            "fedauth=ActiveDirectoryClientAssertion;user+id=c@v.example;clientassertion=a",
+            &none,
+            ["service principal (assertion)", "client id c", "v.example"],
+        ),
+        (
+            AdoNet,
+            "Authentication=EntradaEnvironment",
+            &principal,
+            ["service principal (secret)", "client id c", "t.example"],
+        ),
+        (
+            SqlServerUrl,
+            "fedauth=ActiveDirectoryWorkloadIdentity;user+id=c@v.example;tokenfilepath=/f",
+            &none,
+            ["workload identity", "client id c", "v.example"],
+        ),
+        (
+            AdoNet,
+            "Authentication=EntradaFederated;Entrada Client ID=c;Entrada Federated Token=file:/f",
+            &tenant,
+            ["federated credential (file)", "client id c", "t.example"],
+        ),
+    ];
+    for (dialect, rest, variables, [kind, identity, tenant]) in cases {
+        let key = key(*dialect, rest, variables);
+        assert_eq!(
+            (key.source(), key.identity(), key.tenant()),
+            (*kind, *identity, *tenant),
+            "{rest}"
+        );
+    }
+    // The driver's two readings of UID, each under the name of the place.
+    for variables in [&none[..], &web[..]] {
+        let key = key(
+            Odbc,
+            "Authentication=ActiveDirectoryMsi;UID=the-id",
+            variables,
+        );
+        assert!(key.identity().ends_with("id the-id"), "{key}");
+    }
 }

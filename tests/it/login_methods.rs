@@ -2,12 +2,32 @@
 //! token's source and a pool to the database user that the server sees.
 
 use entrada::Secret;
-use entrada::emulator::{Application, Emulator, ManagedIdentity};
+use entrada::emulator::{Application, Emulator, FederatedCredential, ManagedIdentity};
 use entrada::pool::{Pool, PoolError};
 use entrada::target::Target;
 use entrada::token::{Environment, Sources};
 
 const SECRET: &str = "it~s a{secret}";
+
+/// Issuers and subjects as the emulator's tokens have them.
+const ISSUERS: [(&str, &str); 4] = [
+    (
+        "https://token.actions.githubusercontent.com",
+        "repo:contoso/orders:ref:refs/heads/main",
+    ),
+    (
+        "https://gitlab.com",
+        "project_path:contoso/orders:ref_type:branch:ref:main",
+    ),
+    (
+        "https://app.terraform.io",
+        "organization:contoso:project:orders:workspace:production:run_phase:apply",
+    ),
+    (PIPELINES, "sc://contoso/orders/azure"),
+];
+const PIPELINES: &str = "https://vstoken.dev.azure.com/6f726700-0000-4000-8000-000000000001";
+const POD: &str = "system:serviceaccount:default:orders";
+const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 
 struct Azure {
     emulator: Emulator,
@@ -20,8 +40,19 @@ type Variables = Vec<(String, String)>;
 impl Azure {
     async fn start() -> Self {
         let app = ManagedIdentity::user_assigned("app");
-        let service = Application::new("service").secret(SECRET);
+        let pod = format!(
+            "https://westeurope.oic.prod-aks.azure.com/{TENANT}/636c7500-0000-4000-8000-000000000001/"
+        );
+        let machine = format!("https://login.microsoftonline.com/{TENANT}/v2.0");
+        let mut service = Application::new("service")
+            .secret(SECRET)
+            .federated(FederatedCredential::new(pod, POD))
+            .federated(FederatedCredential::new(machine, app.object_id.to_string()));
+        for (issuer, subject) in ISSUERS {
+            service = service.federated(FederatedCredential::new(issuer, subject));
+        }
         let emulator = Emulator::builder()
+            .tenant(TENANT.parse().unwrap())
             .identity(app.clone())
             .application(service.clone())
             .database("shop")
@@ -208,8 +239,7 @@ async fn a_managed_identity_is_the_one_that_the_driver_would_be() {
             ),
             (
                 azure.odbc(&format!(
-                    "Authentication=EntradaManagedIdentity;EntradaResourceId={resource};\
-                 EntradaIdentityPlatform=Imds"
+                    "Authentication=EntradaManagedIdentity;EntradaResourceId={resource}"
                 )),
                 vm,
             ),
@@ -337,5 +367,109 @@ async fn integrated_is_the_default_chain_only_where_that_is_permitted() {
         .await
         .unwrap();
     assert_eq!(name, "app");
+    azure.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn another_issuers_token_logs_an_application_in() {
+    let azure = Azure::start().await;
+    let (emulator, id) = (&azure.emulator, azure.service.client_id);
+    let with = |own: Variables| [azure.internet(), own].concat();
+    let gitlab = with(emulator.gitlab_environment());
+    let pod = with(emulator.workload_identity_environment());
+    let file = &pod
+        .iter()
+        .find(|(name, _)| name == "AZURE_FEDERATED_TOKEN_FILE")
+        .unwrap()
+        .1;
+    let federated = |from: &str| {
+        format!("Authentication=EntradaFederated;EntradaClientId={id};EntradaFederatedToken={from}")
+    };
+    let of_app = format!("managed-identity:client-id:{}", azure.app.client_id);
+    each_is(
+        "service",
+        vec![
+        (azure.ado(&federated("github")), with(emulator.github_actions_environment())),
+        (azure.odbc(&federated("gitlab:GITLAB_OIDC_TOKEN")), gitlab.clone()),
+        (azure.jdbc(&federated("env:GITLAB_OIDC_TOKEN")), gitlab),
+        (azure.ado(&federated("terraform")), with(emulator.terraform_environment())),
+        (azure.ado(&federated(&format!("file:{file}"))), azure.internet()),
+        (azure.ado(&federated(&format!("command:/bin/cat {file}"))), azure.internet()),
+        (azure.ado(&federated(&of_app)), with(azure.metadata_service())),
+        (azure.ado("Authentication=Active Directory Workload Identity"), pod.clone()),
+        (
+            azure.go(&format!(
+                "fedauth=ActiveDirectoryWorkloadIdentity&user+id={id}@{TENANT}&tokenfilepath={file}"
+            )),
+            azure.internet(),
+        ),
+        (azure.odbc("Authentication=EntradaWorkloadIdentity"), pod),
+        (
+            azure.go("fedauth=ActiveDirectoryAzurePipelines"),
+            with(emulator.azure_pipelines_environment()),
+        ),
+        (
+            azure.ado("Authentication=EntradaAzurePipelines"),
+            with(emulator.azure_pipelines_environment()),
+        ),
+    ],
+    )
+    .await;
+    azure.emulator.shutdown().await;
+}
+
+/// A certificate with its key, as PEM.
+fn certificate() -> (String, String) {
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048);
+    let key = key.unwrap();
+    let certificate = rcgen::CertificateParams::new(["service".to_owned()]).unwrap();
+    (
+        certificate.self_signed(&key).unwrap().pem(),
+        key.serialize_pem(),
+    )
+}
+
+#[tokio::test]
+async fn a_certificate_logs_an_application_in() {
+    let (certificate, key) = certificate();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let both = path("both.pem", &format!("{certificate}{key}"));
+    let (alone, key) = (path("alone.pem", &certificate), path("key.pem", &key));
+    let azure = Azure::start().await;
+    let service = azure.service.clone().certificate_pem(&certificate);
+    azure.emulator.register_application(service);
+    let (id, net) = (azure.service.client_id, azure.internet());
+    let word = "ActiveDirectoryServicePrincipalCertificate";
+    each_is("service", vec![
+        (
+            azure.jdbc(&format!("authentication={word};user={id};clientCertificate={both}")),
+            net.clone(),
+        ),
+        (
+            azure.jdbc(&format!(
+                "authentication={word};user={id};clientCertificate={alone};clientKey={key}"
+            )),
+            net.clone(),
+        ),
+        (
+            azure.go(&format!(
+                "fedauth=ActiveDirectoryServicePrincipal&user+id={id}@{TENANT}&clientcertpath={both}"
+            )),
+            net.clone(),
+        ),
+        (
+            azure.ado(&format!(
+                "Authentication=EntradaServicePrincipalCertificate;User ID={id};\
+                 Entrada Client Certificate={both}"
+            )),
+            net,
+        ),
+    ])
+    .await;
     azure.emulator.shutdown().await;
 }
