@@ -89,30 +89,16 @@ impl Emulator {
             let (builder, directory) = (builder.clone(), directory.clone());
             blocking(move || Prepared::new(&builder, directory)).await?
         };
-        let admin = match builder.admin_address {
-            Some(address) => Some(AdminServer::bind(address, state.as_ref()).await?),
-            None => None,
-        };
-        let issuer = Issuer {
-            tenant_id: builder.tenant_id,
-            key,
-            clock: builder.clock.clone(),
-            lifetime: builder.token_lifetime,
-        };
+        let admin = admin_of(&builder, state.as_ref()).await?;
         let (counters, sessions) = (Counters::default(), Sessions::default());
-        let base_url = format!("http://{}", server.http_address);
-        let (host, resources) = (builder.identities.clone(), &builder.resources);
         let https = HttpsListener {
             url: format!("https://{}", server.https_address),
             thumbprint: web::thumbprint(&certificates)?,
         };
-        let folder = published.path("");
-        let platforms = Platforms::new(builder.platforms.clone(), https, directory.clone(), folder);
-        let identity = Identity::new(issuer, host, resources, counters.clone(), base_url)
-            .with_options(builder.token_options)
-            .with_platforms(platforms)
-            .with_domain(builder.domain.clone());
-        let identity = Arc::new(identity);
+        let (options, folder) = (builder.platforms.clone(), published.path(""));
+        let platforms = Platforms::new(options, https, directory.clone(), folder);
+        let identity = identity_of(&builder, key, counters.clone(), server.http_address);
+        let identity = Arc::new(identity.with_platforms(platforms));
         let faults = Faults::new(builder.clock.clone(), sessions.clone());
         let recorded = Requests::new(builder.clock.clone());
         let shared = Shared {
@@ -145,11 +131,15 @@ impl Emulator {
             emulator.faults.add(fault);
         }
         emulator.serve(server, gateway, builder.settings)?;
-        if let Some(admin) = admin {
-            let run = admin.run(emulator.controls(), emulator.shutdown.clone());
-            emulator.tasks.spawn(run);
-        }
+        emulator.serve_admin(admin);
         Ok(emulator)
+    }
+
+    fn serve_admin(&self, admin: Option<AdminServer>) {
+        if let Some(admin) = admin {
+            let run = admin.run(self.controls(), self.shutdown.clone());
+            self.tasks.spawn(run);
+        }
     }
 
     pub(super) async fn check(builder: EmulatorBuilder) -> Result<(), EmulatorError> {
@@ -445,6 +435,35 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         Ok(done) => done,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
+}
+
+async fn admin_of(
+    builder: &EmulatorBuilder,
+    state: Option<&StateDir>,
+) -> Result<Option<AdminServer>, EmulatorError> {
+    match builder.admin_address {
+        Some(address) => AdminServer::bind(address, state).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn identity_of(
+    builder: &EmulatorBuilder,
+    key: SigningKey,
+    counters: Counters,
+    address: SocketAddr,
+) -> Identity {
+    let base_url = format!("http://{address}");
+    let issuer = Issuer {
+        tenant_id: builder.tenant_id,
+        key,
+        clock: builder.clock.clone(),
+        lifetime: builder.token_lifetime,
+    };
+    let host = builder.identities.clone();
+    Identity::new(issuer, host, &builder.resources, counters, base_url)
+        .with_options(builder.token_options)
+        .with_domain(builder.domain.clone())
 }
 
 fn directory_of(builder: &EmulatorBuilder) -> InMemoryDirectory {

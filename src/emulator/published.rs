@@ -144,10 +144,6 @@ fn reachable(ip: IpAddr) -> IpAddr {
     }
 }
 
-fn pair(name: &str, value: &str) -> (String, String) {
-    (name.to_owned(), value.to_owned())
-}
-
 fn user(keyword: &str, client_id: Option<Uuid>) -> String {
     client_id.map_or_else(String::new, |id| format!(";{keyword}={id}"))
 }

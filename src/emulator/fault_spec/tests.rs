@@ -61,6 +61,15 @@ fn each_kind_has_its_words_and_says_them_again() {
             "identity:booting*4",
             FaultSpec::identity(IdentityFault::Booting).times(4),
         ),
+    ] {
+        assert_eq!(parse(words), spec, "{words}");
+        assert_eq!(spec.to_string(), words);
+    }
+}
+
+#[test]
+fn a_platform_can_have_a_fault_of_its_own() {
+    for (words, spec) in [
         (
             "arc:dot-dot",
             FaultSpec::platform(
@@ -76,6 +85,11 @@ fn each_kind_has_its_words_and_says_them_again() {
         assert_eq!(parse(words), spec, "{words}");
         assert_eq!(spec.to_string(), words);
     }
+    assert!(
+        "imds:symlink".parse::<FaultSpec>().is_err(),
+        "only Azure Arc has challenges"
+    );
+    assert!("vm:html".parse::<FaultSpec>().is_err());
 }
 
 #[test]

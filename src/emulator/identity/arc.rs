@@ -1,6 +1,6 @@
 //! The endpoint of Azure Arc's agent: a challenge with a key file first, a token second.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -75,7 +75,7 @@ async fn challenge(identity: &Arc<Identity>, fault: Option<ArcChallenge>) -> Res
     response
 }
 
-fn told(path: &PathBuf, fault: Option<ArcChallenge>) -> Option<String> {
+fn told(path: &Path, fault: Option<ArcChallenge>) -> Option<String> {
     let path = path.display();
     match fault {
         Some(ArcChallenge::NoHeader) => None,
