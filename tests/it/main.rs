@@ -70,4 +70,6 @@ mod token_endpoints;
 #[cfg(feature = "emulator")]
 mod token_entra;
 #[cfg(feature = "emulator")]
+mod token_federation;
+#[cfg(feature = "emulator")]
 mod tsql_cases;
