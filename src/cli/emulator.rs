@@ -43,6 +43,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR", value_parser = address)]
     identity_listen: Option<SocketAddr>,
 
+    /// Where HTTPS is listened on, for Entra, Key Vault and others [default: 127.0.0.1 and any port]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    https_listen: Option<SocketAddr>,
+
     /// Where the admin endpoint listens, on loopback [default: 127.0.0.1 and any port]
     #[arg(long, value_name = "ADDR", value_parser = address)]
     admin: Option<SocketAddr>,
@@ -121,6 +125,9 @@ fn builder(
     if let Some(address) = args.identity_listen {
         builder = builder.identity_address(address);
     }
+    if let Some(address) = args.https_listen {
+        builder = builder.https_address(address);
+    }
     if let Some(address) = args.admin {
         builder = builder.admin_address(address);
     }
@@ -190,6 +197,7 @@ fn text(
         format!("IMDS                {}", emulator.imds_url()),
         format!("App Service         {}", emulator.app_service_endpoint()),
         format!("Entra tenant        {}", emulator.authority_url()),
+        format!("HTTPS               {}", emulator.https_url()),
         format!(
             "admin               {}, key {}",
             emulator.admin_url().unwrap_or_default(),
@@ -220,6 +228,7 @@ fn text(
             identity.name, identity.client_id
         ));
     }
+    lines.extend(cloud(emulator));
     lines.extend(environment_lines(emulator, platform)?);
     lines.extend(["".to_owned(), "Connection strings".to_owned()]);
     for (what, string) in [
@@ -297,8 +306,12 @@ fn record(emulator: &Emulator, database: &str, platform: Option<Platform>) -> Va
         },
         "backend": emulator.backend_server(),
         "identities": identities,
+        "applications": applications(emulator),
+        "vaults": emulator.vault_urls(),
+        "https": emulator.https_url(),
         "environment": object(environment(emulator, platform)),
         "environments": platforms,
+        "entra_environment": object(emulator.entra_environment()),
         "connection_strings": {
             "ado_net": strings.ado_net,
             "odbc": strings.odbc,
@@ -306,6 +319,42 @@ fn record(emulator: &Emulator, database: &str, platform: Option<Platform>) -> Va
             "mssql_python": strings.mssql_python,
         },
     })
+}
+
+fn applications(emulator: &Emulator) -> Vec<Value> {
+    let all = emulator.applications().into_iter();
+    all.map(|application| {
+        json!({
+            "name": application.name,
+            "client_id": application.client_id,
+            "object_id": application.object_id,
+        })
+    })
+    .collect()
+}
+
+/// Who is played under a real name, and how clients get there.
+fn cloud(emulator: &Emulator) -> Vec<String> {
+    let mut lines = Vec::new();
+    let applications = emulator.applications();
+    if !applications.is_empty() {
+        lines.extend(["".to_owned(), "Applications".to_owned()]);
+    }
+    for application in applications {
+        let (name, id) = (application.name, application.client_id);
+        lines.push(format!("  {name}, client id {id}"));
+    }
+    let vaults = emulator.vault_urls();
+    if !vaults.is_empty() {
+        lines.extend(["".to_owned(), "Key vaults".to_owned()]);
+    }
+    lines.extend(vaults.into_iter().map(|url| format!("  {url}")));
+    let heading = "Environment of clients of Entra and Key Vault under their real names";
+    lines.extend(["".to_owned(), heading.to_owned()]);
+    for (name, value) in emulator.entra_environment() {
+        lines.push(format!("  export {name}={value}"));
+    }
+    lines
 }
 
 fn kind(assignment: Assignment) -> &'static str {

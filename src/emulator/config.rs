@@ -1,5 +1,6 @@
 //! The emulator's configuration file.
 
+mod cloud;
 mod csv;
 mod platforms;
 mod tables;
@@ -27,6 +28,9 @@ struct File {
     tenant: Tenant,
     server: Server,
     platforms: platforms::Platforms,
+    pipelines: cloud::Jobs,
+    application: Vec<cloud::App>,
+    vault: Vec<cloud::Vault>,
     identity: Vec<Identity>,
     principal: Vec<Principal>,
     login: Vec<Login>,
@@ -43,6 +47,10 @@ struct Tenant {
     refresh_in_seconds: Option<u64>,
     imds_limits: bool,
     resources: Vec<String>,
+    domain: Option<String>,
+    vault_challenge: Option<cloud::Challenge>,
+    #[serde(deserialize_with = "address")]
+    https_listen: Option<SocketAddr>,
     #[serde(deserialize_with = "address")]
     listen: Option<SocketAddr>,
 }
@@ -91,6 +99,8 @@ struct Identity {
     resource_id: Option<String>,
     #[serde(default)]
     groups: Vec<Uuid>,
+    #[serde(default)]
+    federated: Vec<cloud::Federated>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -176,10 +186,17 @@ impl EmulatorBuilder {
         let file: File = toml::from_str(text).map_err(|error| syntax(&error, text, origin))?;
         let mut builder = Self::new()
             .with_tenant(file.tenant)
-            .with_server(file.server, folder);
+            .with_server(file.server, folder)
+            .with_jobs(file.pipelines);
         builder.platforms = file.platforms.options(folder);
         for identity in file.identity {
             builder = builder.identity(identity.into());
+        }
+        for application in file.application {
+            builder = builder.with_application(application, folder)?;
+        }
+        for vault in file.vault {
+            builder = builder.with_vault(vault);
         }
         for principal in file.principal {
             let principal = principal.into_entra(builder.tenant_id);
@@ -201,6 +218,9 @@ impl EmulatorBuilder {
     fn with_tenant(mut self, tenant: Tenant) -> Self {
         self.tenant_id = tenant.id.unwrap_or(self.tenant_id);
         self.identity_address = tenant.listen.unwrap_or(self.identity_address);
+        self.https_address = tenant.https_listen.unwrap_or(self.https_address);
+        self.domain = tenant.domain.unwrap_or(self.domain);
+        self = self.with_challenge(tenant.vault_challenge);
         self.resources = tenant.resources;
         if let Some(seconds) = tenant.token_lifetime_seconds {
             self.token_lifetime = Duration::from_secs(seconds);
@@ -303,6 +323,7 @@ impl From<Identity> for ManagedIdentity {
         identity.object_id = from.object_id.unwrap_or(identity.object_id);
         identity.resource_id = from.resource_id.unwrap_or(identity.resource_id);
         identity.groups = from.groups;
+        identity.federated = from.federated.into_iter().map(Into::into).collect();
         identity
     }
 }

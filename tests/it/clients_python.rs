@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use entrada::emulator::{
-    Assignment, Emulator, EmulatorBuilder, EntraKind, EntraPrincipal, ExpiresOn, Platform,
+    Application, Assignment, Emulator, EmulatorBuilder, EntraKind, EntraPrincipal, ExpiresOn,
+    FederatedCredential, ManagedIdentity, Pipelines, Platform, VaultChallenge, VaultSecret,
 };
 use serde_json::{Value, json};
 
@@ -69,6 +70,9 @@ async fn with_fault(fault: &str) -> Emulator {
     let builder: EmulatorBuilder = Emulator::builder().fault(fault.parse().unwrap());
     builder.start().await.unwrap()
 }
+
+const SECRET: &str = "it~s/a+secret&";
+const VAULT_SECRET: (&str, &str) = ("sql-password", "Pa55~word");
 
 /// Where OpenSSL looks for authorities.
 const AUTHORITIES: &str = "SSL_CERT_FILE";
@@ -195,4 +199,133 @@ async fn azure_identity_on_azure_arc() {
         json!(all),
     )
     .await;
+}
+
+/// An application that everybody whom the emulator plays can be, and a worker.
+fn trusted(tenant: uuid::Uuid) -> Application {
+    let who = Pipelines::default();
+    let worker = ManagedIdentity::user_assigned("demo-worker");
+    Application::new("orders-api")
+        .secret(SECRET)
+        .federated(FederatedCredential::github_actions(who.github_subject))
+        .federated(FederatedCredential::gitlab(who.gitlab_subject))
+        .federated(FederatedCredential::azure_pipelines(
+            who.azure_pipelines_subject,
+        ))
+        .federated(FederatedCredential::service_account(
+            tenant, "default", "orders",
+        ))
+        .federated(FederatedCredential::managed_identity(tenant, &worker))
+}
+
+/// An application's coordinates at Entra, as the judges read them.
+pub(crate) fn entra_coordinates(emulator: &Emulator) -> Value {
+    let identities = emulator.identities();
+    let worker = identities.iter().find(|one| one.name == "demo-worker");
+    json!({
+        "tenant": emulator.tenant_id(),
+        "domain": "entrada.onmicrosoft.com",
+        "client_id": emulator.applications()[0].client_id,
+        "secret": SECRET,
+        "worker": worker.map(|one| one.client_id),
+        "imds_environment": variables(emulator.imds_environment()),
+        "github_actions_environment": variables(emulator.github_actions_environment()),
+        "azure_pipelines_environment": variables(emulator.azure_pipelines_environment()),
+        "workload_identity_environment": variables(emulator.workload_identity_environment()),
+        "token_proxy_environment": variables(emulator.token_proxy_environment()),
+    })
+}
+
+/// An emulator with that application, and a certificate with its key for it.
+pub(crate) async fn with_application() -> (Emulator, String) {
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048);
+    let key = key.unwrap();
+    let params = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let tenant = Emulator::builder().start().await.unwrap().tenant_id();
+    let application = trusted(tenant).certificate_pem(&certificate);
+    let emulator = Emulator::builder().application(application).start();
+    let pem = format!("{}{certificate}", key.serialize_pem());
+    (emulator.await.unwrap(), pem)
+}
+
+#[tokio::test]
+async fn azure_identity_at_entra() {
+    let (emulator, pem) = with_application().await;
+    let mut told = entra_coordinates(&emulator);
+    told["pem"] = json!(pem);
+    let client = "azure-identity at Entra";
+    run_at_entra(client, "azure_entra_judge.py", &emulator, &told).await;
+}
+
+/// As [`run`], with what leads to the emulator under the real names.
+async fn run_at_entra(client: &str, script: &str, emulator: &Emulator, told: &Value) {
+    let leads = emulator.entra_environment();
+    let leads = leads
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.clone()));
+    let environment = leads.chain([("EMULATOR", told.to_string())]);
+    if let Some(lines) = python(script, &[], environment.collect::<Vec<_>>()).await {
+        judge(client, &lines);
+    }
+}
+
+#[tokio::test]
+async fn azure_keyvault_secrets() {
+    let emulators = [
+        ("resource", with_vault(|builder| builder).await),
+        (
+            "scope",
+            with_vault(|builder| builder.vault_challenge(VaultChallenge::Scope)).await,
+        ),
+        (
+            "forbidden",
+            with_vault(|builder| builder.vault_reader("shop", "demo-worker")).await,
+        ),
+        ("throttled", with_vault(fault("vault:status:429:1*1")).await),
+        (
+            "foreign",
+            with_vault(fault("vault:foreign-challenge")).await,
+        ),
+    ];
+    let all: BTreeMap<&str, Value> = emulators
+        .iter()
+        .map(|(name, emulator)| (*name, vault_coordinates(emulator)))
+        .collect();
+    let script = "azure_key_vault_judge.py";
+    run("azure-keyvault-secrets", script, json!(all)).await;
+}
+
+fn fault(words: &str) -> impl FnOnce(EmulatorBuilder) -> EmulatorBuilder {
+    let fault = words.parse().unwrap();
+    |builder| builder.fault(fault)
+}
+
+async fn with_vault(more: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder) -> Emulator {
+    let (name, value) = VAULT_SECRET;
+    let builder = Emulator::builder()
+        .application(Application::new("orders-api").secret(SECRET))
+        .vault_secret(old_version())
+        .secret("shop", name, value)
+        .vault_secret(VaultSecret::new("shop", "off", "x").enabled(false));
+    more(builder).start().await.unwrap()
+}
+
+fn old_version() -> VaultSecret {
+    VaultSecret::new("shop", VAULT_SECRET.0, "before")
+}
+
+fn vault_coordinates(emulator: &Emulator) -> Value {
+    let old = old_version();
+    json!({
+        "environment": variables(emulator.entra_environment()),
+        "tenant": emulator.tenant_id(),
+        "client_id": emulator.applications()[0].client_id,
+        "secret": SECRET,
+        "vault": emulator.vault_urls()[0],
+        "secret_name": VAULT_SECRET.0,
+        "secret_value": VAULT_SECRET.1,
+        "old_version": old.version,
+        "old_value": old.value.expose(),
+    })
 }

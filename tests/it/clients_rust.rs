@@ -1,8 +1,10 @@
 //! The emulator as Rust's drivers and Azure's library for Rust see it, with their own TLS.
 
 use entrada::emulator::Emulator;
+use serde_json::json;
 
 use crate::clients_node::{demo, told};
+use crate::clients_python::{entra_coordinates, with_application};
 use crate::support::clients::{has_the_arc_agents_folder, judge, rust, rust_arc};
 
 /// Runs the program once for each set of variables and compares what it did with what it must do.
@@ -61,6 +63,25 @@ async fn azure_identity_on_azure_arc() {
         }
     }
     judge("azure_identity, Azure Arc", &lines);
+}
+
+#[tokio::test]
+async fn azure_identity_at_entra() {
+    let (emulator, _) = with_application().await;
+    let mut told = entra_coordinates(&emulator);
+    let jobs = emulator.gitlab_environment();
+    let token = jobs.iter().find(|(name, _)| name == "GITLAB_OIDC_TOKEN");
+    told["gitlab"] = json!(token.map(|(_, token)| token));
+    let told = [("EMULATOR".to_owned(), told.to_string())];
+    let environment = [
+        emulator.entra_environment(),
+        emulator.workload_identity_environment(),
+        emulator.azure_pipelines_environment(),
+    ];
+    let environment = environment.into_iter().flatten().chain(told);
+    if let Some(lines) = rust("azure_entra", environment.collect::<Vec<_>>()).await {
+        judge("azure_identity at Entra", &lines);
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,23 @@
 //! Entra's token endpoint as a client of its own sees it, under its real name through the proxy.
 
-use entrada::emulator::{Application, Emulator};
-use reqwest::{Certificate, Client, Proxy};
-use serde_json::Value;
+use std::time::Duration;
+
+use entrada::emulator::{
+    Application, Emulator, EmulatorBuilder, FederatedCredential, ManagedIdentity, Pipelines,
+    RequestKind,
+};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use reqwest::{Certificate, Client, Proxy, Response};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::raw_client::{Form, RawClient, soon, token_login};
 
 const LOGIN: &str = "https://login.microsoftonline.com";
 const SECRET: &str = "it~s/a+secret&";
+const OLD_SECRET: &str = "was-a-secret";
+const SQL: &str = "https://database.windows.net//.default";
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A client that has what [`Emulator::entra_environment`] says.
 pub(crate) fn client(emulator: &Emulator) -> Client {
@@ -18,51 +30,757 @@ pub(crate) fn client(emulator: &Emulator) -> Client {
         .unwrap()
 }
 
-async fn emulator() -> Emulator {
-    let app = Application::new("orders-api").secret(SECRET);
-    Emulator::builder().application(app).start().await.unwrap()
+/// A key with a certificate of its own, as an application registers it.
+struct Pair {
+    certificate: String,
+    der: Vec<u8>,
+    key: EncodingKey,
 }
 
-async fn ask(emulator: &Emulator, tenant: &str, fields: &[(&str, &str)]) -> (u16, Value) {
-    let url = format!("{LOGIN}/{tenant}/oauth2/v2.0/token");
-    let response = client(emulator)
-        .post(url)
-        .form(fields)
-        .send()
-        .await
-        .unwrap();
-    (response.status().as_u16(), response.json().await.unwrap())
+impl Pair {
+    fn new() -> Self {
+        let key =
+            rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+                .unwrap();
+        let params = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self {
+            certificate: certificate.pem(),
+            der: certificate.der().to_vec(),
+            key: EncodingKey::from_rsa_pem(key.serialize_pem().as_bytes()).unwrap(),
+        }
+    }
+
+    fn sha256(&self) -> String {
+        self.thumbprint(&aws_lc_rs::digest::SHA256)
+    }
+
+    fn sha1(&self) -> String {
+        self.thumbprint(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY)
+    }
+
+    fn thumbprint(&self, algorithm: &'static aws_lc_rs::digest::Algorithm) -> String {
+        use base64::Engine as _;
+        let hash = aws_lc_rs::digest::digest(algorithm, &self.der);
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash)
+    }
+
+    fn sign(&self, header: &Header, claims: &Value) -> String {
+        jsonwebtoken::encode(header, claims, &self.key).unwrap()
+    }
+}
+
+/// A tenant with an application, and somebody who asks for its tokens.
+struct Tenant {
+    emulator: Emulator,
+    client_id: String,
+    /// The key that it publishes.
+    key: Value,
+}
+
+impl Tenant {
+    async fn new(application: Application) -> Self {
+        Self::of(Emulator::builder(), application).await
+    }
+
+    async fn of(builder: EmulatorBuilder, application: Application) -> Self {
+        let client_id = application.client_id.to_string();
+        let emulator = builder.application(application).start().await.unwrap();
+        Self::around(emulator, client_id).await
+    }
+
+    async fn around(emulator: Emulator, client_id: String) -> Self {
+        let url = format!("{}/discovery/v2.0/keys", emulator.authority_url());
+        let set: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        Self {
+            emulator,
+            client_id,
+            key: set["keys"][0].clone(),
+        }
+    }
+
+    fn endpoint(&self) -> String {
+        format!("{LOGIN}/{}/oauth2/v2.0/token", self.emulator.tenant_id())
+    }
+
+    async fn send(&self, url: &str, fields: &[(&str, &str)]) -> Response {
+        let client = client(&self.emulator);
+        client.post(url).form(fields).send().await.unwrap()
+    }
+
+    async fn ask(&self, scope: &str, proof: &[(&str, &str)]) -> (u16, Value) {
+        self.ask_as(&self.client_id, scope, proof).await
+    }
+
+    async fn ask_as(&self, id: &str, scope: &str, proof: &[(&str, &str)]) -> (u16, Value) {
+        let mut fields = vec![
+            ("grant_type", "client_credentials"),
+            ("client_id", id),
+            ("scope", scope),
+        ];
+        fields.extend(proof);
+        let response = self.send(&self.endpoint(), &fields).await;
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    async fn by_assertion(&self, assertion: &str) -> (u16, Value) {
+        let proof = [
+            ("client_assertion_type", ASSERTION),
+            ("client_assertion", assertion),
+        ];
+        self.ask(SQL, &proof).await
+    }
+
+    fn now(&self) -> i64 {
+        self.emulator.clock().now()
+    }
+
+    /// The claims of an assertion by certificate.
+    fn own_claims(&self) -> Value {
+        json!({
+            "aud": self.endpoint(),
+            "iss": self.client_id,
+            "sub": self.client_id,
+            "jti": Uuid::new_v4(),
+            "nbf": self.now(),
+            "exp": self.now() + 300,
+        })
+    }
+}
+
+/// The AADSTS number of a refusal, after a look at its other fields.
+#[track_caller]
+fn refused((status, body): &(u16, Value)) -> u64 {
+    let code = body["error_codes"][0]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{body}"));
+    let description = body["error_description"].as_str().unwrap();
+    assert!(
+        description.starts_with(&format!("AADSTS{code}: ")),
+        "{body}"
+    );
+    assert!(matches!(status, 400 | 401 | 503), "{status} {body}");
+    for field in [
+        "error",
+        "timestamp",
+        "trace_id",
+        "correlation_id",
+        "error_uri",
+    ] {
+        assert!(body[field].is_string(), "{field}: {body}");
+    }
+    assert!(!description.contains(SECRET), "{body}");
+    code
+}
+
+#[track_caller]
+fn granted(tenant: &Tenant, (status, body): &(u16, Value)) -> Value {
+    assert_eq!(*status, 200, "{body}");
+    assert_eq!(body["token_type"], "Bearer");
+    assert!(
+        body["expires_in"].is_u64() && body["ext_expires_in"].is_u64(),
+        "{body}"
+    );
+    claims(tenant, body["access_token"].as_str().unwrap())
+}
+
+/// The claims of a token whose signature holds.
+fn claims(tenant: &Tenant, token: &str) -> Value {
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.validate_aud = false;
+    let part = |name: &str| tenant.key[name].as_str().unwrap();
+    let key = DecodingKey::from_rsa_components(part("n"), part("e")).unwrap();
+    jsonwebtoken::decode::<Value>(token, &key, &validation)
+        .unwrap()
+        .claims
+}
+
+fn app() -> Application {
+    Application::new("orders-api").secret(SECRET)
 }
 
 #[tokio::test]
-async fn a_secret_gives_a_token_through_the_proxy() {
-    let emulator = emulator().await;
-    let app = emulator.applications()[0].client_id.to_string();
-    let (status, body) = ask(
-        &emulator,
-        &emulator.tenant_id().to_string(),
-        &[
+async fn a_secret_gives_a_token_with_the_application_s_claims() {
+    let group = Uuid::from_u128(7);
+    let tenant = Tenant::new(app().group(group).role("Reader")).await;
+    let answer = tenant.ask(SQL, &[("client_secret", SECRET)]).await;
+    assert_eq!(answer.1["expires_in"], 3599);
+    let claims = granted(&tenant, &answer);
+    let app = &tenant.emulator.applications()[0];
+    for (claim, want) in [
+        ("aud", json!("https://database.windows.net/")),
+        ("appid", json!(app.client_id)),
+        ("appidacr", json!("1")),
+        ("groups", json!([group])),
+        ("idtyp", json!("app")),
+        ("oid", json!(app.object_id)),
+        ("roles", json!(["Reader"])),
+        ("tid", json!(tenant.emulator.tenant_id())),
+    ] {
+        assert_eq!(claims[claim], want, "{claim}");
+    }
+    assert_eq!(claims.get("xms_mirid"), None);
+    let single = tenant.ask(
+        "https://database.windows.net/.default",
+        &[("client_secret", SECRET)],
+    );
+    let claims = granted(&tenant, &single.await);
+    assert_eq!(claims["aud"], "https://database.windows.net");
+    let requests = tenant.emulator.requests();
+    let RequestKind::Entra(seen) = &requests[0].kind else {
+        panic!("{requests:?}");
+    };
+    assert_eq!(seen.credential, Some("secret"));
+    assert_eq!((seen.status, seen.error), (Some(200), None));
+    assert_eq!(seen.host, "login.microsoftonline.com");
+    assert!(!format!("{requests:?}").contains(SECRET));
+    assert_eq!(tenant.emulator.counters().entra_requests, 2);
+}
+
+#[tokio::test]
+async fn secrets_that_are_wrong_old_or_missing_are_told_apart() {
+    let clock = Emulator::builder().start().await.unwrap().clock().now();
+    let tenant = Tenant::new(app().secret_until(OLD_SECRET, clock + 60)).await;
+    let old = [("client_secret", OLD_SECRET)];
+    granted(&tenant, &tenant.ask(SQL, &old).await);
+    tenant.emulator.clock().advance(Duration::from_secs(120));
+    assert_eq!(refused(&tenant.ask(SQL, &old).await), 7_000_222);
+    let wrong = tenant.ask(SQL, &[("client_secret", "no")]).await;
+    assert_eq!((wrong.0, refused(&wrong)), (401, 7_000_215));
+    assert_eq!(wrong.1["error"], "invalid_client");
+    assert_eq!(refused(&tenant.ask(SQL, &[]).await), 7_000_218);
+    assert_eq!(
+        refused(&tenant.ask(SQL, &[("client_secret", "")]).await),
+        7_000_218
+    );
+}
+
+#[tokio::test]
+async fn scopes_must_name_one_known_resource() {
+    let tenant = Tenant::new(app()).await;
+    let two = format!("{SQL} https://vault.azure.net/.default");
+    for (scope, code) in [
+        ("https://database.windows.net/", 70011),
+        ("openid", 70011),
+        ("/.default", 70011),
+        (two.as_str(), 70011),
+        ("https://example.org/.default", 500_011),
+        (" ", 70011),
+        ("", 900_144),
+    ] {
+        let answer = tenant.ask(scope, &[("client_secret", SECRET)]).await;
+        assert_eq!(refused(&answer), code, "{scope:?}");
+    }
+}
+
+#[tokio::test]
+async fn tenants_and_applications_must_exist() {
+    let tenant = Tenant::new(app()).await;
+    let secret = [("client_secret", SECRET)];
+    for (name, code) in [
+        ("entrada.onmicrosoft.com", None),
+        ("contoso.com", Some(90002)),
+        ("00000000-0000-0000-0000-000000000009", Some(90002)),
+        ("no_tenant", Some(900_023)),
+        ("common", Some(900_023)),
+    ] {
+        let url = format!("{LOGIN}/{name}/oauth2/v2.0/token");
+        let fields = [
             ("grant_type", "client_credentials"),
-            ("client_id", &app),
-            ("client_secret", SECRET),
-            ("scope", "https://database.windows.net//.default"),
-        ],
-    )
+            ("client_id", tenant.client_id.as_str()),
+            ("scope", SQL),
+            secret[0],
+        ];
+        let response = tenant.send(&url, &fields).await;
+        let answer = (response.status().as_u16(), response.json().await.unwrap());
+        match code {
+            None => drop(granted(&tenant, &answer)),
+            Some(code) => assert_eq!(refused(&answer), code, "{name}"),
+        }
+    }
+    for nobody in ["00000000-0000-0000-0000-000000000009", "no-guid"] {
+        assert_eq!(refused(&tenant.ask_as(nobody, SQL, &secret).await), 700_016);
+    }
+    let off = Application::new("off").secret(SECRET).disabled(true);
+    let id = off.client_id.to_string();
+    tenant.emulator.register_application(off);
+    assert_eq!(refused(&tenant.ask_as(&id, SQL, &secret).await), 7_000_112);
+}
+
+#[tokio::test]
+async fn requests_without_form_or_grant_are_refused_and_correlated() {
+    let tenant = Tenant::new(app()).await;
+    let http = client(&tenant.emulator);
+    let send = |request: reqwest::RequestBuilder| async {
+        let response = request
+            .header("client-request-id", "abc")
+            .send()
+            .await
+            .unwrap();
+        let answer = (
+            response.status().as_u16(),
+            response.json::<Value>().await.unwrap(),
+        );
+        assert_eq!(answer.1["correlation_id"], "abc");
+        refused(&answer)
+    };
+    let endpoint = tenant.endpoint();
+    assert_eq!(
+        send(http.post(&endpoint).body("grant_type=x")).await,
+        900_144
+    );
+    let other = [("grant_type", "password")];
+    assert_eq!(send(http.post(&endpoint).form(&other)).await, 70003);
+    let twice = [("grant_type", "a"), ("grant_type", "b")];
+    assert_eq!(send(http.post(&endpoint).form(&twice)).await, 90013);
+    let long = "x".repeat(300 * 1024);
+    let huge = [("grant_type", long.as_str())];
+    assert_eq!(send(http.post(&endpoint).form(&huge)).await, 90013);
+    assert_eq!(http.get(&endpoint).send().await.unwrap().status(), 405);
+}
+
+#[tokio::test]
+async fn certificates_prove_an_application_in_each_documented_form() {
+    let (pair, other) = (Pair::new(), Pair::new());
+    let tenant = Tenant::new(app().certificate_pem(&pair.certificate)).await;
+    let mut modern = Header::new(Algorithm::PS256);
+    modern.x5t_s256 = Some(pair.sha256());
+    let mut legacy = Header::new(Algorithm::RS256);
+    legacy.x5t = Some(pair.sha1());
+    let mut chain = Header::new(Algorithm::PS256);
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &pair.der);
+    chain.x5c = Some(vec![encoded]);
+    for header in [&modern, &legacy, &chain] {
+        let answer = tenant
+            .by_assertion(&pair.sign(header, &tenant.own_claims()))
+            .await;
+        assert_eq!(granted(&tenant, &answer)["appidacr"], "2");
+    }
+    let mut unknown = Header::new(Algorithm::PS256);
+    unknown.x5t_s256 = Some(other.sha256());
+    let by_other = other.sign(&modern, &tenant.own_claims());
+    let by_unknown = other.sign(&unknown, &tenant.own_claims());
+    let unnamed = pair.sign(&Header::new(Algorithm::PS256), &tenant.own_claims());
+    for assertion in [&by_other, &by_unknown, &unnamed] {
+        assert_eq!(refused(&tenant.by_assertion(assertion).await), 700_027);
+    }
+    for (claim, value, code) in [
+        ("exp", json!(tenant.now() - 400), 700_024),
+        ("nbf", json!(tenant.now() + 400), 700_024),
+        ("exp", Value::Null, 700_024),
+        (
+            "aud",
+            json!("https://login.microsoftonline.com/common"),
+            700_023,
+        ),
+        ("sub", json!("somebody"), 700_021),
+    ] {
+        let mut claims = tenant.own_claims();
+        claims[claim] = value;
+        let answer = tenant.by_assertion(&pair.sign(&modern, &claims)).await;
+        assert_eq!(refused(&answer), code, "{claim}");
+    }
+    for garbage in ["x", "a.b.c", "", "e30.e30."] {
+        let code = refused(&tenant.by_assertion(garbage).await);
+        assert!([50027, 7_000_218].contains(&code), "{garbage}: {code}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_none_keeps_the_emulator_from_starting() {
+    let builder = Emulator::builder().application(app().certificate_pem("no certificate"));
+    let error = builder.start().await.unwrap_err();
+    assert!(error.to_string().contains("orders-api"), "{error}");
+}
+
+fn github() -> FederatedCredential {
+    FederatedCredential::github_actions(Pipelines::default().github_subject)
+}
+
+/// An assertion of GitHub Actions as a job gets it.
+async fn github_assertion(emulator: &Emulator, audience: &str) -> String {
+    let environment = emulator.github_actions_environment();
+    let of = |name: &str| {
+        environment
+            .iter()
+            .find(|(n, _)| n == name)
+            .unwrap()
+            .1
+            .clone()
+    };
+    let url = format!("{}&audience={audience}", of("ACTIONS_ID_TOKEN_REQUEST_URL"));
+    let request = client(emulator)
+        .get(url)
+        .bearer_auth(of("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
+    let body: Value = request.send().await.unwrap().json().await.unwrap();
+    assert!(body["count"].is_u64());
+    body["value"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_github_job_becomes_the_application_that_trusts_it() {
+    let tenant = Tenant::new(app().federated(github())).await;
+    let assertion = github_assertion(&tenant.emulator, "api://AzureADTokenExchange").await;
+    granted(&tenant, &tenant.by_assertion(&assertion).await);
+    tenant.emulator.clock().advance(Duration::from_secs(601));
+    assert_eq!(refused(&tenant.by_assertion(&assertion).await), 700_024);
+    let other = github_assertion(&tenant.emulator, "api://other").await;
+    assert_eq!(refused(&tenant.by_assertion(&other).await), 700_212);
+    for (credential, code) in [
+        (
+            FederatedCredential::github_actions("repo:contoso/Orders:ref:refs/heads/main"),
+            700_213,
+        ),
+        (FederatedCredential::gitlab("x"), 700_211),
+        (
+            FederatedCredential::new("https://token.actions.githubusercontent.com/", "x"),
+            700_211,
+        ),
+    ] {
+        let wrong = Application::new("wrong").federated(credential);
+        let id = wrong.client_id.to_string();
+        tenant.emulator.register_application(wrong);
+        let assertion = github_assertion(&tenant.emulator, "api://AzureADTokenExchange").await;
+        let proof = [
+            ("client_assertion_type", ASSERTION),
+            ("client_assertion", &assertion),
+        ];
+        assert_eq!(refused(&tenant.ask_as(&id, SQL, &proof).await), code);
+    }
+    let plain = Application::new("plain");
+    let id = plain.client_id.to_string();
+    tenant.emulator.register_application(plain);
+    let proof = [
+        ("client_assertion_type", ASSERTION),
+        ("client_assertion", &assertion),
+    ];
+    assert_eq!(refused(&tenant.ask_as(&id, SQL, &proof).await), 70021);
+}
+
+#[tokio::test]
+async fn assertions_signed_by_somebody_else_do_not_count() {
+    let stranger = FederatedCredential::new("https://idp.example.org", "someone");
+    let tenant = Tenant::new(app().federated(github()).federated(stranger)).await;
+    let pair = Pair::new();
+    let claims = |issuer: &str, subject: &str| {
+        json!({
+            "iss": issuer, "sub": subject, "aud": "api://AzureADTokenExchange",
+            "exp": tenant.now() + 60,
+        })
+    };
+    let subject = Pipelines::default().github_subject;
+    let forged = claims("https://token.actions.githubusercontent.com", &subject);
+    let rs256 = Header::new(Algorithm::RS256);
+    assert_eq!(
+        refused(&tenant.by_assertion(&pair.sign(&rs256, &forged)).await),
+        700_027
+    );
+    let ps256 = Header::new(Algorithm::PS256);
+    assert_eq!(
+        refused(&tenant.by_assertion(&pair.sign(&ps256, &forged)).await),
+        700_027
+    );
+    let strange = pair.sign(&rs256, &claims("https://idp.example.org", "someone"));
+    assert_eq!(refused(&tenant.by_assertion(&strange).await), 90061);
+    // Whoever is played by the emulator signs by its key.
+    let played = tenant
+        .emulator
+        .sign_claims(&claims("https://idp.example.org", "someone"));
+    granted(
+        &tenant,
+        &tenant.by_assertion(played.unwrap().expose()).await,
+    );
+}
+
+#[tokio::test]
+async fn a_managed_identity_s_token_is_an_assertion_and_a_user_s_is_none() {
+    let worker = ManagedIdentity::user_assigned("demo-worker");
+    let ours = Emulator::builder().start().await.unwrap().tenant_id();
+    let trust = FederatedCredential::managed_identity(ours, &worker);
+    let tenant = Tenant::new(app().federated(trust.clone())).await;
+    let url = format!(
+        "{}/metadata/identity/oauth2/token?api-version=2018-02-01&client_id={}\
+         &resource=api://AzureADTokenExchange",
+        tenant.emulator.imds_url(),
+        worker.client_id
+    );
+    let request = Client::new().get(url).header("Metadata", "true");
+    let body: Value = request.send().await.unwrap().json().await.unwrap();
+    let assertion = body["access_token"].as_str().unwrap();
+    let claims = claims(&tenant, assertion);
+    assert_eq!(
+        (&claims["iss"], &claims["sub"]),
+        (&json!(trust.issuer), &json!(trust.subject))
+    );
+    granted(&tenant, &tenant.by_assertion(assertion).await);
+    let mut person = claims;
+    person["idtyp"] = json!("user");
+    let person = tenant.emulator.sign_claims(&person).unwrap();
+    assert_eq!(
+        refused(&tenant.by_assertion(person.expose()).await),
+        700_229
+    );
+}
+
+#[tokio::test]
+async fn a_pod_is_the_managed_identity_that_trusts_its_service_account() {
+    let ours = Emulator::builder().start().await.unwrap().tenant_id();
+    let trust = FederatedCredential::service_account(ours, "default", "orders");
+    let identity = ManagedIdentity::user_assigned("orders").with_federated(trust);
+    let emulator = Emulator::builder()
+        .identity(identity.clone())
+        .start()
+        .await
+        .unwrap();
+    let tenant = Tenant::around(emulator, identity.client_id.to_string()).await;
+    let environment = tenant.emulator.workload_identity_environment();
+    let of = |name: &str| {
+        environment
+            .iter()
+            .find(|(n, _)| n == name)
+            .unwrap()
+            .1
+            .clone()
+    };
+    assert_eq!(of("AZURE_CLIENT_ID"), tenant.client_id);
+    let read = || std::fs::read_to_string(of("AZURE_FEDERATED_TOKEN_FILE")).unwrap();
+    let answer = tenant.by_assertion(&read()).await;
+    assert_eq!(answer.1["expires_in"], 86_400);
+    let claims = granted(&tenant, &answer);
+    assert_eq!(claims["xms_mirid"], identity.resource_id);
+    let before = read();
+    tenant.emulator.empty_service_account_token().unwrap();
+    assert_eq!(read(), "");
+    tenant.emulator.rotate_service_account_token().unwrap();
+    assert!(read() != before && !read().is_empty());
+}
+
+#[tokio::test]
+async fn the_token_proxy_takes_pods_tokens_for_bindings_only() {
+    let ours = Emulator::builder().start().await.unwrap().tenant_id();
+    let trust = FederatedCredential::service_account(ours, "default", "orders");
+    let tenant = Tenant::new(app().federated(trust)).await;
+    let environment = tenant.emulator.token_proxy_environment();
+    let of = |name: &str| {
+        environment
+            .iter()
+            .find(|(n, _)| n == name)
+            .unwrap()
+            .1
+            .clone()
+    };
+    let assertion = std::fs::read_to_string(of("AZURE_FEDERATED_TOKEN_FILE")).unwrap();
+    let (name, proxy) = (
+        of("AZURE_KUBERNETES_SNI_NAME"),
+        of("AZURE_KUBERNETES_TOKEN_PROXY"),
+    );
+    let port: u16 = proxy.rsplit(':').next().unwrap().parse().unwrap();
+    let ca = std::fs::read(of("AZURE_KUBERNETES_CA_FILE")).unwrap();
+    let http = Client::builder()
+        .tls_certs_only([Certificate::from_pem(&ca).unwrap()])
+        .resolve(&name, ([127, 0, 0, 1], port).into())
+        .build()
+        .unwrap();
+    let url = format!("https://{name}:{port}/{ours}/oauth2/v2.0/token");
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("client_id", &tenant.client_id),
+        ("scope", SQL),
+        ("client_assertion_type", ASSERTION),
+        ("client_assertion", &assertion),
+    ];
+    let response = http.post(url).form(&fields).send().await.unwrap();
+    assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
+    assert_eq!(refused(&tenant.by_assertion(&assertion).await), 700_212);
+}
+
+#[tokio::test]
+async fn azure_pipelines_gives_assertions_and_a_sign_in_page() {
+    let subject = Pipelines::default().azure_pipelines_subject;
+    let tenant = Tenant::new(app().federated(FederatedCredential::azure_pipelines(subject))).await;
+    let environment = tenant.emulator.azure_pipelines_environment();
+    let of = |name: &str| {
+        environment
+            .iter()
+            .find(|(n, _)| n == name)
+            .unwrap()
+            .1
+            .clone()
+    };
+    assert_eq!(of("AZURESUBSCRIPTION_CLIENT_ID"), tenant.client_id);
+    let url = format!(
+        "{}?api-version=7.1&serviceConnectionId={}",
+        of("SYSTEM_OIDCREQUESTURI"),
+        of("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID")
+    );
+    let http = client(&tenant.emulator);
+    let post = |token: String| {
+        http.post(&url)
+            .bearer_auth(token)
+            .header("content-length", "0")
+    };
+    let good = post(of("SYSTEM_ACCESSTOKEN")).send().await.unwrap();
+    let body: Value = good.json().await.unwrap();
+    let assertion = body["oidcToken"].as_str().unwrap();
+    granted(&tenant, &tenant.by_assertion(assertion).await);
+    let page = post("old".to_owned()).send().await.unwrap();
+    assert_eq!(page.status(), 302);
+    let suppressed = post("old".to_owned()).header("X-TFS-FedAuthRedirect", "Suppress");
+    assert_eq!(suppressed.send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn gitlab_and_terraform_hand_out_assertions_at_the_start() {
+    let who = Pipelines::default();
+    let both = app()
+        .federated(FederatedCredential::gitlab(who.gitlab_subject))
+        .federated(FederatedCredential::terraform(who.terraform_subject));
+    let tenant = Tenant::new(both).await;
+    for (environment, name) in [
+        (tenant.emulator.gitlab_environment(), "GITLAB_OIDC_TOKEN"),
+        (
+            tenant.emulator.terraform_environment(),
+            "TFC_WORKLOAD_IDENTITY_TOKEN",
+        ),
+    ] {
+        let (_, assertion) = environment.iter().find(|(n, _)| n == name).unwrap();
+        granted(&tenant, &tenant.by_assertion(assertion).await);
+    }
+}
+
+#[tokio::test]
+async fn issuers_publish_what_a_relying_party_needs() {
+    let tenant = Tenant::new(app().federated(github())).await;
+    let http = client(&tenant.emulator);
+    let get = |url: String| async {
+        http.get(url)
+            .send()
+            .await
+            .unwrap()
+            .json::<Value>()
+            .await
+            .unwrap()
+    };
+    let cluster = FederatedCredential::service_account(tenant.emulator.tenant_id(), "a", "b");
+    let ado = FederatedCredential::azure_pipelines("x");
+    for issuer in [
+        "https://token.actions.githubusercontent.com".to_owned(),
+        "https://gitlab.com".to_owned(),
+        "https://app.terraform.io".to_owned(),
+        cluster.issuer,
+        ado.issuer,
+        format!("{LOGIN}/{}/v2.0", tenant.emulator.tenant_id()),
+    ] {
+        let base = issuer.trim_end_matches('/');
+        let document = get(format!("{base}/.well-known/openid-configuration")).await;
+        assert_eq!(document["issuer"], issuer);
+        let keys = get(document["jwks_uri"].as_str().unwrap().to_owned()).await;
+        assert_eq!(keys["keys"][0]["kid"], tenant.key["kid"]);
+    }
+    let url = format!(
+        "{LOGIN}/common/discovery/instance?api-version=1.1&authorization_endpoint=\
+         {LOGIN}/{}/oauth2/v2.0/authorize",
+        tenant.emulator.tenant_id()
+    );
+    let instance = get(url).await;
+    let discovery = get(instance["tenant_discovery_endpoint"]
+        .as_str()
+        .unwrap()
+        .to_owned())
     .await;
-    assert_eq!(status, 200, "{body}");
-    assert_eq!(body["expires_in"], 3599);
-    assert!(body["access_token"].as_str().unwrap().starts_with("eyJ"));
+    assert_eq!(discovery["token_endpoint"], tenant.endpoint());
+}
+
+#[tokio::test]
+async fn trouble_comes_in_entra_s_forms() {
+    let tenant = Tenant::new(app()).await;
+    let secret = [("client_secret", SECRET)];
+    let fault = |words: &str| tenant.emulator.faults().add(&words.parse().unwrap());
+    fault("entra:aadsts:70021*2");
+    for _ in 0..2 {
+        assert_eq!(refused(&tenant.ask(SQL, &secret).await), 70021);
+    }
+    granted(&tenant, &tenant.ask(SQL, &secret).await);
+    fault("entra:temporarily-unavailable*1");
+    let busy = tenant.ask(SQL, &secret).await;
+    assert_eq!((busy.0, refused(&busy)), (503, 90033));
+    assert_eq!(busy.1["error"], "temporarily_unavailable");
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("client_id", tenant.client_id.as_str()),
+        ("scope", SQL),
+        secret[0],
+    ];
+    fault("entra:status:429:60*1");
+    let throttled = tenant.send(&tenant.endpoint(), &fields).await;
+    assert_eq!(
+        (
+            throttled.status().as_u16(),
+            &throttled.headers()["retry-after"]
+        ),
+        (429, &"60".parse().unwrap())
+    );
+    for (words, status) in [
+        ("entra:html*1", 503),
+        ("entra:status:503*1", 503),
+        ("entra:garbage*1", 200),
+    ] {
+        fault(words);
+        let response = tenant.send(&tenant.endpoint(), &fields).await;
+        assert_eq!(response.status().as_u16(), status, "{words}");
+        assert!(response.json::<Value>().await.is_err(), "{words}");
+    }
+    granted(&tenant, &tenant.ask(SQL, &secret).await);
+    tenant.emulator.faults().identity_down().await;
+    let gone = client(&tenant.emulator)
+        .get(LOGIN)
+        .send()
+        .await
+        .unwrap_err();
+    assert!(gone.is_connect());
+    let direct = Client::new()
+        .get(tenant.emulator.https_url())
+        .send()
+        .await
+        .unwrap_err();
+    assert!(direct.is_connect());
+    tenant.emulator.faults().identity_up().await;
+    granted(&tenant, &tenant.ask(SQL, &secret).await);
 }
 
 #[tokio::test]
 async fn the_proxy_leads_nowhere_else() {
-    let emulator = emulator().await;
+    let emulator = Emulator::builder().start().await.unwrap();
     let client = client(&emulator);
     for elsewhere in [
         "https://example.com/",
         "https://login.microsoftonline.com:8443/",
+        "https://127.0.0.1:1/",
+        "https://a.b.vault.azure.net/",
     ] {
         let error = client.get(elsewhere).send().await.unwrap_err();
         assert!(error.is_connect(), "{error:?}");
+    }
+    // What the emulator itself says it is reachable as goes through, too.
+    let direct = client.get(emulator.https_url()).send().await.unwrap();
+    assert_eq!(direct.status(), 404);
+}
+
+#[tokio::test]
+async fn the_gateway_takes_an_application_for_the_user_made_by_its_name() {
+    let builder = Emulator::builder().user("demo", "orders-api", &["db_datareader"]);
+    let tenant = Tenant::of(builder, app()).await;
+    let other = Application::new("stranger").secret(SECRET);
+    let stranger = other.client_id.to_string();
+    tenant.emulator.register_application(other);
+    for (id, welcome) in [
+        (tenant.client_id.as_str(), true),
+        (stranger.as_str(), false),
+    ] {
+        let (_, body) = tenant.ask_as(id, SQL, &[("client_secret", SECRET)]).await;
+        let token = entrada::Secret::new(body["access_token"].as_str().unwrap());
+        let mut client = RawClient::ready(&tenant.emulator, Form::Strict).await;
+        let answer = soon("the login", client.login(&token_login(&token, "demo"))).await;
+        assert_eq!(answer.ack.is_some(), welcome, "{:?}", answer.errors);
     }
 }

@@ -38,6 +38,7 @@ mod emulator_handle;
 mod emulator_identity;
 #[cfg(feature = "emulator")]
 mod emulator_kept;
+mod emulator_key_vault;
 #[cfg(feature = "emulator")]
 mod emulator_platforms;
 #[cfg(feature = "emulator")]
