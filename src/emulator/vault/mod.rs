@@ -25,7 +25,7 @@ pub(super) use secrets::Vaults;
 pub use secrets::{VaultChallenge, VaultSecret};
 
 /// Versions of Key Vault's API that have secrets in this form.
-const API_VERSIONS: [&str; 12] = [
+const API_VERSIONS: [&str; 13] = [
     "2015-06-01",
     "2016-10-01",
     "7.0",
@@ -38,6 +38,7 @@ const API_VERSIONS: [&str; 12] = [
     "7.6-preview.2",
     "2025-06-01-preview",
     "2025-07-01",
+    "2026-04-01",
 ];
 
 /// When everything in a vault was made: 1 January 2025.
