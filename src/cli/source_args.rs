@@ -14,6 +14,10 @@ pub(super) struct SourceArgs {
     #[arg(long, env = "ENTRADA_NO_DEVELOPER_TOOLS")]
     no_developer_tools: bool,
 
+    /// Let workload identity use the token proxy of an AKS cluster (identity bindings)
+    #[arg(long, env = "ENTRADA_KUBERNETES_TOKEN_PROXY")]
+    kubernetes_token_proxy: bool,
+
     /// Also send credentials to this authority (host or host:port), which is none of Microsoft's
     #[arg(
         long = "allow-authority",
@@ -36,5 +40,6 @@ impl SourceArgs {
         permitted
             .fold(sources, |sources, host| sources.allow_authority(host))
             .integrated_as_default(self.integrated_as_default)
+            .kubernetes_token_proxy(self.kubernetes_token_proxy)
     }
 }
