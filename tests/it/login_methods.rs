@@ -157,6 +157,7 @@ async fn each_is(expected: &str, cases: Vec<(String, Variables)>) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn a_managed_identity_is_the_one_that_the_driver_would_be() {
     let azure = Azure::start().await;
     let client = azure.app.client_id;
