@@ -161,9 +161,9 @@ impl Sources {
                 let chain = DefaultChain::new(client_id.as_deref(), self, cloud)?;
                 Ok(Arc::new(chain))
             }
-            Auth::AzureCli { tenant } => Ok(self.tool(Tool::AzureCli, tenant)),
-            Auth::AzureDeveloperCli { tenant } => Ok(self.tool(Tool::AzureDeveloperCli, tenant)),
-            Auth::AzurePowerShell { tenant } => Ok(self.tool(Tool::AzurePowerShell, tenant)),
+            Auth::AzureCli { tenant } => Ok(self.tool(Tool::Az, tenant)),
+            Auth::AzureDeveloperCli { tenant } => Ok(self.tool(Tool::Azd, tenant)),
+            Auth::AzurePowerShell { tenant } => Ok(self.tool(Tool::PowerShell, tenant)),
             Auth::Environment => env_principal::source(self, cloud),
             Auth::Integrated if self.integrated => {
                 self.source(&Auth::Default { client_id: None }, cloud)

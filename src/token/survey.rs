@@ -240,15 +240,9 @@ const ISSUERS: [Issuer; 4] = [
 ];
 
 const TOOLS: [(Tool, &str); 3] = [
-    (Tool::AzureCli, "Authentication=EntradaAzureCli"),
-    (
-        Tool::AzurePowerShell,
-        "Authentication=EntradaAzurePowerShell",
-    ),
-    (
-        Tool::AzureDeveloperCli,
-        "Authentication=EntradaAzureDeveloperCli",
-    ),
+    (Tool::Az, "Authentication=EntradaAzureCli"),
+    (Tool::PowerShell, "Authentication=EntradaAzurePowerShell"),
+    (Tool::Azd, "Authentication=EntradaAzureDeveloperCli"),
 ];
 
 #[cfg(test)]

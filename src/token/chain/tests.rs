@@ -134,6 +134,25 @@ async fn a_described_password_ends_the_chain() {
 }
 
 #[tokio::test]
+async fn a_workload_identity_comes_before_the_machines() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "e30.e30.MARKER").unwrap();
+    let env = [
+        ("AZURE_FEDERATED_TOKEN_FILE", file.to_str().unwrap()),
+        ("AZURE_TENANT_ID", "t"),
+        ("AZURE_CLIENT_ID", "c"),
+    ];
+    let scene = Scene::new(&env).internet(vec![Answer::token("t", 3600)]);
+    let chain = scene.chain();
+    chain.token(&sql()).await.unwrap();
+    assert!(scene.local.seen().is_empty());
+    let key = chain.answered_by();
+    assert_eq!(key.source(), "workload identity");
+    assert!(!format!("{chain:?}{key:?}").contains("MARKER"));
+}
+
+#[tokio::test]
 async fn a_workload_identity_that_fails_ends_the_chain() {
     let env = [
         ("AZURE_FEDERATED_TOKEN_FILE", "/no/such/file"),

@@ -34,7 +34,7 @@ pub(super) fn call(resource: &Resource, tenant: Option<&str>) -> Call<'static> {
 }
 
 pub(super) fn read(done: &Finished, env: &Environment) -> Result<Printed, FetchError> {
-    const TOOL: Tool = Tool::AzureCli;
+    const TOOL: Tool = Tool::Az;
     if !done.success() {
         // The errors come after warnings that would push them out of sight.
         let said = done.said_in_lines_with("ERROR");

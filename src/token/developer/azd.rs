@@ -28,7 +28,7 @@ pub(super) fn call(resource: &Resource, tenant: Option<&str>) -> Call<'static> {
 }
 
 pub(super) fn read(done: &Finished) -> Result<Printed, FetchError> {
-    const TOOL: Tool = Tool::AzureDeveloperCli;
+    const TOOL: Tool = Tool::Azd;
     if !done.success() {
         let said = messages(&done.stderr).unwrap_or_else(|| done.said());
         return Err(TOOL.judge(done, said, &["azd auth login", "not logged in"]));

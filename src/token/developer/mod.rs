@@ -59,9 +59,9 @@ impl DeveloperTool {
         call.limit = self.limit;
         let done = program.run(&self.env, call).await?;
         match tool {
-            Tool::AzureCli => az::read(&done, &self.env),
-            Tool::AzureDeveloperCli => azd::read(&done),
-            Tool::AzurePowerShell => powershell::read(&done),
+            Tool::Az => az::read(&done, &self.env),
+            Tool::Azd => azd::read(&done),
+            Tool::PowerShell => powershell::read(&done),
         }
     }
 }
@@ -85,38 +85,38 @@ impl TokenSource for DeveloperTool {
 /// A tool that gives tokens to those who are signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tool {
-    AzureCli,
-    AzureDeveloperCli,
-    AzurePowerShell,
+    Az,
+    Azd,
+    PowerShell,
 }
 
 impl Tool {
     /// What people call it.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::AzureCli => "Azure CLI",
-            Self::AzureDeveloperCli => "Azure Developer CLI",
-            Self::AzurePowerShell => "Azure PowerShell",
+            Self::Az => "Azure CLI",
+            Self::Azd => "Azure Developer CLI",
+            Self::PowerShell => "Azure PowerShell",
         }
     }
 
     /// How to sign in to it.
     pub(super) fn sign_in(self) -> &'static str {
         match self {
-            Self::AzureCli => "az login",
-            Self::AzureDeveloperCli => "azd auth login",
-            Self::AzurePowerShell => "Connect-AzAccount",
+            Self::Az => "az login",
+            Self::Azd => "azd auth login",
+            Self::PowerShell => "Connect-AzAccount",
         }
     }
 
     /// The program on this environment's `PATH`; nothing is run.
     pub(super) fn find(self, env: &Environment) -> Result<Program, FetchError> {
         let names: &[&'static str] = match self {
-            Self::AzureCli => &["az"],
-            Self::AzureDeveloperCli => &["azd"],
+            Self::Az => &["az"],
+            Self::Azd => &["azd"],
             // Windows has had its own for longer.
-            Self::AzurePowerShell if cfg!(windows) => &["pwsh", "powershell"],
-            Self::AzurePowerShell => &["pwsh"],
+            Self::PowerShell if cfg!(windows) => &["pwsh", "powershell"],
+            Self::PowerShell => &["pwsh"],
         };
         for name in names {
             match Program::find(env, name) {
@@ -134,9 +134,9 @@ impl Tool {
 
     fn call(self, resource: &Resource, tenant: Option<&str>) -> Call<'static> {
         match self {
-            Self::AzureCli => az::call(resource, tenant),
-            Self::AzureDeveloperCli => azd::call(resource, tenant),
-            Self::AzurePowerShell => powershell::call(resource, tenant),
+            Self::Az => az::call(resource, tenant),
+            Self::Azd => azd::call(resource, tenant),
+            Self::PowerShell => powershell::call(resource, tenant),
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) fn call(resource: &Resource, tenant: Option<&str>) -> Call<'static> {
 }
 
 pub(super) fn read(done: &Finished) -> Result<Printed, FetchError> {
-    const TOOL: Tool = Tool::AzurePowerShell;
+    const TOOL: Tool = Tool::PowerShell;
     if !done.success() {
         return Err(TOOL.judge(done, done.said(), SIGNS));
     }
