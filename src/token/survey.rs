@@ -1,15 +1,17 @@
 //! What this machine offers, found out without asking anybody for a token.
 
+use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::assertion::offers;
 use super::chain::{ChainMember, Selection};
 use super::developer::Tool;
 use super::env_principal::{self, Described};
 use super::error::FetchError;
 use super::managed_identity::ManagedIdentity;
-use super::{Sources, TokenSource as _};
-use crate::target::{Identity, IdentityPlatform};
+use super::{Sources, TokenError, TokenSource as _};
+use crate::target::{AssertionFrom, Auth, Cloud, Identity, IdentityPlatform};
 
 /// Every source, and whom the default chain would ask.
 #[derive(Debug)]
@@ -104,7 +106,8 @@ impl Sources {
         const FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
         let mut offer = self.issuer(&Issuer {
             source: "workload identity",
-            variables: &[FILE, "AZURE_TENANT_ID"],
+            is: |auth| matches!(auth, Auth::WorkloadIdentity { .. }),
+            variable: FILE,
             advice: "on Kubernetes, label the pod azure.workload.identity/use=true",
             written: "Authentication=EntradaWorkloadIdentity",
         });
@@ -128,9 +131,7 @@ impl Sources {
         let managed = match ManagedIdentity::over(identity, &self.env, Arc::clone(&self.local)) {
             Ok(managed) => managed,
             Err(error) => {
-                let cause = std::error::Error::source(&error);
-                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                return offer(State::Missing, String::new(), format!("{error}{cause}"));
+                return offer(State::Missing, String::new(), causes(&error));
             }
         };
         let key = managed.key();
@@ -152,23 +153,27 @@ impl Sources {
     }
 
     fn issuer(&self, issuer: &Issuer) -> Offer {
-        let (set, absent): (Vec<&str>, Vec<&str>) =
-            issuer.variables.iter().partition(|name| self.env.has(name));
-        let sign = match set.as_slice() {
-            [] => String::new(),
-            [one] => format!("{one} is set"),
-            several => format!("{} are set", several.join(", ")),
-        };
-        let (state, missing) = match absent.as_slice() {
-            [] => (State::Available, String::new()),
-            [one] => (
-                State::Missing,
-                format!("{one} is not set; {}", issuer.advice),
-            ),
-            several => (
-                State::Missing,
-                format!("{} are not set; {}", several.join(", "), issuer.advice),
-            ),
+        let found = offers(&self.env)
+            .into_iter()
+            .find(|offer| (issuer.is)(&offer.auth));
+        let (state, sign, missing) = match found {
+            None => {
+                let missing = format!("{} is not set; {}", issuer.variable, issuer.advice);
+                (State::Missing, String::new(), missing)
+            }
+            Some(offer) => {
+                // No cloud differs in what a source needs to be made.
+                let made = self.source(&offer.auth, &Cloud::Public);
+                let (state, missing) = match made {
+                    Ok(_) => (State::Available, String::new()),
+                    // The server tells it at the login.
+                    Err(error) if matches!(error.reason(), Some(FetchError::MissingTenant)) => {
+                        (State::Available, String::new())
+                    }
+                    Err(error) => (State::Missing, causes(&error)),
+                };
+                (state, format!("{} is set", offer.sign), missing)
+            }
         };
         Offer {
             source: issuer.source,
@@ -201,10 +206,25 @@ impl Sources {
     }
 }
 
-/// An issuer of tokens that shows itself by variables.
+/// The causes of an error, whose outermost level repeats the source.
+fn causes(error: &TokenError) -> String {
+    let mut cause = error.source();
+    let mut texts = Vec::new();
+    while let Some(error) = cause {
+        texts.push(error.to_string());
+        cause = error.source();
+    }
+    match texts.as_slice() {
+        [] => error.to_string(),
+        texts => texts.join(": "),
+    }
+}
+
+/// An issuer of tokens that shows itself by a variable.
 struct Issuer {
     source: &'static str,
-    variables: &'static [&'static str],
+    is: fn(&Auth) -> bool,
+    variable: &'static str,
     advice: &'static str,
     written: &'static str,
 }
@@ -212,28 +232,53 @@ struct Issuer {
 const ISSUERS: [Issuer; 4] = [
     Issuer {
         source: "GitHub Actions",
-        variables: &[
-            "ACTIONS_ID_TOKEN_REQUEST_URL",
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-        ],
+        is: |auth| {
+            matches!(
+                auth,
+                Auth::Federated {
+                    from: AssertionFrom::GitHubActions,
+                    ..
+                }
+            )
+        },
+        variable: "ACTIONS_ID_TOKEN_REQUEST_URL",
         advice: "give the job `permissions: id-token: write`",
         written: "Authentication=EntradaFederated;Entrada Federated Token=github",
     },
     Issuer {
         source: "GitLab",
-        variables: &["GITLAB_OIDC_TOKEN"],
+        is: |auth| {
+            matches!(
+                auth,
+                Auth::Federated {
+                    from: AssertionFrom::GitLab { .. },
+                    ..
+                }
+            )
+        },
+        variable: "GITLAB_OIDC_TOKEN",
         advice: "give the job an `id_tokens` entry of this name, or write the name that it has instead",
         written: "Authentication=EntradaFederated;Entrada Federated Token=gitlab:GITLAB_OIDC_TOKEN",
     },
     Issuer {
         source: "Azure Pipelines",
-        variables: &["SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"],
-        advice: "map $(System.AccessToken) into the step's environment",
+        is: |auth| matches!(auth, Auth::AzurePipelines { .. }),
+        variable: "SYSTEM_OIDCREQUESTURI",
+        advice: "run as a job of Azure Pipelines, with $(System.AccessToken) mapped into its environment",
         written: "Authentication=EntradaAzurePipelines",
     },
     Issuer {
         source: "HCP Terraform",
-        variables: &["TFC_WORKLOAD_IDENTITY_TOKEN"],
+        is: |auth| {
+            matches!(
+                auth,
+                Auth::Federated {
+                    from: AssertionFrom::TerraformCloud { .. },
+                    ..
+                }
+            )
+        },
+        variable: "TFC_WORKLOAD_IDENTITY_TOKEN",
         advice: "set TFC_WORKLOAD_IDENTITY_AUDIENCE in the workspace",
         written: "Authentication=EntradaFederated;Entrada Federated Token=terraform",
     },
@@ -311,7 +356,7 @@ mod tests {
                 State::Available,
                 "ACTIONS_ID_TOKEN_REQUEST_URL",
             ),
-            ("Azure Pipelines", State::Missing, "SYSTEM_ACCESSTOKEN"),
+            ("Azure Pipelines", State::Missing, "service connection"),
             ("workload identity", State::Missing, "is not there"),
         ] {
             let offer = offer(&survey, source);

@@ -27,7 +27,7 @@ use url::Url;
 
 pub use error::AssertionError;
 pub(super) use given::GivenAssertion;
-pub(super) use offers::{FederatedOffer, offers};
+pub(super) use offers::offers;
 pub(super) use source::federated;
 pub use token_proxy::TokenProxyError;
 

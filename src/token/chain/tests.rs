@@ -137,7 +137,7 @@ async fn a_described_password_ends_the_chain() {
 async fn a_workload_identity_comes_before_the_machines() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
-    std::fs::write(&file, "e30.e30.MARKER").unwrap();
+    std::fs::write(&file, "eyJhbGciOiJSUzI1NiJ9.e30.MARKER").unwrap();
     let env = [
         ("AZURE_FEDERATED_TOKEN_FILE", file.to_str().unwrap()),
         ("AZURE_TENANT_ID", "t"),
