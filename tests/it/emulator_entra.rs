@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use entrada::emulator::{
-    Application, Emulator, EmulatorBuilder, FederatedCredential, ManagedIdentity, Pipelines,
-    RequestKind,
-};
+use entrada::emulator::{Application, Emulator, EmulatorBuilder, RequestKind};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use reqwest::{Certificate, Client, Proxy, Response};
 use serde_json::{Value, json};
@@ -13,11 +10,11 @@ use uuid::Uuid;
 
 use crate::raw_client::{Form, RawClient, soon, token_login};
 
-const LOGIN: &str = "https://login.microsoftonline.com";
+pub(crate) const LOGIN: &str = "https://login.microsoftonline.com";
 const SECRET: &str = "it~s/a+secret&";
 const OLD_SECRET: &str = "was-a-secret";
-const SQL: &str = "https://database.windows.net//.default";
-const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(crate) const SQL: &str = "https://database.windows.net//.default";
+pub(crate) const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A client that has what [`Emulator::entra_environment`] says.
 pub(crate) fn client(emulator: &Emulator) -> Client {
@@ -31,14 +28,14 @@ pub(crate) fn client(emulator: &Emulator) -> Client {
 }
 
 /// A key with a certificate of its own, as an application registers it.
-struct Pair {
+pub(crate) struct Pair {
     certificate: String,
     der: Vec<u8>,
     key: EncodingKey,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key =
             rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
                 .unwrap();
@@ -65,21 +62,21 @@ impl Pair {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash)
     }
 
-    fn sign(&self, header: &Header, claims: &Value) -> String {
+    pub(crate) fn sign(&self, header: &Header, claims: &Value) -> String {
         jsonwebtoken::encode(header, claims, &self.key).unwrap()
     }
 }
 
 /// A tenant with an application, and somebody who asks for its tokens.
-struct Tenant {
-    emulator: Emulator,
-    client_id: String,
+pub(crate) struct Tenant {
+    pub(crate) emulator: Emulator,
+    pub(crate) client_id: String,
     /// The key that it publishes.
-    key: Value,
+    pub(crate) key: Value,
 }
 
 impl Tenant {
-    async fn new(application: Application) -> Self {
+    pub(crate) async fn new(application: Application) -> Self {
         Self::of(Emulator::builder(), application).await
     }
 
@@ -89,7 +86,7 @@ impl Tenant {
         Self::around(emulator, client_id).await
     }
 
-    async fn around(emulator: Emulator, client_id: String) -> Self {
+    pub(crate) async fn around(emulator: Emulator, client_id: String) -> Self {
         let url = format!("{}/discovery/v2.0/keys", emulator.authority_url());
         let set: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
         Self {
@@ -99,7 +96,7 @@ impl Tenant {
         }
     }
 
-    fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("{LOGIN}/{}/oauth2/v2.0/token", self.emulator.tenant_id())
     }
 
@@ -112,7 +109,12 @@ impl Tenant {
         self.ask_as(&self.client_id, scope, proof).await
     }
 
-    async fn ask_as(&self, id: &str, scope: &str, proof: &[(&str, &str)]) -> (u16, Value) {
+    pub(crate) async fn ask_as(
+        &self,
+        id: &str,
+        scope: &str,
+        proof: &[(&str, &str)],
+    ) -> (u16, Value) {
         let mut fields = vec![
             ("grant_type", "client_credentials"),
             ("client_id", id),
@@ -123,7 +125,7 @@ impl Tenant {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
-    async fn by_assertion(&self, assertion: &str) -> (u16, Value) {
+    pub(crate) async fn by_assertion(&self, assertion: &str) -> (u16, Value) {
         let proof = [
             ("client_assertion_type", ASSERTION),
             ("client_assertion", assertion),
@@ -131,7 +133,7 @@ impl Tenant {
         self.ask(SQL, &proof).await
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.emulator.clock().now()
     }
 
@@ -150,7 +152,7 @@ impl Tenant {
 
 /// The AADSTS number of a refusal, after a look at its other fields.
 #[track_caller]
-fn refused((status, body): &(u16, Value)) -> u64 {
+pub(crate) fn refused((status, body): &(u16, Value)) -> u64 {
     let code = body["error_codes"][0]
         .as_u64()
         .unwrap_or_else(|| panic!("{body}"));
@@ -174,7 +176,7 @@ fn refused((status, body): &(u16, Value)) -> u64 {
 }
 
 #[track_caller]
-fn granted(tenant: &Tenant, (status, body): &(u16, Value)) -> Value {
+pub(crate) fn granted(tenant: &Tenant, (status, body): &(u16, Value)) -> Value {
     assert_eq!(*status, 200, "{body}");
     assert_eq!(body["token_type"], "Bearer");
     assert!(
@@ -185,7 +187,7 @@ fn granted(tenant: &Tenant, (status, body): &(u16, Value)) -> Value {
 }
 
 /// The claims of a token whose signature holds.
-fn claims(tenant: &Tenant, token: &str) -> Value {
+pub(crate) fn claims(tenant: &Tenant, token: &str) -> Value {
     let mut validation = Validation::new(Algorithm::RS256);
     validation.validate_aud = false;
     let part = |name: &str| tenant.key[name].as_str().unwrap();
@@ -195,7 +197,7 @@ fn claims(tenant: &Tenant, token: &str) -> Value {
         .claims
 }
 
-fn app() -> Application {
+pub(crate) fn app() -> Application {
     Application::new("orders-api").secret(SECRET)
 }
 
@@ -391,304 +393,6 @@ async fn a_certificate_that_is_none_keeps_the_emulator_from_starting() {
     let builder = Emulator::builder().application(app().certificate_pem("no certificate"));
     let error = builder.start().await.unwrap_err();
     assert!(error.to_string().contains("orders-api"), "{error}");
-}
-
-fn github() -> FederatedCredential {
-    FederatedCredential::github_actions(Pipelines::default().github_subject)
-}
-
-/// An assertion of GitHub Actions as a job gets it.
-async fn github_assertion(emulator: &Emulator, audience: &str) -> String {
-    let environment = emulator.github_actions_environment();
-    let of = |name: &str| {
-        environment
-            .iter()
-            .find(|(n, _)| n == name)
-            .unwrap()
-            .1
-            .clone()
-    };
-    let url = format!("{}&audience={audience}", of("ACTIONS_ID_TOKEN_REQUEST_URL"));
-    let request = client(emulator)
-        .get(url)
-        .bearer_auth(of("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
-    let body: Value = request.send().await.unwrap().json().await.unwrap();
-    assert!(body["count"].is_u64());
-    body["value"].as_str().unwrap().to_owned()
-}
-
-#[tokio::test]
-async fn a_github_job_becomes_the_application_that_trusts_it() {
-    let tenant = Tenant::new(app().federated(github())).await;
-    let assertion = github_assertion(&tenant.emulator, "api://AzureADTokenExchange").await;
-    granted(&tenant, &tenant.by_assertion(&assertion).await);
-    tenant.emulator.clock().advance(Duration::from_secs(601));
-    assert_eq!(refused(&tenant.by_assertion(&assertion).await), 700_024);
-    let other = github_assertion(&tenant.emulator, "api://other").await;
-    assert_eq!(refused(&tenant.by_assertion(&other).await), 700_212);
-    for (credential, code) in [
-        (
-            FederatedCredential::github_actions("repo:contoso/Orders:ref:refs/heads/main"),
-            700_213,
-        ),
-        (FederatedCredential::gitlab("x"), 700_211),
-        (
-            FederatedCredential::new("https://token.actions.githubusercontent.com/", "x"),
-            700_211,
-        ),
-    ] {
-        let wrong = Application::new("wrong").federated(credential);
-        let id = wrong.client_id.to_string();
-        tenant.emulator.register_application(wrong);
-        let assertion = github_assertion(&tenant.emulator, "api://AzureADTokenExchange").await;
-        let proof = [
-            ("client_assertion_type", ASSERTION),
-            ("client_assertion", &assertion),
-        ];
-        assert_eq!(refused(&tenant.ask_as(&id, SQL, &proof).await), code);
-    }
-    let plain = Application::new("plain");
-    let id = plain.client_id.to_string();
-    tenant.emulator.register_application(plain);
-    let proof = [
-        ("client_assertion_type", ASSERTION),
-        ("client_assertion", &assertion),
-    ];
-    assert_eq!(refused(&tenant.ask_as(&id, SQL, &proof).await), 70021);
-}
-
-#[tokio::test]
-async fn assertions_signed_by_somebody_else_do_not_count() {
-    let stranger = FederatedCredential::new("https://idp.example.org", "someone");
-    let tenant = Tenant::new(app().federated(github()).federated(stranger)).await;
-    let pair = Pair::new();
-    let claims = |issuer: &str, subject: &str| {
-        json!({
-            "iss": issuer, "sub": subject, "aud": "api://AzureADTokenExchange",
-            "exp": tenant.now() + 60,
-        })
-    };
-    let subject = Pipelines::default().github_subject;
-    let forged = claims("https://token.actions.githubusercontent.com", &subject);
-    let rs256 = Header::new(Algorithm::RS256);
-    assert_eq!(
-        refused(&tenant.by_assertion(&pair.sign(&rs256, &forged)).await),
-        700_027
-    );
-    let ps256 = Header::new(Algorithm::PS256);
-    assert_eq!(
-        refused(&tenant.by_assertion(&pair.sign(&ps256, &forged)).await),
-        700_027
-    );
-    let strange = pair.sign(&rs256, &claims("https://idp.example.org", "someone"));
-    assert_eq!(refused(&tenant.by_assertion(&strange).await), 90061);
-    // Whoever is played by the emulator signs by its key.
-    let played = tenant
-        .emulator
-        .sign_claims(&claims("https://idp.example.org", "someone"));
-    granted(
-        &tenant,
-        &tenant.by_assertion(played.unwrap().expose()).await,
-    );
-}
-
-#[tokio::test]
-async fn a_managed_identity_s_token_is_an_assertion_and_a_user_s_is_none() {
-    let worker = ManagedIdentity::user_assigned("demo-worker");
-    let ours = Emulator::builder().start().await.unwrap().tenant_id();
-    let trust = FederatedCredential::managed_identity(ours, &worker);
-    let tenant = Tenant::new(app().federated(trust.clone())).await;
-    let url = format!(
-        "{}/metadata/identity/oauth2/token?api-version=2018-02-01&client_id={}\
-         &resource=api://AzureADTokenExchange",
-        tenant.emulator.imds_url(),
-        worker.client_id
-    );
-    let request = Client::new().get(url).header("Metadata", "true");
-    let body: Value = request.send().await.unwrap().json().await.unwrap();
-    let assertion = body["access_token"].as_str().unwrap();
-    let claims = claims(&tenant, assertion);
-    assert_eq!(
-        (&claims["iss"], &claims["sub"]),
-        (&json!(trust.issuer), &json!(trust.subject))
-    );
-    granted(&tenant, &tenant.by_assertion(assertion).await);
-    let mut person = claims;
-    person["idtyp"] = json!("user");
-    let person = tenant.emulator.sign_claims(&person).unwrap();
-    assert_eq!(
-        refused(&tenant.by_assertion(person.expose()).await),
-        700_229
-    );
-}
-
-#[tokio::test]
-async fn a_pod_is_the_managed_identity_that_trusts_its_service_account() {
-    let ours = Emulator::builder().start().await.unwrap().tenant_id();
-    let trust = FederatedCredential::service_account(ours, "default", "orders");
-    let identity = ManagedIdentity::user_assigned("orders").with_federated(trust);
-    let emulator = Emulator::builder()
-        .identity(identity.clone())
-        .start()
-        .await
-        .unwrap();
-    let tenant = Tenant::around(emulator, identity.client_id.to_string()).await;
-    let environment = tenant.emulator.workload_identity_environment();
-    let of = |name: &str| {
-        environment
-            .iter()
-            .find(|(n, _)| n == name)
-            .unwrap()
-            .1
-            .clone()
-    };
-    assert_eq!(of("AZURE_CLIENT_ID"), tenant.client_id);
-    let read = || std::fs::read_to_string(of("AZURE_FEDERATED_TOKEN_FILE")).unwrap();
-    let answer = tenant.by_assertion(&read()).await;
-    assert_eq!(answer.1["expires_in"], 86_400);
-    let claims = granted(&tenant, &answer);
-    assert_eq!(claims["xms_mirid"], identity.resource_id);
-    let before = read();
-    tenant.emulator.empty_service_account_token().unwrap();
-    assert_eq!(read(), "");
-    tenant.emulator.rotate_service_account_token().unwrap();
-    assert!(read() != before && !read().is_empty());
-}
-
-#[tokio::test]
-async fn the_token_proxy_takes_pods_tokens_for_bindings_only() {
-    let ours = Emulator::builder().start().await.unwrap().tenant_id();
-    let trust = FederatedCredential::service_account(ours, "default", "orders");
-    let tenant = Tenant::new(app().federated(trust)).await;
-    let environment = tenant.emulator.token_proxy_environment();
-    let of = |name: &str| {
-        environment
-            .iter()
-            .find(|(n, _)| n == name)
-            .unwrap()
-            .1
-            .clone()
-    };
-    let assertion = std::fs::read_to_string(of("AZURE_FEDERATED_TOKEN_FILE")).unwrap();
-    let (name, proxy) = (
-        of("AZURE_KUBERNETES_SNI_NAME"),
-        of("AZURE_KUBERNETES_TOKEN_PROXY"),
-    );
-    let port: u16 = proxy.rsplit(':').next().unwrap().parse().unwrap();
-    let ca = std::fs::read(of("AZURE_KUBERNETES_CA_FILE")).unwrap();
-    let http = Client::builder()
-        .tls_certs_only([Certificate::from_pem(&ca).unwrap()])
-        .resolve(&name, ([127, 0, 0, 1], port).into())
-        .build()
-        .unwrap();
-    let url = format!("https://{name}:{port}/{ours}/oauth2/v2.0/token");
-    let fields = [
-        ("grant_type", "client_credentials"),
-        ("client_id", &tenant.client_id),
-        ("scope", SQL),
-        ("client_assertion_type", ASSERTION),
-        ("client_assertion", &assertion),
-    ];
-    let response = http.post(url).form(&fields).send().await.unwrap();
-    assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
-    assert_eq!(refused(&tenant.by_assertion(&assertion).await), 700_212);
-}
-
-#[tokio::test]
-async fn azure_pipelines_gives_assertions_and_a_sign_in_page() {
-    let subject = Pipelines::default().azure_pipelines_subject;
-    let tenant = Tenant::new(app().federated(FederatedCredential::azure_pipelines(subject))).await;
-    let environment = tenant.emulator.azure_pipelines_environment();
-    let of = |name: &str| {
-        environment
-            .iter()
-            .find(|(n, _)| n == name)
-            .unwrap()
-            .1
-            .clone()
-    };
-    assert_eq!(of("AZURESUBSCRIPTION_CLIENT_ID"), tenant.client_id);
-    let url = format!(
-        "{}?api-version=7.1&serviceConnectionId={}",
-        of("SYSTEM_OIDCREQUESTURI"),
-        of("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID")
-    );
-    let http = client(&tenant.emulator);
-    let post = |token: String| {
-        http.post(&url)
-            .bearer_auth(token)
-            .header("content-length", "0")
-    };
-    let good = post(of("SYSTEM_ACCESSTOKEN")).send().await.unwrap();
-    let body: Value = good.json().await.unwrap();
-    let assertion = body["oidcToken"].as_str().unwrap();
-    granted(&tenant, &tenant.by_assertion(assertion).await);
-    let page = post("old".to_owned()).send().await.unwrap();
-    assert_eq!(page.status(), 302);
-    let suppressed = post("old".to_owned()).header("X-TFS-FedAuthRedirect", "Suppress");
-    assert_eq!(suppressed.send().await.unwrap().status(), 401);
-}
-
-#[tokio::test]
-async fn gitlab_and_terraform_hand_out_assertions_at_the_start() {
-    let who = Pipelines::default();
-    let both = app()
-        .federated(FederatedCredential::gitlab(who.gitlab_subject))
-        .federated(FederatedCredential::terraform(who.terraform_subject));
-    let tenant = Tenant::new(both).await;
-    for (environment, name) in [
-        (tenant.emulator.gitlab_environment(), "GITLAB_OIDC_TOKEN"),
-        (
-            tenant.emulator.terraform_environment(),
-            "TFC_WORKLOAD_IDENTITY_TOKEN",
-        ),
-    ] {
-        let (_, assertion) = environment.iter().find(|(n, _)| n == name).unwrap();
-        granted(&tenant, &tenant.by_assertion(assertion).await);
-    }
-}
-
-#[tokio::test]
-async fn issuers_publish_what_a_relying_party_needs() {
-    let tenant = Tenant::new(app().federated(github())).await;
-    let http = client(&tenant.emulator);
-    let get = |url: String| async {
-        http.get(url)
-            .send()
-            .await
-            .unwrap()
-            .json::<Value>()
-            .await
-            .unwrap()
-    };
-    let cluster = FederatedCredential::service_account(tenant.emulator.tenant_id(), "a", "b");
-    let ado = FederatedCredential::azure_pipelines("x");
-    for issuer in [
-        "https://token.actions.githubusercontent.com".to_owned(),
-        "https://gitlab.com".to_owned(),
-        "https://app.terraform.io".to_owned(),
-        cluster.issuer,
-        ado.issuer,
-        format!("{LOGIN}/{}/v2.0", tenant.emulator.tenant_id()),
-    ] {
-        let base = issuer.trim_end_matches('/');
-        let document = get(format!("{base}/.well-known/openid-configuration")).await;
-        assert_eq!(document["issuer"], issuer);
-        let keys = get(document["jwks_uri"].as_str().unwrap().to_owned()).await;
-        assert_eq!(keys["keys"][0]["kid"], tenant.key["kid"]);
-    }
-    let url = format!(
-        "{LOGIN}/common/discovery/instance?api-version=1.1&authorization_endpoint=\
-         {LOGIN}/{}/oauth2/v2.0/authorize",
-        tenant.emulator.tenant_id()
-    );
-    let instance = get(url).await;
-    let discovery = get(instance["tenant_discovery_endpoint"]
-        .as_str()
-        .unwrap()
-        .to_owned())
-    .await;
-    assert_eq!(discovery["token_endpoint"], tenant.endpoint());
 }
 
 #[tokio::test]

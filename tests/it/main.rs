@@ -28,6 +28,7 @@ mod emulator_admin;
 mod emulator_crowd;
 #[cfg(feature = "emulator")]
 mod emulator_entra;
+mod emulator_federation;
 #[cfg(feature = "emulator")]
 mod emulator_fuzz;
 #[cfg(feature = "emulator")]
