@@ -117,7 +117,7 @@ impl Parts {
         let parsed: Vec<_> = self
             .certificates
             .iter()
-            .map(parse)
+            .map(|der| parse(der))
             .collect::<Result<_, _>>()?;
         let ours = |certificate: &X509Certificate<'_>| {
             *certificate.public_key().subject_public_key.data == *key.public_key().as_ref()
@@ -152,7 +152,7 @@ impl Parts {
     }
 }
 
-fn parse(der: &Vec<u8>) -> Result<X509Certificate<'_>, CertificateError> {
+fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
     match X509Certificate::from_der(der) {
         Ok((_, certificate)) => Ok(certificate),
         Err(error) => Err(malformed("certificate", error)),
@@ -169,9 +169,9 @@ fn pem_key(
     let bytes = bytes_of(section, "private key")?;
     match section.label {
         "RSA PRIVATE KEY" => {
-            RsaKeyPair::from_der(&bytes).map_err(|error| malformed("private key", error))
+            RsaKeyPair::from_der(bytes).map_err(|error| malformed("private key", error))
         }
-        "PRIVATE KEY" => pkcs8_key(&bytes),
+        "PRIVATE KEY" => pkcs8_key(bytes),
         "ENCRYPTED PRIVATE KEY" => {
             let password = password.ok_or(CertificateError::PasswordMissing)?;
             let sealed = EncryptedPrivateKeyInfoRef::try_from(&bytes[..])
