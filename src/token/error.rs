@@ -9,7 +9,7 @@ use super::assertion::{AssertionError, TokenProxyError};
 use super::certificate::CertificateError;
 use super::entra::EntraRefusal;
 pub use super::token_error::{Attempt, TokenError};
-use super::{ProgramError, ToolError};
+use super::{PlatformError, ProgramError, ToolError};
 
 /// What went wrong between a source and its endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -185,6 +185,9 @@ pub enum FetchError {
         /// The HTTP status.
         status: u16,
     },
+    /// A platform's own way to give tokens came to nothing.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
     /// A program that should have printed a token did not.
     #[error(transparent)]
     Program(#[from] ProgramError),
@@ -346,8 +349,13 @@ impl FetchError {
 pub enum NoIdentity {
     /// None was named, and there is no default one.
     Default,
-    /// The one that this selector names, such as `client id 1234`.
-    Named(String),
+    /// One that was named.
+    Named {
+        /// How: `client id 1234`, say.
+        selector: String,
+        /// What may be wrong with the id, or an empty text.
+        advice: &'static str,
+    },
 }
 
 impl fmt::Display for NoIdentity {
@@ -357,10 +365,17 @@ impl fmt::Display for NoIdentity {
                 "no identity was named and none can be chosen here; enable the system-assigned \
                  identity, or name a user-assigned one by its client id",
             ),
-            Self::Named(selector) => write!(
-                f,
-                "no identity with {selector} is assigned here; assign it to this machine or correct the id"
-            ),
+            Self::Named { selector, advice } => {
+                write!(
+                    f,
+                    "no identity with {selector} is assigned here; assign it to this machine or \
+                     correct the id"
+                )?;
+                match advice.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, " ({advice})"),
+                }
+            }
         }
     }
 }

@@ -90,7 +90,7 @@ pub(crate) use entra::told_tenant;
 pub use environment::Environment;
 pub use error::{Attempt, FetchError, NoIdentity, Reply, TokenError};
 pub use fixed::FixedToken;
-pub use managed_identity::ManagedIdentity;
+pub use managed_identity::{ManagedIdentity, PlatformError};
 pub use program::ProgramError;
 pub use schedule::{FETCH_LIMIT, MIN_REMAINING, REFRESH_MARGIN, RETRY_CEILING, RETRY_FLOOR};
 pub use slot::TokenSlot;
@@ -118,8 +118,8 @@ use crate::target::{Auth, Cloud};
 ///
 /// # Errors
 /// [`TokenError::Unsupported`] for a method that there is no source for, with
-/// what to use instead; [`TokenError::UnsupportedPlatform`] and
-/// [`TokenError::Setup`] for platforms that cannot be asked.
+/// what to use instead; [`TokenError::Setup`] for settings and platforms that
+/// cannot be used, such as an id that the platform cannot be asked by.
 pub fn source_for(
     auth: &Auth,
     cloud: &Cloud,

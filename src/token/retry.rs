@@ -250,7 +250,8 @@ async fn respect_hold(budget: &Budget, exchange: &dyn Ask) -> Result<(), FetchEr
     Ok(())
 }
 
-fn remember(error: FetchError) {
+/// Leaves a failure for those who cannot wait for the last one.
+pub(super) fn remember(error: FetchError) {
     // Nobody listens when the source is used without a cache.
     let _ = TROUBLE.try_with(|trouble| {
         *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));

@@ -1,5 +1,6 @@
 //! From an authentication method to its source, and what sources have in common.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::app_source::AppSource;
@@ -12,7 +13,7 @@ use super::env_principal;
 use super::http::Transport;
 use super::http_client::{InternetHttp, LocalHttp};
 use super::{Environment, FixedToken, ManagedIdentity, SourceKey, TokenError, TokenSource};
-use crate::target::{Auth, Cloud};
+use crate::target::{Auth, Cloud, Identity, IdentityPlatform};
 
 /// Makes token sources: the environment they read, and how they reach their endpoints.
 ///
@@ -40,6 +41,8 @@ pub struct Sources {
     integrated: bool,
     /// Whether the token proxy of an AKS cluster may be used.
     pub(super) token_proxy: bool,
+    /// Where the keys of Azure Arc's agent are, if not where it puts them.
+    pub(super) arc_key_folder: Option<PathBuf>,
 }
 
 impl Sources {
@@ -53,6 +56,7 @@ impl Sources {
             excluded: Vec::new(),
             integrated: false,
             token_proxy: false,
+            arc_key_folder: None,
             env,
         }
     }
@@ -128,6 +132,19 @@ impl Sources {
         self
     }
 
+    /// Lets Azure Arc's agent keep its keys in another folder, for an emulator.
+    ///
+    /// Defaults to the agent's own, which belongs to root:
+    /// `/var/opt/azcmagent/tokens`, and on Windows
+    /// `%ProgramData%\AzureConnectedMachineAgent\Tokens`. Whatever file in that
+    /// folder the endpoint names, if its name ends in `.key`, is sent to the
+    /// endpoint: choose one that holds nothing else.
+    #[must_use]
+    pub fn arc_key_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.arc_key_folder = Some(folder.into());
+        self
+    }
+
     /// The variables and files that the sources read.
     #[must_use]
     pub fn environment(&self) -> &Environment {
@@ -152,8 +169,8 @@ impl Sources {
     ///
     /// # Errors
     /// [`TokenError::Unsupported`] for a method that there is no source for, with
-    /// what to use instead; [`TokenError::UnsupportedPlatform`] and
-    /// [`TokenError::Setup`] for platforms that cannot be asked.
+    /// what to use instead; [`TokenError::Setup`] for settings and platforms that
+    /// cannot be used, such as an id that the platform cannot be asked by.
     pub fn source(&self, auth: &Auth, cloud: &Cloud) -> Result<Arc<dyn TokenSource>, TokenError> {
         match auth {
             Auth::AccessToken(secret) => Ok(Arc::new(FixedToken::from_secret(secret.clone()))),
@@ -168,8 +185,9 @@ impl Sources {
             Auth::Integrated if self.integrated => {
                 self.source(&Auth::Default { client_id: None }, cloud)
             }
-            Auth::ManagedIdentity(identity) => {
-                Ok(Arc::new(ManagedIdentity::new(identity.clone(), &self.env)?))
+            Auth::ManagedIdentity(identity) => self.managed(identity, None),
+            Auth::ManagedIdentityOn { platform, identity } => {
+                self.managed(identity, Some(*platform))
             }
             Auth::ClientAssertion {
                 client_id,
@@ -213,6 +231,15 @@ impl Sources {
 
     fn tool(&self, tool: Tool, tenant: &Option<String>) -> Arc<dyn TokenSource> {
         Arc::new(DeveloperTool::new(tool, tenant.as_deref(), self))
+    }
+
+    fn managed(
+        &self,
+        identity: &Identity,
+        platform: Option<IdentityPlatform>,
+    ) -> Result<Arc<dyn TokenSource>, TokenError> {
+        let source = ManagedIdentity::from_sources(identity.clone(), platform, self)?;
+        Ok(Arc::new(source))
     }
 
     /// The source of an application with a credential that is kept somewhere;

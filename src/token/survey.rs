@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::assertion::offers;
 use super::chain::{ChainMember, Selection};
@@ -128,7 +127,7 @@ impl Sources {
             written: "Authentication=EntradaManagedIdentity (and Entrada Client ID=… for a user-assigned one)",
         };
         let identity = Identity::SystemAssigned;
-        let managed = match ManagedIdentity::over(identity, &self.env, Arc::clone(&self.local)) {
+        let managed = match ManagedIdentity::from_sources(identity, None, self) {
             Ok(managed) => managed,
             Err(error) => {
                 return offer(State::Missing, String::new(), causes(&error));

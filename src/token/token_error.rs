@@ -48,20 +48,6 @@ pub enum TokenError {
         /// What to use now.
         instead: &'static str,
     },
-    /// The machine is a platform whose identity endpoint is not supported yet.
-    ///
-    /// It is never asked as if it were another one: that could give a token for
-    /// another identity.
-    #[error(
-        "managed identity on {platform} is not supported yet (recognised by {detected_by}); \
-         give an access token or a callback instead"
-    )]
-    UnsupportedPlatform {
-        /// The platform.
-        platform: &'static str,
-        /// What gave it away.
-        detected_by: &'static str,
-    },
     /// The source panicked. Later calls try again.
     #[error("the token source {origin} panicked, which is a fault in that source")]
     Panicked {
@@ -106,7 +92,7 @@ impl TokenError {
                 tried.iter().any(|attempt| attempt.error.is_transient())
             }
             Self::Abandoned | Self::Panicked { .. } => true,
-            Self::NoRuntime | Self::Unsupported { .. } | Self::UnsupportedPlatform { .. } => false,
+            Self::NoRuntime | Self::Unsupported { .. } => false,
         }
     }
 

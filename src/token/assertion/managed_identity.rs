@@ -54,8 +54,7 @@ impl IdentityAssertion {
             }
             _ => {}
         }
-        let identity =
-            ManagedIdentity::over(identity.clone(), &sources.env, Arc::clone(&sources.local))?;
+        let identity = ManagedIdentity::from_sources(identity.clone(), None, sources)?;
         let name = format!("the managed identity {}", identity.key());
         Ok(Self {
             origin: Origin::new(name, RENEW, CHECK),

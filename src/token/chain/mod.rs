@@ -283,7 +283,7 @@ fn is_absent(error: &TokenError) -> bool {
 
 fn managed_identity(client_id: Option<String>, sources: &Sources, probe: bool) -> Here {
     let identity = client_id.map_or(Identity::SystemAssigned, Identity::ClientId);
-    match ManagedIdentity::over(identity, &sources.env, Arc::clone(&sources.local)) {
+    match ManagedIdentity::from_sources(identity, None, sources) {
         Ok(managed) if probe => Here::Maybe(managed),
         Ok(managed) => Here::Is(Arc::new(managed)),
         Err(error) => Here::IsWrong(error),

@@ -1,140 +1,123 @@
-//! App Service, Functions and Container Apps: an endpoint named by variables.
+//! App Service, Functions and Container Apps, and those who use their variables.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use url::Url;
+use async_trait::async_trait;
 
-use super::super::error::{FetchError, Reply};
-use super::super::http::{HttpReply, HttpRequest, Transport, endpoint_name, with_query};
-use super::super::reply::{TokenReply, not_a_token_endpoint};
-use super::super::retry::{self, RetryPolicy};
+use super::super::error::FetchError;
+use super::super::http::Transport;
+use super::super::retry::RetryPolicy;
 use super::super::{AccessToken, Environment, Resource};
+use super::Endpoint;
 use super::selector::{Names, Selector};
+use super::variable::{Protocol, Variable};
+use crate::target::IdentityPlatform;
 
-/// Asks `GET $IDENTITY_ENDPOINT` with the secret of `$IDENTITY_HEADER`.
-///
-/// Both are read for each try, as the platform changes the secret.
+/// The endpoint of App Service, unless it turns out to be that of a Windows
+/// container group, which has the same variables and no other sign.
 #[derive(Debug)]
 pub(super) struct AppService {
-    env: Environment,
-    http: Arc<dyn Transport>,
+    app: Variable,
+    group: Variable,
+    is_group: AtomicBool,
 }
 
 impl AppService {
-    /// Fails now rather than at the first login if the address is unusable.
     pub(super) fn new(env: &Environment, http: Arc<dyn Transport>) -> Result<Self, FetchError> {
-        let source = Self {
-            env: env.clone(),
-            http,
-        };
-        source.url()?;
-        Ok(source)
+        Ok(Self {
+            app: Variable::new(&APP_SERVICE, env, Arc::clone(&http))?,
+            group: Variable::new(&CONTAINER_INSTANCES_WINDOWS, env, http)?,
+            is_group: AtomicBool::new(false),
+        })
+    }
+}
+
+#[async_trait]
+impl Endpoint for AppService {
+    fn names(&self) -> &Names {
+        self.app.names()
     }
 
-    pub(super) fn endpoint(&self) -> String {
-        self.url()
-            .map(|url| endpoint_name(&url))
-            .unwrap_or_default()
+    fn address(&self) -> String {
+        self.app.address()
     }
 
-    /// Gets a token.
-    pub(super) async fn fetch(
+    async fn fetch(
         &self,
         selector: &Selector,
         resource: &Resource,
     ) -> Result<AccessToken, FetchError> {
-        let reply = retry::send(
-            &*self.http,
-            &RetryPolicy::APP_SERVICE,
-            || self.request(selector, resource),
-            |reply| judge(reply, selector),
-        )
-        .await?;
-        let reply = TokenReply::read(&reply, SystemTime::now())?;
-        selector.check(&reply)?;
-        Ok(reply.token)
-    }
-
-    fn request(&self, selector: &Selector, resource: &Resource) -> Result<HttpRequest, FetchError> {
-        let secret = self
-            .env
-            .var(HEADER)
-            .ok_or(FetchError::MissingVariable { variable: HEADER })?;
-        let mut query = vec![
-            ("api-version", API_VERSION),
-            ("resource", resource.as_str()),
-        ];
-        query.extend(selector.parameter(&NAMES));
-        Ok(HttpRequest::get(with_query(self.url()?, &query))
-            .header("x-identity-header", secret)
-            // Automation looks like App Service and wants this one as well.
-            .header("metadata", "true"))
-    }
-
-    fn url(&self) -> Result<Url, FetchError> {
-        let missing = FetchError::MissingVariable { variable: ENDPOINT };
-        let text = self.env.var(ENDPOINT).ok_or(missing)?;
-        let invalid = |problem| FetchError::InvalidEndpoint {
-            variable: ENDPOINT,
-            problem,
-        };
-        let url = Url::parse(&text).map_err(|_| invalid("it cannot be parsed"))?;
-        match url.scheme() {
-            "http" | "https" => Ok(url),
-            _ => Err(invalid("it must begin with http:// or https://")),
+        if self.is_group.load(Ordering::Relaxed) {
+            return self.group.fetch(selector, resource).await;
+        }
+        match self.app.fetch(selector, resource).await {
+            Err(error) if is_container_group(&error) => {
+                let token = self.group.fetch(selector, resource).await?;
+                tracing::info!("the identity endpoint is that of a Windows container group");
+                self.is_group.store(true, Ordering::Relaxed);
+                Ok(token)
+            }
+            other => other,
         }
     }
 }
 
-fn judge(reply: &HttpReply, selector: &Selector) -> FetchError {
-    let said = Reply::of(reply);
-    let assigned = || format!("check that {selector} is assigned to this app");
-    match reply.status {
-        429 => FetchError::Throttled {
-            reply: said,
-            retry_after: reply.retry_after,
-        },
-        // The endpoint also says 500 when it does not know the identity.
-        500 => FetchError::Unavailable {
-            reply: said,
-            advice: assigned(),
-        },
-        408 | 501..=599 => FetchError::Unavailable {
-            reply: said,
-            advice: "try again later".to_owned(),
-        },
-        _ if Reply::read(reply).is_none() => not_a_token_endpoint(reply),
-        401 | 403 => FetchError::Refused {
-            reply: said,
-            advice: format!("the endpoint did not accept the value of {HEADER}"),
-        },
-        404 if said.code.as_deref() == Some("DefaultIdentityNotDefined") => FetchError::Refused {
-            reply: said,
-            advice:
-                "this seems to be a Windows container group, whose endpoint is not supported yet"
-                    .to_owned(),
-        },
-        _ => FetchError::Refused {
-            reply: said,
-            advice: assigned(),
-        },
+/// What a Windows container group answers to a request of App Service's form.
+fn is_container_group(error: &FetchError) -> bool {
+    match error {
+        FetchError::IdentityNotFound { reply, .. } | FetchError::Refused { reply, .. } => {
+            reply.status == 404 && reply.code.as_deref() == Some("DefaultIdentityNotDefined")
+        }
+        _ => false,
     }
 }
 
-/// The variable with the endpoint's address.
-pub(super) const ENDPOINT: &str = "IDENTITY_ENDPOINT";
+/// App Service, Functions and Container Apps since 2019.
+pub(super) const APP_SERVICE: Protocol = Protocol {
+    platform: IdentityPlatform::AppService,
+    address: "IDENTITY_ENDPOINT",
+    proof: Some(("x-identity-header", "IDENTITY_HEADER")),
+    version: Some("2019-08-01"),
+    // Automation looks like App Service and wants it; here it does no harm.
+    metadata: true,
+    form: false,
+    https_only: false,
+    // Unlike at IMDS, the resource id's name is `mi_res_id`.
+    names: Names {
+        client_id: Some("client_id"),
+        object_id: Some("principal_id"),
+        resource_id: Some("mi_res_id"),
+        instead: "",
+    },
+    default_client: None,
+    policy: &RetryPolicy::APP_SERVICE,
+    advice: "an app in Container Apps may have it withheld by identitySettings",
+};
 
-/// The variable with the secret that the endpoint wants to see.
-pub(super) const HEADER: &str = "IDENTITY_HEADER";
+/// Azure Automation, whose variables are those of App Service.
+pub(super) const AUTOMATION: Protocol = Protocol {
+    platform: IdentityPlatform::Automation,
+    advice: "on a hybrid worker no id can be named once the Automation account has an identity \
+             of its own",
+    ..APP_SERVICE
+};
 
-const API_VERSION: &str = "2019-08-01";
-
-/// Unlike at IMDS, the resource id's name is `mi_res_id`.
-const NAMES: Names = Names {
-    client_id: "client_id",
-    object_id: "principal_id",
-    resource_id: "mi_res_id",
+/// Container groups with Windows. What the reply holds, and whether an
+/// `api-version` would be accepted, is documented nowhere.
+pub(super) const CONTAINER_INSTANCES_WINDOWS: Protocol = Protocol {
+    platform: IdentityPlatform::ContainerInstancesWindows,
+    proof: Some(("secret", "IDENTITY_HEADER")),
+    version: None,
+    metadata: false,
+    names: Names {
+        client_id: None,
+        object_id: Some("principalId"),
+        resource_id: None,
+        instead: "give the identity's object id",
+    },
+    advice: "a group in a virtual network has no managed identity",
+    ..APP_SERVICE
 };
 
 #[cfg(test)]
@@ -144,8 +127,16 @@ mod tests {
 
     const SECRET: &str = "MARKER-header";
 
-    fn env(endpoint: &str) -> Environment {
-        Environment::from_pairs([(ENDPOINT, endpoint), (HEADER, SECRET)])
+    const ENDPOINT: &str = "http://localhost:42356/msi/token?app=1";
+
+    const GROUP: &str = r#"{"error":{"code":"DefaultIdentityNotDefined","message":"m"}}"#;
+
+    fn app(script: Vec<Answer>) -> (AppService, Arc<ScriptedHttp>) {
+        let http = Arc::new(ScriptedHttp::new(script));
+        let env =
+            Environment::from_pairs([("IDENTITY_ENDPOINT", ENDPOINT), ("IDENTITY_HEADER", SECRET)]);
+        let app = AppService::new(&env, Arc::clone(&http) as Arc<dyn Transport>).unwrap();
+        (app, http)
     }
 
     fn resource() -> Resource {
@@ -153,9 +144,19 @@ mod tests {
     }
 
     async fn fetch(script: Vec<Answer>, selector: &Selector) -> Result<AccessToken, FetchError> {
-        let http = Arc::new(ScriptedHttp::new(script));
-        let source = AppService::new(&env("http://localhost:42356/msi/token"), http).unwrap();
-        source.fetch(selector, &resource()).await
+        app(script).0.fetch(selector, &resource()).await
+    }
+
+    fn asked(http: &ScriptedHttp) -> Vec<(String, Vec<(&'static str, String)>)> {
+        let one = |request: &super::super::super::http::HttpRequest| {
+            let headers = request.headers.iter();
+            let headers = headers.map(|(name, value)| (*name, value.expose().to_owned()));
+            (request.url.to_string(), headers.collect())
+        };
+        http.seen()
+            .iter()
+            .map(|(_, request)| one(request))
+            .collect()
     }
 
     #[tokio::test]
@@ -166,28 +167,17 @@ mod tests {
             (Selector::ObjectId("o".into()), "&principal_id=o"),
             (Selector::ResourceId("/r".into()), "&mi_res_id=%2Fr"),
         ] {
-            let http = Arc::new(ScriptedHttp::new([Answer::token("t", 3600)]));
-            let env = env("http://localhost:42356/msi/token?app=1");
-            let source = AppService::new(&env, Arc::clone(&http) as Arc<dyn Transport>).unwrap();
+            let (source, http) = app(vec![Answer::token("t", 3600)]);
             source.fetch(&selector, &resource()).await.unwrap();
-            let (_, request) = &http.seen()[0];
-            assert_eq!(
-                request.url.as_str(),
-                format!(
-                    "http://localhost:42356/msi/token?app=1&api-version=2019-08-01\
-                     &resource=https%3A%2F%2Fdatabase.windows.net%2F{tail}"
-                )
+            let url = format!(
+                "{ENDPOINT}&api-version=2019-08-01&resource=https%3A%2F%2Fdatabase.windows.net%2F{tail}"
             );
-            let headers: Vec<_> = request
-                .headers
-                .iter()
-                .map(|(name, value)| (*name, value.expose()))
-                .collect();
-            assert_eq!(
-                headers,
-                [("x-identity-header", SECRET), ("metadata", "true")]
-            );
-            assert!(!format!("{source:?} {request:?}").contains("MARKER"));
+            let headers = vec![
+                ("x-identity-header", SECRET.to_owned()),
+                ("metadata", "true".to_owned()),
+            ];
+            assert_eq!(asked(&http), [(url, headers)]);
+            assert!(!format!("{source:?} {:?}", http.seen()).contains("MARKER"));
         }
     }
 
@@ -216,21 +206,25 @@ mod tests {
         for (status, word) in [
             (400, "the-id"),
             (404, "the-id"),
-            (401, HEADER),
-            (403, HEADER),
+            (401, "IDENTITY_HEADER"),
+            (403, "IDENTITY_HEADER"),
         ] {
             let error = fetch(vec![Answer::json(status, body)], &selector)
                 .await
                 .unwrap_err();
-            assert!(
-                matches!(error, FetchError::Refused { .. }),
-                "{status}: {error:?}"
-            );
+            let not_there = matches!(error, FetchError::IdentityNotFound { .. });
+            assert_eq!(not_there, matches!(status, 400 | 404), "{error:?}");
             assert!(
                 error.to_string().contains(word) && !error.is_transient(),
                 "{error}"
             );
         }
+        let unknown = r#"{"statusCode":400,"message":"AADSTS500011: no such resource"}"#;
+        let error = fetch(vec![Answer::json(400, unknown)], &selector).await;
+        assert!(
+            matches!(error, Err(FetchError::Refused { .. })),
+            "{error:?}"
+        );
         let error = fetch(vec![Answer::json(404, "nginx")], &selector)
             .await
             .unwrap_err();
@@ -241,10 +235,55 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unusable_addresses_are_named_by_their_variable() {
-        for bad in ["nonsense", "ftp://h/", "localhost:42356"] {
-            let error = AppService::new(&env(bad), Arc::new(ScriptedHttp::new([]))).unwrap_err();
-            assert!(error.to_string().contains(ENDPOINT), "{error}");
+    async fn a_windows_container_group_is_recognised_by_its_404_and_remembered() {
+        for (selector, tail) in [
+            (Selector::Unnamed, ""),
+            (Selector::ObjectId("o".into()), "&principalId=o"),
+        ] {
+            let (source, http) = app(vec![
+                Answer::json(404, GROUP),
+                Answer::token("t", 60),
+                Answer::token("u", 60),
+            ]);
+            source.fetch(&selector, &resource()).await.unwrap();
+            source.fetch(&selector, &resource()).await.unwrap();
+            let url = format!("{ENDPOINT}&resource=https%3A%2F%2Fdatabase.windows.net%2F{tail}");
+            let expected = (url, vec![("secret", SECRET.to_owned())]);
+            assert_eq!(asked(&http)[1..], [expected.clone(), expected]);
         }
+    }
+
+    #[tokio::test]
+    async fn there_an_id_of_another_kind_is_refused_and_a_second_404_is_final() {
+        let client = Selector::ClientId("c".into());
+        let error = fetch(vec![Answer::json(404, GROUP)], &client)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("object id"), "{error}");
+        let object = Selector::ObjectId("o".into());
+        let error = fetch(vec![Answer::json(404, GROUP); 2], &object)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, FetchError::IdentityNotFound { .. }),
+            "{error:?}"
+        );
+        // A 404 of App Service itself leads nowhere else.
+        let other = r#"{"error":{"code":"Other","message":"m"}}"#;
+        let (source, http) = app(vec![Answer::json(404, other)]);
+        assert!(source.fetch(&object, &resource()).await.is_err());
+        assert_eq!(http.seen().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_secret_header_is_read_anew_and_its_loss_is_named() {
+        let env =
+            Environment::from_pairs([("IDENTITY_ENDPOINT", "http://h/"), ("IDENTITY_HEADER", "")]);
+        let app = AppService::new(&env, Arc::new(ScriptedHttp::new([]))).unwrap();
+        let error = app
+            .fetch(&Selector::Unnamed, &resource())
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("IDENTITY_HEADER"), "{error}");
     }
 }

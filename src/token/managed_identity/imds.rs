@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::super::error::{FetchError, Reply};
@@ -11,13 +13,18 @@ use super::super::http::{HttpReply, HttpRequest, Transport, endpoint_name, with_
 use super::super::reply::{TokenReply, not_a_token_endpoint};
 use super::super::retry::{self, RetryPolicy};
 use super::super::{AccessToken, Environment, Resource};
+use super::Endpoint;
 use super::selector::{Names, Selector};
+use super::variable::address;
+use crate::target::IdentityPlatform;
 
 /// Asks `GET /metadata/identity/oauth2/token`.
 #[derive(Debug)]
 pub(super) struct Imds {
     token_url: Url,
     http: Arc<dyn Transport>,
+    /// Until when a container group's endpoint may still be starting.
+    starting_until: Option<Instant>,
 }
 
 impl Imds {
@@ -26,35 +33,19 @@ impl Imds {
         let base = env
             .var(AUTHORITY_HOST)
             .unwrap_or_else(|| ADDRESS.to_owned());
-        let invalid = |problem| FetchError::InvalidEndpoint {
-            variable: AUTHORITY_HOST,
-            problem,
-        };
-        let mut token_url = Url::parse(&base).map_err(|_| invalid("it cannot be parsed"))?;
-        if !matches!(token_url.scheme(), "http" | "https") {
-            return Err(invalid("it must begin with http:// or https://"));
-        }
+        let mut token_url = address(AUTHORITY_HOST, &base, false)?;
         let path = format!("{}{PATH}", token_url.path().trim_end_matches('/'));
         token_url.set_path(&path);
-        Ok(Self { token_url, http })
+        let group = env.var(GROUP).unwrap_or_default().starts_with(GROUP_PREFIX);
+        Ok(Self {
+            token_url,
+            http,
+            starting_until: group.then(|| Instant::now() + GROUP_START),
+        })
     }
 
-    pub(super) fn endpoint(&self) -> String {
-        endpoint_name(&self.token_url)
-    }
-
-    /// Gets a token, sitting out a restart of the service.
-    pub(super) async fn fetch(
-        &self,
-        selector: &Selector,
-        resource: &Resource,
-    ) -> Result<AccessToken, FetchError> {
-        let mut query = vec![
-            ("api-version", API_VERSION),
-            ("resource", resource.as_str()),
-        ];
-        query.extend(selector.parameter(&NAMES));
-        let url = with_query(self.token_url.clone(), &query);
+    /// One account of asking, sitting out a restart of the service.
+    async fn ask(&self, url: &Url, selector: &Selector, resource: &Resource) -> Asked {
         let reply = retry::send(
             &*self.http,
             &RetryPolicy::IMDS,
@@ -67,10 +58,58 @@ impl Imds {
         Ok(reply.token)
     }
 
+    /// Whether this is what a container group says in its first seconds, when
+    /// its endpoint looks as if there were no identity.
+    fn is_starting(&self, error: &FetchError) -> bool {
+        let early = self.starting_until.is_some_and(|end| Instant::now() < end);
+        early
+            && match error.last() {
+                FetchError::IdentityNotFound { .. } => true,
+                FetchError::NotATokenEndpoint { status, .. } => *status == 400,
+                _ => false,
+            }
+    }
+}
+
+type Asked = Result<AccessToken, FetchError>;
+
+#[async_trait]
+impl Endpoint for Imds {
+    fn names(&self) -> &Names {
+        &NAMES
+    }
+
+    fn address(&self) -> String {
+        endpoint_name(&self.token_url)
+    }
+
+    async fn fetch(
+        &self,
+        selector: &Selector,
+        resource: &Resource,
+    ) -> Result<AccessToken, FetchError> {
+        let mut query = vec![
+            ("api-version", API_VERSION),
+            ("resource", resource.as_str()),
+        ];
+        query.extend(NAMES.parameter(selector, IdentityPlatform::Imds)?);
+        let url = with_query(self.token_url.clone(), &query);
+        loop {
+            match self.ask(&url, selector, resource).await {
+                Err(error) if self.is_starting(&error) => {
+                    tracing::debug!(error = %error, "the container group seems to be starting");
+                    retry::remember(error);
+                    sleep(GROUP_STEP).await;
+                }
+                asked => return asked,
+            }
+        }
+    }
+
     /// Finds out quickly whether the service is here at all: any HTTP answer to
     /// a request without the `Metadata` header means that it is. For chains; a
     /// real request would spend minutes on an address where nothing listens.
-    pub(super) async fn probe(&self) -> Result<(), FetchError> {
+    async fn probe(&self) -> Result<(), FetchError> {
         let url = with_query(self.token_url.clone(), &[("api-version", API_VERSION)]);
         let request = HttpRequest::get(url).within(PROBE_TIMEOUT);
         match retry::once(&*self.http, &RetryPolicy::IMDS, request).await {
@@ -144,10 +183,23 @@ const PATH: &str = "/metadata/identity/oauth2/token";
 const API_VERSION: &str = "2018-02-01";
 
 const NAMES: Names = Names {
-    client_id: "client_id",
-    object_id: "object_id",
-    resource_id: "msi_res_id",
+    client_id: Some("client_id"),
+    object_id: Some("object_id"),
+    resource_id: Some("msi_res_id"),
+    instead: "",
 };
+
+/// What container groups set, and how its value begins there (seen, not
+/// documented). On other platforms with Service Fabric inside it begins otherwise.
+const GROUP: &str = "Fabric_ApplicationName";
+
+const GROUP_PREFIX: &str = "caas-";
+
+/// How long a container group's endpoint may take to come up.
+const GROUP_START: Duration = Duration::from_secs(60);
+
+/// How often it is asked meanwhile.
+const GROUP_STEP: Duration = Duration::from_secs(3);
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -215,7 +267,7 @@ mod tests {
     fn another_address_is_taken_from_the_environment() {
         let at = |address: &str| {
             let env = Environment::from_pairs([(AUTHORITY_HOST, address)]);
-            Imds::new(&env, Arc::new(ScriptedHttp::new([]))).map(|imds| imds.endpoint())
+            Imds::new(&env, Arc::new(ScriptedHttp::new([]))).map(|imds| imds.address())
         };
         let path = "/metadata/identity/oauth2/token";
         assert_eq!(

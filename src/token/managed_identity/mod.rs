@@ -1,142 +1,209 @@
 //! The identity of the machine or service that this process runs on.
 
 mod app_service;
+mod arc;
+mod arc_key;
+mod error;
 mod imds;
+mod msi;
 mod platform;
+mod retries;
 mod selector;
+mod service_fabric;
+mod variable;
 
-use std::sync::{Arc, OnceLock};
+use std::fmt;
+use std::sync::{Arc, Once, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
-use app_service::AppService;
+use app_service::{AppService, CONTAINER_INSTANCES_WINDOWS};
+use arc::ArcAgent;
 use imds::Imds;
-use selector::Selector;
+use msi::{APP_SERVICE_2017, CLOUD_SHELL, MACHINE_LEARNING};
+use selector::{Names, Selector};
+use service_fabric::{PinnedHttp, SERVICE_FABRIC};
+use variable::Variable;
 
+pub use error::PlatformError;
 pub(in crate::token) use imds::AUTHORITY_HOST;
 
 use super::error::{FetchError, NoIdentity};
-use super::http::Transport;
-use super::http_client::LocalHttp;
-use super::{AccessToken, Environment, Resource, SourceKey, TokenError, TokenSource};
+use super::{AccessToken, Environment, Resource, SourceKey, Sources, TokenError, TokenSource};
 use crate::target::{Identity, IdentityPlatform};
 
 /// Asks the platform's identity endpoint for tokens of a managed identity.
 ///
-/// The platform is recognised once, when the source is made; the variables with
-/// the endpoint's secret are read for each request. On a virtual machine nothing
-/// marks the platform, so the instance metadata service is what remains when no
-/// other platform shows itself.
+/// The platform is recognised once, when the source is made, in the order of
+/// Microsoft's libraries, unless it is named
+/// ([`Auth::ManagedIdentityOn`](crate::target::Auth::ManagedIdentityOn)); the
+/// variables with the endpoint's secret are read for each request. On a virtual
+/// machine nothing marks the platform, so the instance metadata service is what
+/// remains when no other platform shows itself.
 ///
-/// [`Identity::ClientOrObjectId`] is a client id on App Service and its kin. On
-/// a virtual machine it is tried as a client id first, then as an object id if
-/// there is no such identity; what matched is remembered.
+/// An id that the platform cannot be asked by is an error when the source is
+/// made, and a token for another identity than the one named is thrown away.
+///
+/// [`Identity::ClientOrObjectId`] is taken for a client id first on App Service
+/// and its kin, and for an object id first elsewhere, as Microsoft's ODBC driver
+/// does; if there is no such identity, the other reading is tried. What matched
+/// is remembered.
 #[derive(Debug)]
 pub struct ManagedIdentity {
     identity: Identity,
-    endpoint: Endpoint,
+    platform: IdentityPlatform,
     chosen_by: &'static str,
-    /// How a `ClientOrObjectId` was found to be meant.
+    endpoint: Box<dyn Endpoint>,
+    /// How the identity can be named, the likeliest first.
+    candidates: Vec<Selector>,
+    /// Which of several candidates it was.
     matched: OnceLock<Selector>,
+    warned: Once,
 }
 
 impl ManagedIdentity {
     /// A source for an identity on the platform that `env` shows.
     ///
     /// # Errors
-    /// [`TokenError::UnsupportedPlatform`] on a platform that is recognised but
-    /// not supported, and [`FetchError::InvalidEndpoint`] if a variable holds no
-    /// usable address.
+    /// [`TokenError::Setup`]: with [`PlatformError::UnsupportedSelector`] if the
+    /// platform cannot be asked for an identity by such an id, and with
+    /// [`FetchError::InvalidEndpoint`] and its like if a variable is unusable.
     pub fn new(identity: Identity, env: &Environment) -> Result<Self, TokenError> {
-        Self::over(identity, env, Arc::new(LocalHttp::default()))
+        Self::from_sources(identity, None, &Sources::new(env.clone()))
     }
 
-    /// The selectors by which the identity can be meant, the likeliest first,
-    /// for [`Identity::ClientOrObjectId`] after what the last success taught.
-    fn selectors(&self) -> Vec<Selector> {
-        if let Some(matched) = self.matched.get() {
-            return vec![matched.clone()];
-        }
-        match &self.identity {
-            Identity::SystemAssigned => vec![Selector::Unnamed],
-            Identity::ClientId(id) => vec![Selector::ClientId(id.clone())],
-            Identity::ObjectId(id) => vec![Selector::ObjectId(id.clone())],
-            Identity::ResourceId(id) => vec![Selector::ResourceId(id.clone())],
-            Identity::ClientOrObjectId(id) => {
-                let mut selectors = vec![Selector::ClientId(id.clone())];
-                if matches!(self.endpoint, Endpoint::Imds(_)) {
-                    selectors.push(Selector::ObjectId(id.clone()));
-                }
-                selectors
-            }
-        }
+    /// A source on a platform that is named, else recognised.
+    pub(super) fn from_sources(
+        identity: Identity,
+        platform: Option<IdentityPlatform>,
+        sources: &Sources,
+    ) -> Result<Self, TokenError> {
+        let (platform, chosen_by) = match platform {
+            Some(named) => (named, "the platform was named"),
+            None => platform::detect(&sources.env),
+        };
+        tracing::debug!(
+            platform = platform.name(),
+            chosen_by,
+            "chose the managed-identity endpoint"
+        );
+        let setup = |reason| TokenError::Setup {
+            origin: SourceKey::new(platform.name()).with_reason(chosen_by),
+            reason: Arc::new(reason),
+        };
+        let endpoint = endpoint(platform, sources).map_err(setup)?;
+        let candidates = Selector::candidates(&identity, platform, endpoint.names());
+        Ok(Self {
+            candidates: candidates.map_err(setup)?,
+            identity,
+            platform,
+            chosen_by,
+            endpoint,
+            matched: OnceLock::new(),
+            warned: Once::new(),
+        })
     }
 
     /// Tells quickly whether there is an endpoint at all, for chains.
     pub(super) async fn probe(&self) -> Result<(), FetchError> {
-        match &self.endpoint {
-            Endpoint::Imds(imds) => imds.probe().await,
-            // Its variables are proof enough.
-            Endpoint::AppService(_) => Ok(()),
-        }
-    }
-
-    pub(super) fn over(
-        identity: Identity,
-        env: &Environment,
-        http: Arc<dyn Transport>,
-    ) -> Result<Self, TokenError> {
-        let (platform, detected_by) = platform::detect(env);
-        tracing::debug!(
-            platform = platform.name(),
-            detected_by,
-            "chose the managed-identity endpoint"
-        );
-        let endpoint = match platform {
-            IdentityPlatform::Imds => Imds::new(env, http).map(Endpoint::Imds),
-            IdentityPlatform::AppService => AppService::new(env, http).map(Endpoint::AppService),
-            other => {
-                return Err(TokenError::UnsupportedPlatform {
-                    platform: other.name(),
-                    detected_by,
-                });
-            }
-        };
-        let endpoint = endpoint.map_err(|reason| TokenError::Setup {
-            origin: SourceKey::new(platform.name()),
-            reason: Arc::new(reason),
-        })?;
-        Ok(Self {
-            identity,
-            endpoint,
-            chosen_by: detected_by,
-            matched: OnceLock::new(),
-        })
+        self.endpoint.probe().await
     }
 
     async fn fetch(&self, resource: &Resource) -> Result<AccessToken, FetchError> {
-        let selectors = self.selectors();
-        let several = selectors.len() > 1;
+        let known = self.matched.get().or(match self.candidates.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        });
+        let Some(selector) = known else {
+            return self.search(resource).await;
+        };
+        match self.endpoint.fetch(selector, resource).await {
+            Ok(token) => {
+                self.warn_if_unnamed(selector, &token);
+                Ok(token)
+            }
+            Err(error @ FetchError::IdentityNotFound { .. }) => {
+                Err(self.explain(selector, resource, error).await)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds out which kind of id was meant.
+    async fn search(&self, resource: &Resource) -> Result<AccessToken, FetchError> {
         let mut refusal = None;
-        for selector in selectors {
-            match self.endpoint.fetch(&selector, resource).await {
+        for selector in &self.candidates {
+            match self.endpoint.fetch(selector, resource).await {
                 Ok(token) => {
-                    if several {
-                        tracing::info!(%selector, "found the managed identity");
-                        // Another fetch may have been first; it found the same.
-                        let _ = self.matched.set(selector);
-                    }
+                    tracing::info!(%selector, "found the managed identity");
+                    // Another fetch may have been first; it found the same.
+                    let _ = self.matched.set(selector.clone());
                     return Ok(token);
                 }
-                Err(FetchError::IdentityNotFound { reply, .. }) if several => refusal = Some(reply),
+                Err(FetchError::IdentityNotFound { reply, .. }) => refusal = Some(reply),
+                // A platform that turned out to be another one.
+                Err(FetchError::Platform(PlatformError::UnsupportedSelector { .. })) => {}
                 Err(error) => return Err(error),
             }
         }
-        let identity = NoIdentity::Named(describe(&self.identity));
         Err(FetchError::IdentityNotFound {
-            identity,
+            identity: NoIdentity::Named {
+                selector: describe(&self.identity, self.platform),
+                advice: "",
+            },
             reply: refusal.unwrap_or_default(),
         })
+    }
+
+    /// Looks whether an id that is not there is the other kind of id of one that
+    /// is: the endpoint does not say, and the two look the same. The token that
+    /// shows it is thrown away.
+    async fn explain(
+        &self,
+        selector: &Selector,
+        resource: &Resource,
+        error: FetchError,
+    ) -> FetchError {
+        let Some(other) = selector.mistaken() else {
+            return error;
+        };
+        if uuid::Uuid::try_parse(other.id()).is_err() || !self.endpoint.names().support(&other) {
+            return error;
+        }
+        let asked = timeout(EXPLAIN_LIMIT, self.endpoint.fetch(&other, resource));
+        let Ok(Ok(token)) = asked.await else {
+            return error;
+        };
+        PlatformError::WrongKindOfId {
+            id: other.id().to_owned(),
+            given_as: selector.kind(),
+            is: other.kind(),
+            client_id: token.claims().and_then(|claims| claims.client_id),
+        }
+        .into()
+    }
+
+    /// Says once that a machine's identities may become ambiguous.
+    fn warn_if_unnamed(&self, selector: &Selector, token: &AccessToken) {
+        if *selector != Selector::Unnamed || self.platform != IdentityPlatform::Imds {
+            return;
+        }
+        let claims = token.claims().unwrap_or_default();
+        let owner = claims.resource_id.unwrap_or_default().to_ascii_lowercase();
+        if !owner.is_empty() && !owner.contains("/userassignedidentities/") {
+            // The machine's own identity is taken however many others there are.
+            return;
+        }
+        self.warned.call_once(|| {
+            tracing::warn!(
+                client_id = claims.client_id,
+                "no managed identity was named: that works while this machine has a \
+                 system-assigned identity or only one other, and breaks or changes when one is \
+                 added; name the identity by its client id"
+            );
+        });
     }
 }
 
@@ -148,181 +215,79 @@ impl TokenSource for ManagedIdentity {
     }
 
     fn key(&self) -> SourceKey {
-        let (platform, address) = match &self.endpoint {
-            Endpoint::Imds(imds) => (IdentityPlatform::Imds, imds.endpoint()),
-            Endpoint::AppService(app) => (IdentityPlatform::AppService, app.endpoint()),
-        };
-        SourceKey::new(platform.name())
-            .with_identity(describe(&self.identity))
-            .with_authority(address)
+        SourceKey::new(self.platform.name())
+            .with_identity(describe(&self.identity, self.platform))
+            .with_authority(self.endpoint.address())
             .with_reason(self.chosen_by)
     }
 }
 
-#[derive(Debug)]
-enum Endpoint {
-    AppService(AppService),
-    Imds(Imds),
-}
+/// How one platform is asked.
+#[async_trait]
+trait Endpoint: Send + Sync + fmt::Debug {
+    /// What it calls ids, and which kinds it knows.
+    fn names(&self) -> &Names;
 
-impl Endpoint {
+    /// Where it is, without query and secret.
+    fn address(&self) -> String;
+
+    /// Asks for a token, retrying by the platform's rules, and refuses one for
+    /// another identity.
     async fn fetch(
         &self,
         selector: &Selector,
         resource: &Resource,
-    ) -> Result<AccessToken, FetchError> {
-        match self {
-            Self::AppService(app) => app.fetch(selector, resource).await,
-            Self::Imds(imds) => imds.fetch(selector, resource).await,
-        }
+    ) -> Result<AccessToken, FetchError>;
+
+    /// Tells quickly whether it is there. Variables are proof enough.
+    async fn probe(&self) -> Result<(), FetchError> {
+        Ok(())
     }
 }
 
-fn describe(identity: &Identity) -> String {
-    match identity {
-        Identity::SystemAssigned => "system-assigned".to_owned(),
-        Identity::ClientId(id) => format!("client id {id}"),
-        Identity::ObjectId(id) => format!("object id {id}"),
-        Identity::ResourceId(id) => format!("resource id {id}"),
-        Identity::ClientOrObjectId(id) => format!("client or object id {id}"),
+fn endpoint(
+    platform: IdentityPlatform,
+    sources: &Sources,
+) -> Result<Box<dyn Endpoint>, FetchError> {
+    use IdentityPlatform as P;
+    let (env, http) = (&sources.env, Arc::clone(&sources.local));
+    let protocol = match platform {
+        P::AppService => return Ok(Box::new(AppService::new(env, http)?)),
+        P::Arc => {
+            let keys = sources.arc_key_folder.clone();
+            return Ok(Box::new(ArcAgent::new(env, keys, http)?));
+        }
+        P::Imds => return Ok(Box::new(Imds::new(env, http)?)),
+        P::ServiceFabric => {
+            let pinned = Arc::new(PinnedHttp::new(env)?);
+            return Ok(Box::new(Variable::new(&SERVICE_FABRIC, env, pinned)?));
+        }
+        P::AppService2017 => &APP_SERVICE_2017,
+        P::Automation => msi::automation(env),
+        P::CloudShell => &CLOUD_SHELL,
+        P::ContainerInstancesWindows => &CONTAINER_INSTANCES_WINDOWS,
+        P::MachineLearning => &MACHINE_LEARNING,
+    };
+    Ok(Box::new(Variable::new(protocol, env, http)?))
+}
+
+fn describe(identity: &Identity, platform: IdentityPlatform) -> String {
+    match (identity, platform) {
+        (Identity::SystemAssigned, IdentityPlatform::CloudShell) => "signed-in user".to_owned(),
+        (Identity::SystemAssigned, IdentityPlatform::ServiceFabric) => {
+            "bound to the application".to_owned()
+        }
+        (Identity::SystemAssigned, IdentityPlatform::MachineLearning) => "default".to_owned(),
+        (Identity::SystemAssigned, _) => "system-assigned".to_owned(),
+        (Identity::ClientId(id), _) => format!("client id {id}"),
+        (Identity::ObjectId(id), _) => format!("object id {id}"),
+        (Identity::ResourceId(id), _) => format!("resource id {id}"),
+        (Identity::ClientOrObjectId(id), _) => format!("client or object id {id}"),
     }
 }
+
+/// An explanation is not worth much waiting.
+const EXPLAIN_LIMIT: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing::{Answer, ScriptedHttp};
-    use super::*;
-
-    const NOT_FOUND: &str =
-        r#"{"error":"invalid_request","error_description":"Identity not found"}"#;
-
-    fn source(
-        env: &Environment,
-        identity: Identity,
-        script: Vec<Answer>,
-    ) -> (ManagedIdentity, Arc<ScriptedHttp>) {
-        let http = Arc::new(ScriptedHttp::new(script));
-        let source = ManagedIdentity::over(identity, env, Arc::clone(&http) as Arc<dyn Transport>);
-        (source.unwrap(), http)
-    }
-
-    fn vm() -> Environment {
-        Environment::from_pairs::<String, String>([])
-    }
-
-    fn app() -> Environment {
-        Environment::from_pairs([("IDENTITY_ENDPOINT", "http://h/"), ("IDENTITY_HEADER", "s")])
-    }
-
-    fn queries(http: &ScriptedHttp) -> Vec<String> {
-        let last = |url: &url::Url| url.query().unwrap().rsplit('&').next().unwrap().to_owned();
-        http.seen()
-            .iter()
-            .map(|(_, request)| last(&request.url))
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn on_a_vm_an_odbc_uid_is_a_client_id_and_else_an_object_id() {
-        let script = vec![
-            Answer::json(400, NOT_FOUND),
-            Answer::token("t", 60),
-            Answer::token("u", 60),
-        ];
-        let (source, http) = source(&vm(), Identity::ClientOrObjectId("id".into()), script);
-        let resource = Resource::new("r");
-        source.token(&resource).await.unwrap();
-        source.token(&resource).await.unwrap();
-        assert_eq!(
-            queries(&http),
-            ["client_id=id", "object_id=id", "object_id=id"]
-        );
-    }
-
-    #[tokio::test]
-    async fn if_neither_matches_the_error_names_the_id() {
-        let script = vec![Answer::json(400, NOT_FOUND); 2];
-        let (source, _) = source(&vm(), Identity::ClientOrObjectId("the-id".into()), script);
-        let error = source.token(&Resource::new("r")).await.unwrap_err();
-        let reason = error.reason().unwrap().to_string();
-        assert!(reason.contains("client or object id the-id"), "{reason}");
-    }
-
-    #[tokio::test]
-    async fn another_failure_does_not_lead_to_another_identity() {
-        let script = vec![Answer::json(401, r#"{"error":"access_denied"}"#)];
-        let (source, http) = source(&vm(), Identity::ClientOrObjectId("id".into()), script);
-        assert!(source.token(&Resource::new("r")).await.is_err());
-        assert_eq!(http.seen().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn on_app_service_an_odbc_uid_is_a_client_id_only() {
-        let (source, http) = source(
-            &app(),
-            Identity::ClientOrObjectId("id".into()),
-            vec![Answer::json(400, NOT_FOUND)],
-        );
-        assert!(source.token(&Resource::new("r")).await.is_err());
-        assert_eq!(queries(&http), ["client_id=id"]);
-    }
-
-    #[test]
-    fn identities_and_platforms_have_keys_of_their_own() {
-        let key = |env: &Environment, identity| source(env, identity, Vec::new()).0.key();
-        let keys = [
-            key(&vm(), Identity::SystemAssigned),
-            key(&vm(), Identity::ClientId("a".into())),
-            key(&vm(), Identity::ClientId("b".into())),
-            key(&vm(), Identity::ObjectId("a".into())),
-            key(&vm(), Identity::ResourceId("a".into())),
-            key(&vm(), Identity::ClientOrObjectId("a".into())),
-            key(&app(), Identity::ClientId("a".into())),
-        ];
-        for (i, a) in keys.iter().enumerate() {
-            assert!(keys.iter().skip(i + 1).all(|b| a != b), "{a:?}");
-        }
-        assert_eq!(keys[1].to_string(), "IMDS (client id a)");
-    }
-
-    #[test]
-    fn a_platform_without_support_is_never_taken_for_a_vm() {
-        for (names, platform) in [
-            (&["MSI_ENDPOINT"][..], "Cloud Shell"),
-            (
-                &["MSI_ENDPOINT", "MSI_SECRET"][..],
-                "Azure Machine Learning",
-            ),
-            (&["IDENTITY_ENDPOINT", "IMDS_ENDPOINT"][..], "Azure Arc"),
-            (
-                &[
-                    "IDENTITY_ENDPOINT",
-                    "IDENTITY_HEADER",
-                    "IDENTITY_SERVER_THUMBPRINT",
-                ][..],
-                "Service Fabric",
-            ),
-        ] {
-            let env = Environment::from_pairs(names.iter().map(|name| (*name, "http://h/")));
-            let error = ManagedIdentity::new(Identity::SystemAssigned, &env).unwrap_err();
-            assert!(
-                matches!(error, TokenError::UnsupportedPlatform { .. }),
-                "{error:?}"
-            );
-            assert!(error.to_string().contains(platform), "{error}");
-        }
-    }
-
-    #[tokio::test]
-    async fn the_secret_header_is_read_anew_and_its_loss_is_named() {
-        let env =
-            Environment::from_pairs([("IDENTITY_ENDPOINT", "http://h/"), ("IDENTITY_HEADER", "")]);
-        assert!(
-            AppService::new(&env, Arc::new(ScriptedHttp::new([])))
-                .unwrap()
-                .fetch(&Selector::Unnamed, &Resource::new("r"))
-                .await
-                .is_err_and(|error| error.to_string().contains("IDENTITY_HEADER"))
-        );
-    }
-}
+mod tests;
