@@ -291,6 +291,8 @@ const TOOLS: [(Tool, &str); 3] = [
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::Environment;
     use super::super::testing::{Answer, ScriptedHttp};
     use super::*;
