@@ -77,14 +77,14 @@ impl Reply {
     ///
     /// The forms: `error` with `error_description`; an `error` object with
     /// `code` and `message`; `statusCode` with `message`; an `error` that is a
-    /// sentence.
+    /// sentence. Names have no case: App Service's first form says `Message`.
     pub(crate) fn read(reply: &HttpReply) -> Option<Self> {
         let body: serde_json::Map<String, Value> = serde_json::from_slice(&reply.body).ok()?;
         let inner = body.get("error").and_then(Value::as_object);
         let find = |name: &str| {
             let value = inner
-                .and_then(|error| error.get(name))
-                .or_else(|| body.get(name));
+                .and_then(|error| field(error, name))
+                .or_else(|| field(&body, name));
             value
                 .and_then(Value::as_str)
                 .filter(|text| !text.is_empty())
@@ -138,6 +138,13 @@ pub(super) fn secret<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Secret>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+}
+
+/// The first field of this name, whatever its case.
+fn field<'a>(object: &'a serde_json::Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let mut all = object.iter();
+    all.find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 fn is_object(body: &[u8]) -> bool {
@@ -312,6 +319,10 @@ mod tests {
         assert_eq!(
             read(r#"{"error":{"code":"C","message":"m"}}"#),
             pair("C", "m")
+        );
+        assert_eq!(
+            read(r#"{"StatusCode":400,"Message":"m","CorrelationId":"x"}"#),
+            (None, Some("m".into()))
         );
         assert_eq!(
             read(r#"{"statusCode":500,"message":"m","correlationId":"x"}"#),
