@@ -63,11 +63,16 @@ impl Endpoint for AppService {
     }
 }
 
-/// What a Windows container group answers to a request of App Service's form.
+/// What a Windows container group answers to a request of App Service's form: it
+/// knows neither the id's name nor that of the secret header.
 fn is_container_group(error: &FetchError) -> bool {
     match error {
         FetchError::IdentityNotFound { reply, .. } | FetchError::Refused { reply, .. } => {
-            reply.status == 404 && reply.code.as_deref() == Some("DefaultIdentityNotDefined")
+            matches!(
+                (reply.status, reply.code.as_deref()),
+                (404, Some("DefaultIdentityNotDefined"))
+                    | (400 | 401, Some("SecretHeaderNotFound"))
+            )
         }
         _ => false,
     }
@@ -130,6 +135,8 @@ mod tests {
     const ENDPOINT: &str = "http://localhost:42356/msi/token?app=1";
 
     const GROUP: &str = r#"{"error":{"code":"DefaultIdentityNotDefined","message":"m"}}"#;
+
+    const NO_SECRET: &str = r#"{"error":{"code":"SecretHeaderNotFound","message":"m"}}"#;
 
     fn app(script: Vec<Answer>) -> (AppService, Arc<ScriptedHttp>) {
         let http = Arc::new(ScriptedHttp::new(script));
@@ -235,13 +242,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_windows_container_group_is_recognised_by_its_404_and_remembered() {
-        for (selector, tail) in [
-            (Selector::Unnamed, ""),
-            (Selector::ObjectId("o".into()), "&principalId=o"),
+    async fn a_windows_container_group_is_recognised_by_its_refusal_and_remembered() {
+        let object = Selector::ObjectId("o".into());
+        for (selector, tail, status, body) in [
+            (Selector::Unnamed, "", 404, GROUP),
+            (object.clone(), "&principalId=o", 404, GROUP),
+            (Selector::Unnamed, "", 401, NO_SECRET),
+            (object, "&principalId=o", 400, NO_SECRET),
         ] {
             let (source, http) = app(vec![
-                Answer::json(404, GROUP),
+                Answer::json(status, body),
                 Answer::token("t", 60),
                 Answer::token("u", 60),
             ]);
