@@ -1,5 +1,7 @@
 //! What token sources are permitted, for every command that logs in.
 
+use std::path::PathBuf;
+
 use crate::token::{ChainMember, Environment, Sources};
 
 /// Options about token sources.
@@ -26,6 +28,10 @@ pub(super) struct SourceArgs {
         value_delimiter = ','
     )]
     authorities: Vec<String>,
+
+    /// The folder of Azure Arc's keys, where it is not the agent's own: for emulators
+    #[arg(long, value_name = "FOLDER", env = "ENTRADA_ARC_KEY_FOLDER")]
+    arc_key_folder: Option<PathBuf>,
 }
 
 impl SourceArgs {
@@ -35,6 +41,9 @@ impl SourceArgs {
         if self.no_developer_tools {
             let tools = ChainMember::DEVELOPER_TOOLS.into_iter();
             sources = tools.fold(sources, Sources::exclude);
+        }
+        if let Some(folder) = &self.arc_key_folder {
+            sources = sources.arc_key_folder(folder);
         }
         let permitted = self.authorities.iter();
         permitted
