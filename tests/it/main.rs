@@ -74,4 +74,6 @@ mod token_entra;
 #[cfg(feature = "emulator")]
 mod token_federation;
 #[cfg(feature = "emulator")]
+mod token_platforms;
+#[cfg(feature = "emulator")]
 mod tsql_cases;
