@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::budget::Budget;
 use super::error::FetchError;
+use super::reply::strike_out;
 use crate::secret::Secret;
 
 /// Carries one request to an endpoint; a seam, so that retries are tested without sockets.
@@ -95,6 +96,25 @@ impl HttpRequest {
         self
     }
 
+    /// The values of headers that are secret, without the name of their scheme.
+    pub(super) fn proofs(&self) -> Vec<Secret> {
+        let ours = self.headers.iter();
+        let ours = ours.filter(|(name, _)| !PUBLIC_HEADERS.contains(name));
+        let all = ours
+            .map(|(_, value)| value)
+            .chain(self.named.iter().map(|(_, value)| value));
+        let bare = all.map(|value| {
+            let value = value.expose();
+            let schemes = ["Bearer ", "Basic "].iter();
+            schemes.fold(value, |value, scheme| {
+                value.strip_prefix(scheme).unwrap_or(value)
+            })
+        });
+        bare.filter(|value| value.len() >= MIN_PROOF)
+            .map(Secret::new)
+            .collect()
+    }
+
     pub(crate) fn within(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -109,12 +129,21 @@ pub(crate) struct HttpReply {
     pub(crate) retry_after: Option<Duration>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Zeroizing<Vec<u8>>,
+    /// The secrets in the headers of the request, which are not to be repeated.
+    pub(crate) proofs: Vec<Secret>,
 }
 
 impl HttpReply {
     /// A header that came once, or the first of its kind.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A text of the reply with asterisks for the secrets it was asked with, and
+    /// for tokens.
+    pub(super) fn without_proofs(&self, text: &str) -> String {
+        let struck = |text: String, proof: &Secret| strike_out(&text, proof.expose());
+        self.proofs.iter().fold(strike_out(text, ""), struck)
     }
 }
 
@@ -155,6 +184,20 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     let date = SystemTime::from(date.timestamp());
     Some(date.duration_since(now).unwrap_or_default())
 }
+
+/// Headers of ours whose values anybody may see.
+const PUBLIC_HEADERS: &[&str] = &[
+    "accept",
+    "client-request-id",
+    "content-length",
+    "content-type",
+    "metadata",
+    "return-client-request-id",
+    "x-tfs-fedauthredirect",
+];
+
+/// What is shorter is no secret, and would strike out parts of words.
+const MIN_PROOF: usize = 8;
 
 /// How long one try may take in all.
 pub(crate) const TRY_TIMEOUT: Duration = Duration::from_secs(10);

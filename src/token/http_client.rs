@@ -97,6 +97,7 @@ pub(super) async fn exchange(
     advice: &'static str,
 ) -> Result<HttpReply, FetchError> {
     let endpoint = endpoint_name(&request.url);
+    let proofs = request.proofs();
     let mut headers = HeaderMap::new();
     for (name, value) in &request.headers {
         headers.insert(*name, header(value)?);
@@ -134,6 +135,7 @@ pub(super) async fn exchange(
         headers: response.headers().clone(),
         endpoint,
         body,
+        proofs,
     })
 }
 

@@ -94,13 +94,15 @@ impl Reply {
             Some(text) if text.contains(' ') => (None, Some(text)),
             other => (other, None),
         };
+        // Endpoints repeat what they were sent when they find fault with it.
+        let clean = |text: &str| tidy(&reply.without_proofs(text));
         Some(Self {
             status: reply.status,
-            code: code.or_else(|| find("code")).map(tidy),
+            code: code.or_else(|| find("code")).map(clean),
             message: find("error_description")
                 .or_else(|| find("message"))
                 .or(sentence)
-                .map(tidy),
+                .map(clean),
         })
     }
 
@@ -169,6 +171,32 @@ fn text(value: Option<Value>) -> Option<String> {
     }
 }
 
+/// Puts asterisks in place of the proof, in clear or as it was encoded, and of
+/// anything that looks like a JWT.
+pub(super) fn strike_out(text: &str, proof: &str) -> String {
+    let mut text = text.to_owned();
+    if !proof.is_empty() {
+        let encoded =
+            percent_encoding::utf8_percent_encode(proof, percent_encoding::NON_ALPHANUMERIC);
+        let encoded = encoded.to_string();
+        let form: String = url::form_urlencoded::byte_serialize(proof.as_bytes()).collect();
+        for form in [proof, &encoded, &form] {
+            text = text.replace(form, "***");
+        }
+    }
+    let is_jwt = |word: &str| word.starts_with("eyJ") && word.len() >= 16;
+    let within = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let mut struck = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| !within(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end.max(first.len_utf8()));
+        struck.push_str(if is_jwt(word) { "***" } else { word });
+        rest = after;
+    }
+    struck
+}
+
 /// One line of at most 300 characters, fit for a terminal and a log.
 pub(super) fn tidy(text: &str) -> String {
     let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
@@ -197,6 +225,7 @@ mod tests {
             endpoint: "http://h/p".into(),
             status,
             retry_after: None,
+            proofs: Vec::new(),
             body: Zeroizing::new(body.as_bytes().to_vec()),
         }
     }

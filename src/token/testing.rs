@@ -106,6 +106,7 @@ impl Transport for ScriptedHttp {
     async fn send(&self, request: HttpRequest) -> Result<HttpReply, FetchError> {
         let endpoint = endpoint_name(&request.url);
         let timeout = request.timeout;
+        let proofs = request.proofs();
         self.seen.lock().unwrap().push((Instant::now(), request));
         let answer = self
             .script
@@ -128,6 +129,7 @@ impl Transport for ScriptedHttp {
                     .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
                     .collect(),
                 body: Zeroizing::new(body.into_bytes()),
+                proofs,
             }),
             Answer::Refused => Err(FetchError::Connect {
                 endpoint,
@@ -193,5 +195,6 @@ pub(super) fn reply(status: u16, body: &str) -> HttpReply {
         status,
         retry_after: None,
         body: Zeroizing::new(body.as_bytes().to_vec()),
+        proofs: Vec::new(),
     }
 }

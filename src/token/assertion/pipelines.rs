@@ -136,6 +136,7 @@ fn ids(reply: &HttpReply) -> String {
     let mut text = String::new();
     for name in ["x-vss-e2eid", "x-msedge-ref"] {
         if let Some(value) = reply.header(name) {
+            let value = reply.without_proofs(value);
             let value: String = value.chars().take(MAX_ID).collect();
             // Writing to a string cannot fail.
             let _ = write!(text, "; {name}: {value}");
@@ -160,7 +161,7 @@ const NO_JOB: &str = "Azure DevOps sets it in each job; this is none";
 const UNMAPPED: &str = "Azure DevOps gives a step the job's token only if it is mapped: add \
                         `env: { SYSTEM_ACCESSTOKEN: $(System.AccessToken) }` to the step";
 
-const SIGN_IN: &str = "Azure DevOps wants a sign-in, so SYSTEM_ACCESSTOKEN is not, or no longer, \
+const SIGN_IN: &str = "check the variable: Azure DevOps wants a sign-in, so SYSTEM_ACCESSTOKEN is not, or no longer, \
                        the token of this job; it ends with the job";
 
 const UNKNOWN: &str = "check the service connection's id, that it uses workload identity \

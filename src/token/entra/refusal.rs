@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::super::error::Coarse;
 use super::super::http::HttpReply;
-use super::super::reply::tidy;
+use super::super::reply::{strike_out, tidy};
 use super::advice::{self, Advice, Again};
 
 /// A refusal by Entra, with what its support asks for.
@@ -160,32 +160,6 @@ fn id(text: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.' | ' ' | '+');
     let fits = text.len() <= 64 && text.chars().all(allowed);
     fits.then(|| text.trim().to_owned())
-}
-
-/// Puts asterisks in place of the proof, in clear or as it was encoded, and of
-/// anything that looks like a JWT.
-fn strike_out(text: &str, proof: &str) -> String {
-    let mut text = text.to_owned();
-    if !proof.is_empty() {
-        let encoded =
-            percent_encoding::utf8_percent_encode(proof, percent_encoding::NON_ALPHANUMERIC);
-        let encoded = encoded.to_string();
-        let form: String = url::form_urlencoded::byte_serialize(proof.as_bytes()).collect();
-        for form in [proof, &encoded, &form] {
-            text = text.replace(form, "***");
-        }
-    }
-    let is_jwt = |word: &str| word.starts_with("eyJ") && word.len() >= 16;
-    let within = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let mut struck = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(first) = rest.chars().next() {
-        let end = rest.find(|c| !within(c)).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end.max(first.len_utf8()));
-        struck.push_str(if is_jwt(word) { "***" } else { word });
-        rest = after;
-    }
-    struck
 }
 
 #[cfg(test)]
