@@ -206,7 +206,10 @@ fn unreached(error: FetchError) -> VaultError {
             endpoint: endpoint.clone(),
             status: *status,
         },
-        FetchError::TooLarge { max, .. } => VaultError::TooLarge { max: *max },
+        FetchError::TooLarge { endpoint, max } => VaultError::TooLarge {
+            endpoint: endpoint.clone(),
+            max: *max,
+        },
         _ => VaultError::Unreachable(error),
     }
 }
@@ -223,6 +226,11 @@ fn judge(reply: &HttpReply) -> FetchError {
         (408 | 500..=599, answer) => FetchError::Unavailable {
             reply: answer.unwrap_or_else(|| Reply::of(reply)),
             advice: "try again later; Azure's status page knows of outages".to_owned(),
+        },
+        // Not followed, and no vault redirects.
+        (300..=399, _) => FetchError::NotATokenEndpoint {
+            endpoint: reply.endpoint.clone(),
+            status,
         },
         (_, Some(reply)) => FetchError::Refused {
             reply,

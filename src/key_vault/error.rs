@@ -148,14 +148,14 @@ pub enum VaultError {
         resource: String,
     },
     /// The reply is JSON but no secret.
-    #[error("the reply of {endpoint} has no usable value")]
+    #[error("the reply of {endpoint} has no usable value; check that it is a vault")]
     Malformed {
         /// Its address.
         endpoint: String,
     },
     /// Something answered that is no vault.
     #[error(
-        "{endpoint} answered with status {status} and no JSON, so it is no vault; check for a proxy or a captive portal"
+        "{endpoint} answered with status {status} and not as a vault does; check for a proxy or a captive portal"
     )]
     NoVault {
         /// Its address.
@@ -172,7 +172,7 @@ pub enum VaultError {
         reply: Reply,
     },
     /// Another refusal.
-    #[error("the vault refused: {reply}")]
+    #[error("the vault refused: {reply}; check the reference, and the vault in the portal")]
     Refused {
         /// What the vault answered.
         reply: Reply,
@@ -194,8 +194,12 @@ pub enum VaultError {
         source: TokenError,
     },
     /// The secret is longer than any.
-    #[error("the secret is larger than {max} bytes, which no vault keeps")]
+    #[error(
+        "the reply of {endpoint} is larger than {max} bytes, which no secret is; check that it is a vault"
+    )]
     TooLarge {
+        /// Its address.
+        endpoint: String,
         /// The limit.
         max: usize,
     },

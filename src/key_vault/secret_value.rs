@@ -79,7 +79,10 @@ impl SecretValue {
             .value
             .ok_or_else(|| VaultError::Malformed { endpoint: host() })?;
         if value.len() > MAX_SECRET {
-            return Err(VaultError::TooLarge { max: MAX_SECRET });
+            return Err(VaultError::TooLarge {
+                endpoint: host(),
+                max: MAX_SECRET,
+            });
         }
         if raw.attributes.enabled == Some(false) {
             return Err(VaultError::Disabled);

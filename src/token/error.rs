@@ -150,7 +150,7 @@ pub enum FetchError {
         cause: Box<dyn StdError + Send + Sync>,
     },
     /// The reply is JSON but not a token.
-    #[error("the reply of {endpoint} has no usable {field}")]
+    #[error("the reply of {endpoint} has no usable {field}; check what answers at that address")]
     Malformed {
         /// Its address, without the query.
         endpoint: String,
@@ -261,7 +261,10 @@ pub enum FetchError {
     #[error("cannot use the cluster's token proxy")]
     TokenProxy(#[source] TokenProxyError),
     /// The endpoint's answer exceeds what a token can be.
-    #[error("the reply of {endpoint} is larger than {max} bytes, so it is not a token")]
+    #[error(
+        "the reply of {endpoint} is larger than {max} bytes, so it is not a token; check what \
+         answers at that address"
+    )]
     TooLarge {
         /// Its address, without the query.
         endpoint: String,
@@ -287,7 +290,8 @@ pub enum FetchError {
     },
     /// The endpoint answered for another identity than the one asked for.
     #[error(
-        "asked for the identity with {asked}, but the reply is for {got}; the token was thrown away"
+        "asked for the identity with {asked}, but the reply is for {got}; the token was thrown away; \
+         check the id, and what answers at that address"
     )]
     WrongIdentity {
         /// The selector asked for.

@@ -104,7 +104,8 @@ const ABSENT: &str = "give the job `permissions: id-token: write` (a job that li
 
 const NO_JOB: &str = "this is no job of GitHub Actions, Gitea or Forgejo, which set these";
 
-const REFUSED: &str = "the job's permission to ask may have ended with the step or the job";
+const REFUSED: &str = "check the job's `permissions: id-token: write`; the permission to ask may \
+                       also have ended with the step or the job";
 
 const RENEW: &str = "it was issued this moment, so set this machine's clock right";
 

@@ -51,13 +51,14 @@ pub(super) fn judge(reply: &HttpReply, advice: &str, ids: &str) -> FetchError {
         300..=399 => FetchError::Refused {
             reply: said,
             advice: format!(
-                "it redirects, which is not followed, since the credential would go along: \
-                 {advice}{ids}"
+                "{} redirects, which is not followed, since the credential would go along; check \
+                 that address: {advice}{ids}",
+                reply.endpoint
             ),
         },
         400..=499 => FetchError::Refused {
             reply: said,
-            advice: format!("{advice}{ids}"),
+            advice: format!("{advice} (asked: {}){ids}", reply.endpoint),
         },
         _ => not_a_token_endpoint(reply),
     }

@@ -10,7 +10,10 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum PlatformError {
     /// Azure Arc's agent did not say which file holds the key.
-    #[error("the agent of Azure Arc at {endpoint} sent no usable challenge: {problem}")]
+    #[error(
+        "the agent of Azure Arc at {endpoint} sent no usable challenge: {problem}; check that the \
+         agent's service himds is what answers there"
+    )]
     Challenge {
         /// Its address, without the query.
         endpoint: String,
