@@ -304,6 +304,9 @@ async fn a_vm_with_no_named_identity_is_warned_about_once() {
         ("opaque", Identity::ClientId("c".into()), 0),
     ] {
         let log = Log::default();
+        // With a single subscriber in the process, whichever thread meets a line of code first decides
+        // for all whether it is logged; a second one makes `tracing` ask all.
+        let _second = tracing::Dispatch::new(tracing_subscriber::registry());
         let _guard = tracing::subscriber::set_default(
             tracing_subscriber::fmt()
                 .with_max_level(tracing::Level::WARN)
