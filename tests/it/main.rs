@@ -73,6 +73,7 @@ mod token_endpoints;
 mod token_entra;
 #[cfg(feature = "emulator")]
 mod token_federation;
+mod token_matrix;
 #[cfg(feature = "emulator")]
 mod token_platforms;
 #[cfg(feature = "emulator")]
