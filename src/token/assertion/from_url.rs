@@ -110,7 +110,9 @@ const CHECK: &str = "the reply must be one signed JWT, or JSON with one where th
 mod tests {
     use super::super::super::http::Method;
     use super::super::super::testing::Answer;
-    use super::super::testing::{ask, jwt, sources, tells_bad_answers_apart, told};
+    use super::super::testing::{
+        ask, jwt, sources, tells_bad_answers_apart, tells_failures_apart, told,
+    };
     use super::*;
 
     fn from(url: &str, pointer: Option<&str>) -> AssertionFrom {
@@ -178,6 +180,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bad_answers_are_told_apart() {
         tells_bad_answers_apart("token", source).await;
+        tells_failures_apart("token", source).await;
         // Without a pointer, JSON and HTML are no tokens either.
         for body in [r#"{"token":"MARKER"}"#, "<html>MARKER</html>", ""] {
             let sources = sources(&[], vec![Answer::json(200, body)]).0;

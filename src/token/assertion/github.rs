@@ -114,7 +114,9 @@ const CHECK: &str = "check that ACTIONS_ID_TOKEN_REQUEST_URL is the runner's own
 #[cfg(test)]
 mod tests {
     use super::super::super::testing::Answer;
-    use super::super::testing::{ask, jwt, of_issuer, sources, tells_bad_answers_apart, told};
+    use super::super::testing::{
+        ask, jwt, of_issuer, sources, tells_bad_answers_apart, tells_failures_apart, told,
+    };
     use super::*;
 
     const JOB: &[(&str, &str)] = &[
@@ -156,6 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bad_answers_are_told_apart() {
         tells_bad_answers_apart("value", source).await;
+        tells_failures_apart("value", source).await;
     }
 
     #[test]

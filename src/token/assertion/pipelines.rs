@@ -177,7 +177,9 @@ const MAX_ID: usize = 100;
 mod tests {
     use super::super::super::http::Method;
     use super::super::super::testing::Answer;
-    use super::super::testing::{ask, jwt, sources, tells_bad_answers_apart, told};
+    use super::super::testing::{
+        ask, jwt, sources, tells_bad_answers_apart, tells_failures_apart, told,
+    };
     use super::*;
 
     const JOB: &[(&str, &str)] = &[
@@ -244,6 +246,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bad_answers_are_told_apart() {
         tells_bad_answers_apart("oidcToken", source).await;
+        tells_failures_apart("oidcToken", source).await;
     }
 
     #[tokio::test]

@@ -112,7 +112,20 @@ pub(super) async fn tells_bad_answers_apart<S: AssertionSource>(
     let body = format!(r#"{{"{field}":"{}"}}"#, jwt(-120, "MARKER"));
     let error = with(vec![Answer::json(200, body)]).await;
     assert!(told(&error).contains("ended 2 min ago"), "{error:?}");
+}
 
+/// Failures on the way, and refusals, are told apart by whether to ask again,
+/// whatever source it is.
+pub(super) async fn tells_failures_apart<S: AssertionSource>(
+    field: &str,
+    make: impl Fn(Vec<Answer>) -> S,
+) {
+    let with = async |answers: Vec<Answer>| {
+        let error = ask(&make(answers)).await.unwrap_err();
+        told(&error);
+        assert!(!format!("{error:?}").contains("MARKER"), "{error:?}");
+        error
+    };
     let error = with(vec![Answer::TooLarge]).await;
     assert!(
         matches!(of_issuer(&error), FetchError::TooLarge { .. }),

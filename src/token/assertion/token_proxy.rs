@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -144,7 +144,7 @@ impl TokenProxy {
         Ok(client)
     }
 
-    async fn ca_file(&self, path: &PathBuf) -> Result<Vec<u8>, FetchError> {
+    async fn ca_file(&self, path: &Path) -> Result<Vec<u8>, FetchError> {
         let read = file::read(path, MAX_PEM, "check the path and the volume").await;
         let read = read.map_err(|reason| {
             FetchError::TokenProxy(TokenProxyError::CaFile {
