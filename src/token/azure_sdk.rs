@@ -18,8 +18,8 @@ use crate::target::Cloud;
 /// A credential of the Azure SDK for Rust as a source of tokens: those of
 /// `azure_identity`, or any other [`TokenCredential`].
 ///
-/// Clones share the credential and, in a cache, its tokens; so do two made from
-/// clones of one `Arc`. The scope that is asked for is the resource's own, with the
+/// Clones share the credential and, in a cache, its tokens; two that were made
+/// apart never share, even over one credential. The scope that is asked for is the resource's own, with the
 /// double slash that [`Resource::scope`] explains. The SDK's credentials keep a token
 /// of their own for as long as they see fit, so a token that the server refused may
 /// come once more.

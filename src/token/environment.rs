@@ -1,9 +1,12 @@
 //! The variables by which Azure's platforms say where their endpoints are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use super::entra::mark_of;
 
 /// Where token sources read variables: the process's environment, or given pairs.
 ///
@@ -98,6 +101,19 @@ impl Environment {
         }
     }
 
+    /// Tells environments apart, by all that is in them: what a source finds may
+    /// depend on any of it. Nothing for that of the process, of which there is one.
+    pub(super) fn mark(&self) -> String {
+        let Origin::Given(given) = &self.0 else {
+            return String::new();
+        };
+        let variables = given.variables.iter();
+        let variables = variables.flat_map(|(name, value)| [name.into(), value.into()]);
+        let files = given.files.iter().map(|file| file.to_string_lossy());
+        let texts: Vec<Cow<'_, str>> = variables.chain(files).collect();
+        mark_of(texts.iter().map(|text| &**text))
+    }
+
     pub(super) fn has_file(&self, path: &Path) -> bool {
         match &self.0 {
             Origin::Process => path.exists(),
@@ -149,6 +165,24 @@ mod tests {
             shown.contains("IDENTITY_HEADER") && !shown.contains("MARKER"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn environments_are_told_apart_by_all_that_is_in_them() {
+        let env = |pairs: &[(&str, &str)]| Environment::from_pairs(pairs.iter().copied());
+        let marks = [
+            Environment::from_process().mark(),
+            env(&[]).mark(),
+            env(&[("A", "MARKER")]).mark(),
+            env(&[("A", "other")]).mark(),
+            env(&[("AM", "ARKER")]).mark(),
+            env(&[("A", "MARKER")]).with_file("/x").mark(),
+        ];
+        for (i, a) in marks.iter().enumerate() {
+            assert!(marks.iter().skip(i + 1).all(|b| a != b), "{i}");
+            assert!(!a.contains("MARKER"), "{a}");
+        }
+        assert_eq!(marks[2], env(&[("A", "MARKER")]).mark());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::super::Environment;
+use super::super::entra::mark_of;
 use super::super::error::FetchError;
 use super::super::program::{Call, Program, ProgramError};
 use super::origin::Origin;
@@ -65,6 +66,11 @@ impl AssertionSource for CommandAssertion {
 
     fn describe(&self) -> String {
         self.origin.name().to_owned()
+    }
+
+    fn mark(&self) -> String {
+        let args = self.args.iter().map(Secret::expose);
+        mark_of(std::iter::once(&*self.program).chain(args))
     }
 }
 

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use reqwest::header::{HeaderName, HeaderValue};
 
 use super::super::Sources;
+use super::super::entra::mark_of;
 use super::super::error::FetchError;
-use super::super::http::{HttpRequest, endpoint_name};
+use super::super::http::{HttpRequest, Method, endpoint_name};
 use super::super::retry::{self, RetryPolicy};
 use super::issuer::{judge, reach, text_at};
 use super::origin::Origin;
@@ -96,6 +97,22 @@ impl AssertionSource for UrlAssertion {
     fn describe(&self) -> String {
         self.origin.name().to_owned()
     }
+
+    fn mark(&self) -> String {
+        let request = &self.request;
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        };
+        let pointer = match &self.pointer {
+            Some(pointer) => ["at", pointer.as_str()],
+            None => ["whole", ""],
+        };
+        let headers = request.named.iter();
+        let headers = headers.flat_map(|(name, value)| [name.as_str(), value.expose()]);
+        let texts = [method, request.url.as_str()].into_iter();
+        mark_of(texts.chain(pointer).chain(headers))
+    }
 }
 
 fn unusable(setting: &'static str, problem: &'static str) -> AssertionError {
@@ -108,7 +125,6 @@ const CHECK: &str = "the reply must be one signed JWT, or JSON with one where th
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::http::Method;
     use super::super::super::testing::Answer;
     use super::super::testing::{
         ask, jwt, sources, tells_bad_answers_apart, tells_failures_apart, told,

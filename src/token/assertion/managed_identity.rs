@@ -79,6 +79,10 @@ impl AssertionSource for IdentityAssertion {
     fn describe(&self) -> String {
         self.origin.name().to_owned()
     }
+
+    fn mark(&self) -> String {
+        format!("{:?}", self.identity.key())
+    }
 }
 
 const RENEW: &str = "the platform gave an old one, so check this machine's clock";

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use async_trait::async_trait;
 
 use super::super::Sources;
+use super::super::entra::mark_of;
 use super::super::error::FetchError;
 use super::super::http::{HttpReply, HttpRequest, with_query};
 use super::super::retry::{self, RetryPolicy};
@@ -108,6 +109,11 @@ impl AssertionSource for AzurePipelines {
 
     fn describe(&self) -> String {
         self.origin.name().to_owned()
+    }
+
+    fn mark(&self) -> String {
+        let token = self.token.as_ref().map_or("", Secret::expose);
+        mark_of([self.origin.name(), &*self.connection, token])
     }
 }
 

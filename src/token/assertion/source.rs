@@ -191,3 +191,99 @@ fn kind(from: &AssertionFrom) -> &'static str {
 const WORKLOAD: &str = "workload identity";
 
 const PIPELINES: &str = "Azure Pipelines";
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Environment;
+    use super::super::testing::sources;
+    use super::*;
+    use crate::secret::Secret;
+
+    const JOB: &[(&str, &str)] = &[
+        ("PATH", "/bin"),
+        ("SYSTEM_OIDCREQUESTURI", "https://dev.azure.com/o"),
+        ("SYSTEM_ACCESSTOKEN", "MARKER"),
+        ("JWT", "a"),
+    ];
+
+    fn key(auth: &Auth, pairs: &[(&str, &str)]) -> SourceKey {
+        let (sources, _) = sources(pairs, Vec::new());
+        let source = federated(&sources, auth, &Cloud::Public).unwrap();
+        source.unwrap().key()
+    }
+
+    fn from(from: AssertionFrom) -> Auth {
+        Auth::Federated {
+            client_id: Some("c".into()),
+            tenant: Some("t".into()),
+            from,
+        }
+    }
+
+    fn at(url: &str, header: &str, pointer: Option<&str>, post: bool) -> Auth {
+        from(AssertionFrom::Url {
+            url: url.to_owned(),
+            headers: vec![("X-Key".to_owned(), Secret::new(header))],
+            pointer: pointer.map(str::to_owned),
+            post,
+        })
+    }
+
+    fn pipeline(connection: &str, token: Option<&str>) -> Auth {
+        Auth::AzurePipelines {
+            client_id: Some("c".into()),
+            tenant: Some("t".into()),
+            service_connection: Some(connection.to_owned()),
+            system_token: token.map(Secret::new),
+        }
+    }
+
+    fn command(words: &[&str]) -> Auth {
+        let argv = words.iter().map(|word| (*word).to_owned()).collect();
+        from(AssertionFrom::Command { argv })
+    }
+
+    #[test]
+    fn whoever_proves_himself_in_another_way_shares_no_token() {
+        let auths = [
+            command(&["/bin/sh", "-c", "MARKER a"]),
+            command(&["/bin/sh", "-c", "MARKER", "a"]),
+            command(&["/bin/sh"]),
+            at("https://h/?for=a", "MARKER", None, false),
+            at("https://h/?for=b", "MARKER", None, false),
+            at("https://h/?for=b", "other", None, false),
+            at("https://h/?for=b", "other", Some(""), false),
+            at("https://h/?for=b", "other", Some("/a"), false),
+            at("https://h/?for=b", "other", Some("/a"), true),
+            pipeline("one", None),
+            pipeline("another", None),
+            pipeline("another", Some("MARKER")),
+            from(AssertionFrom::Variable("JWT".into())),
+        ];
+        let keys: Vec<_> = auths.iter().map(|auth| key(auth, JOB)).collect();
+        for (i, a) in keys.iter().enumerate() {
+            assert!(!format!("{a:?}").contains("MARKER"), "{a:?}");
+            assert!(keys.iter().skip(i + 1).all(|b| a != b), "{i}: {a:?}");
+            assert_eq!(*a, key(&auths[i], JOB));
+        }
+    }
+
+    #[test]
+    fn environments_share_no_token_as_each_has_its_own_proof() {
+        let auth = from(AssertionFrom::Variable("JWT".into()));
+        assert_ne!(key(&auth, &[("JWT", "a")]), key(&auth, &[("JWT", "b")]));
+        let given = Auth::WorkloadIdentity {
+            client_id: Some("c".into()),
+            tenant: Some("t".into()),
+            token_file: Some("/f".into()),
+        };
+        let of_process = || {
+            let sources = Sources::new(Environment::from_process());
+            federated(&sources, &given, &Cloud::Public)
+                .unwrap()
+                .unwrap()
+                .key()
+        };
+        assert_eq!(of_process(), of_process());
+    }
+}

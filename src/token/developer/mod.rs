@@ -74,7 +74,10 @@ impl TokenSource for DeveloperTool {
     }
 
     fn key(&self) -> SourceKey {
-        let key = SourceKey::new(self.tool.name()).with_identity("whoever is signed in");
+        // Variables say which tool is found, and where it keeps who is signed in.
+        let key = SourceKey::new(self.tool.name())
+            .with_identity("whoever is signed in")
+            .with_credential(self.env.mark());
         match &self.tenant {
             Some(tenant) => key.with_tenant(tenant),
             None => key,

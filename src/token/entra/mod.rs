@@ -42,6 +42,8 @@ pub(crate) struct EntraApp {
     authority: Authority,
     client_id: String,
     credential: AppCredential,
+    /// Tells the environment apart that assertions are found in.
+    surroundings: String,
 }
 
 /// How an application proves itself.
@@ -67,6 +69,10 @@ impl EntraApp {
             http: Arc::clone(&sources.internet),
             authority: Authority::new(sources, *cloud, tenant)?,
             client_id: client_id.to_owned(),
+            surroundings: match &credential {
+                AppCredential::Secret(_) => String::new(),
+                AppCredential::Assertion(_) => sources.env.mark(),
+            },
             credential,
         })
     }
@@ -79,7 +85,7 @@ impl EntraApp {
             .with_authority(self.authority.name())
             .with_credential(match &self.credential {
                 AppCredential::Secret(secret) => mark(secret),
-                AppCredential::Assertion(source) => source.mark(),
+                AppCredential::Assertion(source) => mark_of([&*source.mark(), &*self.surroundings]),
             })
     }
 
@@ -256,10 +262,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Tells secrets apart within this process, and tells nothing else about them.
 pub(super) fn mark(secret: &Secret) -> String {
+    mark_of([secret.expose()])
+}
+
+/// The same for several texts in their order, none of which runs into the next.
+pub(super) fn mark_of<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     static KEY: OnceLock<Option<hmac::Key>> = OnceLock::new();
     let made = || hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new()).ok();
     match KEY.get_or_init(made) {
-        Some(key) => URL_SAFE_NO_PAD.encode(hmac::sign(key, secret.expose().as_bytes())),
+        Some(key) => {
+            let mut context = hmac::Context::with_key(key);
+            for part in parts {
+                context.update(&part.len().to_le_bytes());
+                context.update(part.as_bytes());
+            }
+            URL_SAFE_NO_PAD.encode(context.sign())
+        }
         // Without randomness nothing may be said, so nothing is shared either.
         None => Uuid::new_v4().to_string(),
     }

@@ -56,6 +56,9 @@ pub struct ManagedIdentity {
     platform: IdentityPlatform,
     chosen_by: &'static str,
     endpoint: Box<dyn Endpoint>,
+    /// Tells the environment apart that the variables are read from: one of them
+    /// may name the identity.
+    surroundings: String,
     /// How the identity can be named, the likeliest first.
     candidates: Vec<Selector>,
     /// Which of several candidates it was.
@@ -101,6 +104,7 @@ impl ManagedIdentity {
             platform,
             chosen_by,
             endpoint,
+            surroundings: sources.env.mark(),
             matched: OnceLock::new(),
             warned: Once::new(),
         })
@@ -218,6 +222,7 @@ impl TokenSource for ManagedIdentity {
         SourceKey::new(self.platform.name())
             .with_identity(describe(&self.identity, self.platform))
             .with_authority(self.endpoint.address())
+            .with_credential(&self.surroundings)
             .with_reason(self.chosen_by)
     }
 }

@@ -262,6 +262,33 @@ fn platforms_are_made_from_their_variables_and_never_mixed_up() {
 }
 
 #[test]
+fn what_only_a_variable_tells_is_part_of_the_key() {
+    let key = |pairs: [(&str, &str); 3]| {
+        let env = Environment::from_pairs(pairs);
+        source(&env, Identity::SystemAssigned, vec![]).0.key()
+    };
+    let learning = |id| {
+        key([
+            ("MSI_ENDPOINT", "http://m/"),
+            ("MSI_SECRET", "s"),
+            ("DEFAULT_IDENTITY_CLIENT_ID", id),
+        ])
+    };
+    assert_eq!(learning("a"), learning("a"));
+    assert_ne!(learning("a"), learning("b"));
+    let app = |address, secret| {
+        key([
+            ("IDENTITY_ENDPOINT", address),
+            ("IDENTITY_HEADER", secret),
+            ("UNUSED", ""),
+        ])
+    };
+    assert_ne!(app("http://h/?app=1", "s"), app("http://h/?app=2", "s"));
+    assert_ne!(app("http://h/", "MARKER"), app("http://h/", "s"));
+    assert!(!format!("{:?}", app("http://h/", "MARKER")).contains("MARKER"));
+}
+
+#[test]
 fn unusable_variables_are_named_when_the_source_is_made() {
     for (platform, name, value) in [
         (P::AppService, "IDENTITY_ENDPOINT", "localhost:1"),
