@@ -137,10 +137,15 @@ impl Selector {
             Self::Unnamed => return Ok(()),
             Self::ClientId(id) => (id, [reply.client_id.as_ref(), claims.client_id.as_ref()]),
             Self::ObjectId(id) => (id, [reply.object_id.as_ref(), claims.object_id.as_ref()]),
-            Self::ResourceId(id) => (id, [reply.resource_id.as_ref(), None]),
+            Self::ResourceId(id) => (
+                id,
+                [reply.resource_id.as_ref(), claims.resource_id.as_ref()],
+            ),
         };
+        // Of resource ids, a slash at either end means nothing.
+        let bare = asked.trim_matches('/');
         let other = said.into_iter().flatten();
-        let mut other = other.filter(|got| !got.eq_ignore_ascii_case(asked));
+        let mut other = other.filter(|got| !got.trim_matches('/').eq_ignore_ascii_case(bare));
         match other.next() {
             None => Ok(()),
             Some(got) => Err(FetchError::WrongIdentity {

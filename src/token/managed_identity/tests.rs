@@ -315,6 +315,43 @@ fn unusable_variables_are_named_when_the_source_is_made() {
 }
 
 #[tokio::test]
+async fn a_token_that_names_another_resource_is_refused() {
+    let jwt = |owner: &str| {
+        use base64::Engine as _;
+        let claims = format!(r#"{{"xms_mirid":"{owner}"}}"#);
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims);
+        format!("e30.{claims}.s")
+    };
+    let asked = "/subscriptions/s/resourceGroups/g/providers/x/userAssignedIdentities/n/";
+    for (owner, is_it) in [
+        (
+            "/subscriptions/s/resourcegroups/g/providers/x/userassignedidentities/N",
+            true,
+        ),
+        (
+            "/subscriptions/s/resourcegroups/g/providers/x/userassignedidentities/m",
+            false,
+        ),
+        (
+            "/subscriptions/s/resourcegroups/g/providers/x/virtualMachines/n",
+            false,
+        ),
+    ] {
+        let identity = Identity::ResourceId(asked.into());
+        let (source, _) = source(&vm(), identity, vec![Answer::token(&jwt(owner), 60)]);
+        let got = source.token(&Resource::new("r")).await;
+        assert_eq!(got.is_ok(), is_it, "{owner}");
+        if let Err(error) = got {
+            let reason = error.reason().unwrap();
+            assert!(
+                matches!(reason, FetchError::WrongIdentity { .. }),
+                "{reason:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_vm_with_no_named_identity_is_warned_about_once() {
     let jwt = |owner: &str| {
         use base64::Engine as _;
