@@ -107,13 +107,20 @@ impl Endpoint for Imds {
     }
 
     /// Finds out quickly whether the service is here at all: any HTTP answer to
-    /// a request without the `Metadata` header means that it is. For chains; a
-    /// real request would spend minutes on an address where nothing listens.
+    /// a request without the `Metadata` header means that it is, unless it is
+    /// another cloud's. For chains; a real request would spend minutes on an
+    /// address where nothing listens, or where a 404 is the last word.
     async fn probe(&self) -> Result<(), FetchError> {
         let url = with_query(self.token_url.clone(), &[("api-version", API_VERSION)]);
         let request = HttpRequest::get(url).within(PROBE_TIMEOUT);
         match retry::once(&*self.http, &RetryPolicy::IMDS, request).await {
-            Ok(_) => Ok(()),
+            Ok(reply) => match other_cloud(&reply) {
+                Some(sign) => Err(FetchError::NoEndpoint {
+                    sign,
+                    advice: "outside of Azure, use a federated credential or a developer's tool",
+                }),
+                None => Ok(()),
+            },
             Err(FetchError::Client(cause)) => Err(FetchError::Client(cause)),
             Err(_) => Err(FetchError::NoEndpoint {
                 sign: "nothing answers at the address of the instance metadata service",
@@ -121,6 +128,16 @@ impl Endpoint for Imds {
             }),
         }
     }
+}
+
+/// Whose metadata service answers by a sign of its own, where all of them share
+/// one address.
+fn other_cloud(reply: &HttpReply) -> Option<&'static str> {
+    if reply.header("server") == Some("EC2ws") {
+        return Some("the metadata service of Amazon's cloud answers");
+    }
+    let google = reply.header("metadata-flavor") == Some("Google");
+    google.then_some("the metadata service of Google's cloud answers")
 }
 
 /// What a reply means that is no token, by status and code, as the
@@ -380,6 +397,17 @@ mod tests {
         assert!(!format!("{error} {error:?}").contains("MARKER"));
         assert!(fetch(vec![reply("abcd")], &selector).await.is_ok());
         assert!(fetch(vec![reply("")], &selector).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_probe_knows_other_clouds_at_the_same_address() {
+        for (name, value) in [("server", "EC2ws"), ("metadata-flavor", "Google")] {
+            let (other, _) = imds(vec![Answer::status(404).with_header(name, value)]);
+            let error = other.probe().await.unwrap_err();
+            assert!(matches!(error, FetchError::NoEndpoint { .. }), "{error:?}");
+        }
+        let (own, _) = imds(vec![Answer::status(404).with_header("server", "IMDS/1")]);
+        own.probe().await.unwrap();
     }
 
     #[tokio::test]
