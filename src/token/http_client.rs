@@ -1,5 +1,6 @@
 //! The HTTP clients behind the seam: no redirects, bounded in size and time.
 
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +12,7 @@ use zeroize::Zeroizing;
 use super::Environment;
 use super::error::FetchError;
 use super::http::{HttpReply, HttpRequest, Method, Transport, endpoint_name, retry_after};
+use super::regular_file::{self, Unread};
 use crate::secret::Secret;
 
 /// To endpoints on this machine or beside it: never through a proxy.
@@ -64,9 +66,8 @@ impl InternetHttp {
     fn make(&self) -> Result<reqwest::Client, FetchError> {
         let mut builder = builder().connect_timeout(FAR_CONNECT_TIMEOUT);
         if let Some(file) = self.env.var("SSL_CERT_FILE") {
-            let pem = std::fs::read(file).map_err(|error| FetchError::Client(error.into()))?;
-            let roots = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| FetchError::Client(error.into()))?;
+            let roots =
+                roots(Path::new(&file)).map_err(|error| FetchError::Client(error.into()))?;
             builder = builder.tls_certs_only(roots);
         }
         let named = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -88,6 +89,36 @@ impl Transport for InternetHttp {
         let advice = "check the name, the network, and HTTPS_PROXY if there is a proxy";
         exchange(made(&self.client, || self.make())?, request, advice).await
     }
+}
+
+/// The certificate authorities in a file.
+fn roots(file: &Path) -> Result<Vec<reqwest::Certificate>, RootsError> {
+    let pem = regular_file::read(file, MAX_ROOTS).map_err(|unread| match unread {
+        Unread::NotAFile => RootsError::NotAFile,
+        Unread::TooLarge => RootsError::TooLarge,
+        Unread::Io(cause) => RootsError::Unreadable(cause),
+    })?;
+    let roots = reqwest::Certificate::from_pem_bundle(&pem).map_err(RootsError::Malformed)?;
+    match roots.is_empty() {
+        // To trust nobody would fail each handshake with a reason that misleads.
+        true => Err(RootsError::Empty),
+        false => Ok(roots),
+    }
+}
+
+/// Why `SSL_CERT_FILE` names no certificate authorities.
+#[derive(Debug, thiserror::Error)]
+enum RootsError {
+    #[error("the file that SSL_CERT_FILE names holds no certificate; it must be PEM")]
+    Empty,
+    #[error("the file that SSL_CERT_FILE names is no PEM that can be read")]
+    Malformed(#[source] reqwest::Error),
+    #[error("SSL_CERT_FILE names no regular file")]
+    NotAFile,
+    #[error("the file that SSL_CERT_FILE names is larger than {} bytes", MAX_ROOTS)]
+    TooLarge,
+    #[error("the file that SSL_CERT_FILE names cannot be read")]
+    Unreadable(#[source] std::io::Error),
 }
 
 /// Sends by a given client, and reads what comes back up to a bound.
@@ -215,3 +246,44 @@ const USUAL_BODY: usize = 32 * 1024;
 
 /// No token endpoint's reply is larger.
 const MAX_BODY: usize = 1 << 20;
+
+/// No bundle of certificate authorities is larger: all of the web's make a quarter of one.
+const MAX_ROOTS: usize = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_bundle_of_authorities_is_named_and_not_read_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let mut paths = vec![
+            (put("empty", b""), "holds no certificate"),
+            (put("text", b"no certificate"), "holds no certificate"),
+            (put("large", &vec![b'a'; MAX_ROOTS + 1]), "larger than"),
+            (folder.path().join("absent"), "cannot be read"),
+            (folder.path().to_owned(), "no regular file"),
+        ];
+        if cfg!(unix) {
+            paths.push(("/dev/zero".into(), "no regular file"));
+        }
+        for (path, word) in paths {
+            let file = path.to_str().unwrap();
+            let env = Environment::from_pairs([("SSL_CERT_FILE", file)]);
+            let error = InternetHttp::new(&env).make().unwrap_err();
+            let FetchError::Client(cause) = &error else {
+                panic!("{error:?}");
+            };
+            let text = cause.to_string();
+            assert!(
+                text.contains("SSL_CERT_FILE") && text.contains(word),
+                "{text}"
+            );
+        }
+    }
+}

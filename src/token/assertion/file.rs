@@ -1,7 +1,6 @@
 //! An assertion in a file that somebody else keeps fresh.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::super::error::FetchError;
+use super::super::regular_file::{self, Unread};
 use super::origin::{MAX_ASSERTION, Origin};
 use super::{AssertionError, AssertionSource, Exchange};
 use crate::secret::Secret;
@@ -83,20 +83,11 @@ fn read_now(
     max: usize,
     advice: &'static str,
 ) -> Result<Zeroizing<Vec<u8>>, AssertionError> {
-    let failed = |cause| AssertionError::Read { advice, cause };
-    // Asked before it is opened: opening a named pipe waits for a writer.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(AssertionError::NotAFile);
-    }
-    let file = File::open(path).map_err(failed)?;
-    // Room from the start: a buffer that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(max + 2));
-    let bound = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(bound).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > max {
-        return Err(AssertionError::TooLarge { max });
-    }
-    Ok(bytes)
+    regular_file::read(path, max).map_err(|unread| match unread {
+        Unread::NotAFile => AssertionError::NotAFile,
+        Unread::TooLarge => AssertionError::TooLarge { max },
+        Unread::Io(cause) => AssertionError::Read { advice, cause },
+    })
 }
 
 fn name(path: &Path) -> String {

@@ -47,6 +47,9 @@ pub enum CertificateError {
     /// There is no private key.
     #[error("there is no private key with it; give a file that holds one, or name the key's file")]
     NoKey,
+    /// The path leads to something that is no file.
+    #[error("it is no regular file; give the path of the file itself")]
+    NotAFile,
     /// The certificate's time has not come.
     #[error("it becomes valid in {}; check this machine's clock", Coarse(*left))]
     NotYetValid {

@@ -1,7 +1,6 @@
 //! From files to a certificate with its key.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -14,6 +13,7 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
+use super::super::regular_file::{self, Unread};
 use super::pem::{self, Section};
 use super::{CertificateError, Files};
 use crate::secret::Secret;
@@ -221,17 +221,13 @@ fn bytes_of<'a>(
 }
 
 fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
-    let opened = File::open(file).map_err(CertificateError::Unreadable)?;
-    // Room for any file that is allowed: a buffer that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL));
-    let mut bounded = opened.take(MAX + 1);
-    bounded
-        .read_to_end(&mut bytes)
-        .map_err(CertificateError::Unreadable)?;
-    match u64::try_from(bytes.len()) {
-        Ok(length) if length <= MAX => Ok(bytes),
-        _ => Err(CertificateError::TooLarge { max: MAX }),
-    }
+    regular_file::read(file, MAX).map_err(|unread| match unread {
+        Unread::NotAFile => CertificateError::NotAFile,
+        Unread::TooLarge => CertificateError::TooLarge {
+            max: u64::try_from(MAX).unwrap_or(u64::MAX),
+        },
+        Unread::Io(cause) => CertificateError::Unreadable(cause),
+    })
 }
 
 fn malformed(
@@ -244,8 +240,5 @@ fn malformed(
     }
 }
 
-/// Most files are smaller.
-const USUAL: usize = 64 * 1024;
-
 /// No certificate with its chain and key is larger.
-const MAX: u64 = 1 << 20;
+const MAX: usize = 1 << 20;

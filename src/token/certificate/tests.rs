@@ -251,7 +251,7 @@ async fn each_fault_of_a_file_is_named() {
         ),
         (put("large", &large), "larger than 1048576 bytes"),
         (files(folder.path().join("absent")), "cannot be read"),
-        (files(folder.path()), "cannot be read"),
+        (files(folder.path()), "no regular file"),
         (files(data("encrypted.pem")), "give its password"),
         (files(data("modern.p12")), "give its password"),
         (with_password("encrypted.pem", "MARKER"), "does not open"),
@@ -270,6 +270,22 @@ async fn each_fault_of_a_file_is_named() {
         assert!(problem.to_string().contains(word), "{name}: {problem}");
         assert!(name.contains(file.as_str()) && !error.is_transient());
         assert!(!format!("{error:?}").contains("MARKER"), "{error:?}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_in_place_of_a_key_is_not_waited_for() {
+    let folder = TempDir::new().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for device in [pipe, "/dev/zero".into()] {
+        let error = signed(files(device)).await.unwrap_err();
+        let FetchError::Certificate { problem, .. } = &error else {
+            panic!("{error:?}");
+        };
+        assert!(matches!(problem, CertificateError::NotAFile), "{problem:?}");
     }
 }
 
