@@ -1,6 +1,6 @@
 //! How hard one process may press on an endpoint, whatever it runs inside.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,15 +44,17 @@ impl Budget {
     /// Dropping the future gives the place in the queue away.
     pub(super) async fn enter(&self, url: &Url, share: Share) -> Permit {
         let lane = self.lane(url, share);
-        let permit = lane.place().await;
-        let start = lane.reserve();
+        let place = lane.place().await;
+        let (start, number) = lane.reserve();
+        let permit = Permit {
+            place,
+            number,
+            lane,
+        };
         if start > Instant::now() {
             sleep_until(start).await;
         }
-        Permit {
-            _place: permit,
-            lane,
-        }
+        permit
     }
 
     /// Remembers that a request is not to be sent again for some time.
@@ -94,13 +96,20 @@ impl Budget {
 /// A turn at an endpoint.
 #[derive(Debug)]
 pub(super) struct Permit {
-    _place: Option<OwnedSemaphorePermit>,
+    place: Option<OwnedSemaphorePermit>,
+    number: u64,
     lane: Arc<Lane>,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        lock(&self.lane.starts).moved = Instant::now();
+        let known = lock(&self.lane.starts).under_way.remove(&self.number);
+        // If it was given up for lost, there is another place in its stead.
+        if known.is_none()
+            && let Some(place) = self.place.take()
+        {
+            place.forget();
+        }
     }
 }
 
@@ -116,8 +125,10 @@ struct Lane {
 struct Starts {
     /// The latest beginnings, past and promised; as many as fit into a second.
     latest: VecDeque<Instant>,
-    /// When a turn last began or ended.
-    moved: Instant,
+    /// The turns that have not ended, by their numbers, and when they began.
+    under_way: BTreeMap<u64, Instant>,
+    /// The number of the next turn.
+    next: u64,
 }
 
 impl Lane {
@@ -127,7 +138,8 @@ impl Lane {
             per_second: share.per_second.max(1),
             starts: Mutex::new(Starts {
                 latest: VecDeque::new(),
-                moved: Instant::now(),
+                under_way: BTreeMap::new(),
+                next: 0,
             }),
         }
     }
@@ -135,26 +147,31 @@ impl Lane {
     /// Waits in order for one of the places.
     ///
     /// A runtime that nobody drives any more keeps the places of its requests.
-    /// No request lasts as long as [`PATIENCE`]: when nothing has moved for that
-    /// time, the places are not waited for.
+    /// No request lasts as long as [`PATIENCE`]: those that seem to are given up
+    /// for lost, and there are other places in their stead.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
         let mut place = pin!(Arc::clone(&self.places).acquire_owned());
         loop {
             tokio::select! {
                 biased;
                 permit = &mut place => return permit.ok(),
-                () = sleep(PATIENCE) => {
-                    let moved = lock(&self.starts).moved;
-                    if moved.elapsed() >= PATIENCE {
-                        return None;
-                    }
-                }
+                () = sleep(PATIENCE) => self.replace_lost(),
             }
         }
     }
 
-    /// The next moment at which a request may begin.
-    fn reserve(&self) -> Instant {
+    fn replace_lost(&self) {
+        let mut starts = lock(&self.starts);
+        let before = starts.under_way.len();
+        starts
+            .under_way
+            .retain(|_, began| began.elapsed() < PATIENCE);
+        let lost = before - starts.under_way.len();
+        self.places.add_permits(lost);
+    }
+
+    /// The next moment at which a request may begin, and the number of its turn.
+    fn reserve(&self) -> (Instant, u64) {
         let now = Instant::now();
         let mut starts = lock(&self.starts);
         let earliest = match starts.latest.len() {
@@ -165,8 +182,10 @@ impl Lane {
         };
         let start = earliest.map_or(now, |earliest| earliest.max(now));
         starts.latest.push_back(start);
-        starts.moved = now;
-        start
+        let number = starts.next;
+        starts.next += 1;
+        starts.under_way.insert(number, start);
+        (start, number)
     }
 
     fn is_busy(&self) -> bool {
@@ -289,15 +308,42 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn places_that_nobody_will_free_are_not_waited_for() {
-        let budget = Budget::default();
+        let (budget, under_way) = (Arc::new(Budget::default()), Arc::new(AtomicUsize::new(0)));
         let address = url("http://a/");
-        for _ in 0..5 {
-            std::mem::forget(budget.enter(&address, IMDS).await);
+        let mut lost = Vec::new();
+        for _ in 0..4 {
+            lost.push(budget.enter(&address, IMDS).await);
         }
+        // One that ends does not hide the others.
+        sleep(PATIENCE / 2).await;
+        lost.push(budget.enter(&address, IMDS).await);
         let start = Instant::now();
-        let permit = budget.enter(&address, IMDS).await;
-        assert!(permit._place.is_none());
+        let crowd = |count: usize| {
+            let (budget, under_way) = (Arc::clone(&budget), Arc::clone(&under_way));
+            let address = address.clone();
+            async move {
+                let tasks = (0..count).map(|_| {
+                    let (budget, address) = (Arc::clone(&budget), address.clone());
+                    let under_way = Arc::clone(&under_way);
+                    tokio::spawn(async move {
+                        let permit = budget.enter(&address, IMDS).await;
+                        assert!(under_way.fetch_add(1, Ordering::SeqCst) < 5);
+                        sleep(Duration::from_secs(2)).await;
+                        under_way.fetch_sub(1, Ordering::SeqCst);
+                        drop(permit);
+                    })
+                });
+                for task in tasks.collect::<Vec<_>>() {
+                    task.await.unwrap();
+                }
+            }
+        };
+        crowd(20).await;
+        // All of them wait once, and not each for the one before it.
         assert!(start.elapsed() < PATIENCE * 3, "{:?}", start.elapsed());
+        // When those who had them are driven again, there are no more than before.
+        drop(lost);
+        crowd(20).await;
     }
 
     #[test]
