@@ -1,5 +1,6 @@
 //! As whom to log in.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::secret::Secret;
@@ -210,7 +211,10 @@ pub enum Identity {
 ///
 /// Each exchange asks for a new one where the issuer allows it, since these
 /// tokens live for minutes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` shows neither a program's arguments nor a URL's query, as either may
+/// be secret.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AssertionFrom {
     /// A program's standard output. It is run without a shell.
@@ -247,6 +251,55 @@ pub enum AssertionFrom {
     },
     /// An environment variable, read again for each exchange.
     Variable(String),
+}
+
+impl fmt::Debug for AssertionFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command { argv } => {
+                let (program, args) = match argv.split_first() {
+                    Some((program, args)) => (program.as_str(), args.len()),
+                    None => ("", 0),
+                };
+                let mut shown = f.debug_struct("Command");
+                shown.field("program", &program).field("args", &args);
+                shown.finish()
+            }
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::GitHubActions => f.write_str("GitHubActions"),
+            Self::GitLab { variable } => {
+                let mut shown = f.debug_struct("GitLab");
+                shown.field("variable", variable).finish()
+            }
+            Self::ManagedIdentity(identity) => {
+                f.debug_tuple("ManagedIdentity").field(identity).finish()
+            }
+            Self::TerraformCloud { tag } => {
+                f.debug_struct("TerraformCloud").field("tag", tag).finish()
+            }
+            Self::Url {
+                url,
+                headers,
+                pointer,
+                post,
+            } => f
+                .debug_struct("Url")
+                .field("url", &presentable(url))
+                .field("headers", headers)
+                .field("pointer", pointer)
+                .field("post", post)
+                .finish(),
+            Self::Variable(name) => f.debug_tuple("Variable").field(name).finish(),
+        }
+    }
+}
+
+/// A URL without its user, its query and its fragment.
+fn presentable(url: &str) -> String {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let (scheme, rest) = url[..end].split_once("://").unwrap_or(("", &url[..end]));
+    let bare = rest.rsplit_once('@').map_or(rest, |(_, bare)| bare);
+    format!("{scheme}://{bare}")
 }
 
 /// A platform that has an endpoint for managed identities.
@@ -288,6 +341,36 @@ impl IdentityPlatform {
             Self::Imds => "IMDS",
             Self::MachineLearning => "Azure Machine Learning",
             Self::ServiceFabric => "Service Fabric",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        let url = |url: &str| AssertionFrom::Url {
+            url: url.to_owned(),
+            headers: vec![("X-Key".to_owned(), Secret::new("MARKER"))],
+            pointer: None,
+            post: false,
+        };
+        let argv = ["/bin/issuer", "--key", "MARKER"].map(str::to_owned).into();
+        for (from, shown) in [
+            (AssertionFrom::Command { argv }, "/bin/issuer"),
+            (url("https://u:MARKER@h/p?code=MARKER"), "\"https://h/p\""),
+            (url("https://h/p#MARKER"), "\"https://h/p\""),
+            (url("MARKER@h?MARKER"), "\"://h\""),
+        ] {
+            let auth = Auth::Federated {
+                client_id: None,
+                tenant: None,
+                from,
+            };
+            let text = format!("{auth:?}");
+            assert!(text.contains(shown) && !text.contains("MARKER"), "{text}");
         }
     }
 }

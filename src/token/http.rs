@@ -27,8 +27,8 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     }
 }
 
-/// A request whose headers and body may be secret.
-#[derive(Debug, Clone)]
+/// A request whose query, headers and body may be secret.
+#[derive(Clone)]
 pub(crate) struct HttpRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
@@ -118,6 +118,19 @@ impl HttpRequest {
     pub(crate) fn within(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("endpoint", &endpoint_name(&self.url))
+            .field("headers", &self.headers)
+            .field("named", &self.named)
+            .field("body", &self.body)
+            .field("timeout", &self.timeout)
+            .finish()
     }
 }
 
@@ -243,7 +256,10 @@ mod tests {
 
     #[test]
     fn forms_are_encoded_and_not_shown() {
-        let form = HttpRequest::post_form(url("https://h/t"), &[("a", "x y+&~"), ("b", "MARKER")]);
+        let form = HttpRequest::post_form(
+            url("https://u:MARKER@h/t?code=MARKER"),
+            &[("a", "x y+&~"), ("b", "MARKER")],
+        );
         let body = form.body.as_ref().unwrap();
         assert_eq!(body.expose(), "a=x%20y%2B%26~&b=MARKER");
         assert!(!format!("{form:?}").contains("MARKER"));
