@@ -166,6 +166,7 @@ const OF_ONE_METHOD: &[(Key, M)] = &[
     (Key::FederatedToken, M::Federated),
     (Key::IdentityPlatform, M::ManagedIdentity),
     (Key::ObjectId, M::ManagedIdentity),
+    (Key::ResourceId, M::ManagedIdentity),
 ];
 
 impl Checks<'_, '_> {
@@ -183,9 +184,12 @@ impl Checks<'_, '_> {
 
     fn own_keywords(&self) -> Result {
         let method = self.method();
+        let go = self.builder.dialect == Dialect::SqlServerUrl;
         for (key, of) in OF_ONE_METHOD {
             match method {
                 _ if !self.filled(*key) => {}
+                // Go's driver has the word, too, and passes it over.
+                _ if go && *key == Key::ResourceId => {}
                 Some(method) if method == *of => {}
                 Some(method) => return self.conflict(*key, named(method)),
                 None => return self.missing(*key, Key::Authentication.name(), key.name()),

@@ -297,6 +297,16 @@ fn unused(string: &ConnectionString, auth: &Auth, notes: &mut Vec<Note>) {
     if string.get(Key::TenantId).is_some() && !has_tenant(auth) {
         note(Key::TenantId, "this method has no use for a tenant");
     }
+    let managed = matches!(
+        auth,
+        Auth::ManagedIdentity(_) | Auth::ManagedIdentityOn { .. }
+    );
+    if string.get(Key::ResourceId).is_some() && !managed {
+        note(
+            Key::ResourceId,
+            "this method has no use for a resource id, so the token is for whom it finds",
+        );
+    }
     let certificate_key = matches!(auth, Auth::ServicePrincipalCertificate { .. });
     let spends_password = matches!(
         auth,

@@ -285,10 +285,29 @@ fn a_token_of_the_caller_stands_alone() {
 }
 
 #[test]
+fn an_identity_is_not_dropped_by_a_method_that_cannot_be_asked_for_it() {
+    for method in ["Active Directory Default", "Entrada Azure CLI"] {
+        for id in ["Entrada Resource ID=/r", "Entrada Object ID=o"] {
+            let text = format!("Server=h;Authentication={method};{id}");
+            let error = ConnectionString::parse(&text).unwrap_err().to_string();
+            assert!(error.contains("Authentication"), "{text}: {error}");
+        }
+    }
+    let asked = target("Server=h;Authentication=Active Directory MSI;Entrada Resource ID=/r").auth;
+    assert_eq!(
+        asked,
+        Auth::ManagedIdentity(Identity::ResourceId("/r".into()))
+    );
+}
+
+#[test]
 fn what_is_asked_in_vain_is_noted() {
     let noted = odbc("Authentication=ActiveDirectoryMsi;PWD=p;MARS_Connection=yes").unwrap();
     let keywords: Vec<_> = noted.notes().iter().map(|note| note.keyword).collect();
     assert_eq!(keywords, ["Password", "Multiple Active Result Sets"]);
+    let go = target("sqlserver://h?fedauth=ActiveDirectoryAzCli&resource+id=/r");
+    let keywords: Vec<_> = go.notes().iter().map(|note| note.keyword).collect();
+    assert_eq!(keywords, ["Resource ID"]);
     let quiet =
         target("Server=h;User=u;MultipleActiveResultSets=False;Column Encryption Setting=Disabled");
     assert!(quiet.notes().is_empty());
