@@ -71,7 +71,14 @@ impl DefaultChain {
             let error = match link.ask(resource, true).await {
                 Ok(token) => {
                     self.settle(index, &tried);
-                    return Ok(token);
+                    return match self.winner.get() {
+                        // Another fetch found somebody else meanwhile; two
+                        // identities of one source would be a trap.
+                        Some(first) if *first != index => {
+                            self.links[*first].ask(resource, false).await
+                        }
+                        _ => Ok(token),
+                    };
                 }
                 Err(error) => error,
             };
@@ -94,7 +101,7 @@ impl DefaultChain {
     }
 
     fn settle(&self, index: usize, passed: &[Attempt]) {
-        // Two fetches for two resources may have been under way; both found it.
+        // Two fetches for two resources may have been under way.
         if self.winner.set(index).is_err() {
             return;
         }
