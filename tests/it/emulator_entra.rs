@@ -197,6 +197,37 @@ pub(crate) fn claims(tenant: &Tenant, token: &str) -> Value {
         .claims
 }
 
+/// The token with a header that says that nobody has signed it, and without signature.
+pub(crate) fn unsigned(token: &str) -> String {
+    format!("{}.", with_algorithm(token, "none"))
+}
+
+/// The token with a signature that is made by a public key, as if that were a shared secret.
+pub(crate) async fn signed_by_public_key(token: &str, emulator: &Emulator) -> String {
+    use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
+    use base64::Engine as _;
+    let url = format!("{}/discovery/v2.0/keys", emulator.authority_url());
+    let keys = Client::builder().no_proxy().build().unwrap().get(url);
+    let keys: Value = keys.send().await.unwrap().json().await.unwrap();
+    let encoding = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let modulus = encoding.decode(keys["keys"][0]["n"].as_str().unwrap());
+    let text = with_algorithm(token, "HS256");
+    let key = Key::new(HMAC_SHA256, &modulus.unwrap());
+    format!("{text}.{}", encoding.encode(sign(&key, text.as_bytes())))
+}
+
+/// Header and claims of the token, with another algorithm in the header.
+fn with_algorithm(token: &str, algorithm: &str) -> String {
+    use base64::Engine as _;
+    let encoding = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let mut parts = token.split('.');
+    let header = encoding.decode(parts.next().unwrap()).unwrap();
+    let mut header: Value = serde_json::from_slice(&header).unwrap();
+    header["alg"] = json!(algorithm);
+    let header = encoding.encode(header.to_string());
+    format!("{header}.{}", parts.next().unwrap())
+}
+
 pub(crate) fn app() -> Application {
     Application::new("orders-api").secret(SECRET)
 }
@@ -468,6 +499,27 @@ async fn the_proxy_leads_nowhere_else() {
     // What the emulator itself says it is reachable as goes through, too.
     let direct = client.get(emulator.https_url()).send().await.unwrap();
     assert_eq!(direct.status(), 404);
+}
+
+#[tokio::test]
+async fn real_names_are_there_by_https_only() {
+    let emulator = Emulator::builder().start().await.unwrap();
+    let plain = Client::builder().no_proxy().build().unwrap();
+    let discovery = format!(
+        "/{}/v2.0/.well-known/openid-configuration",
+        emulator.tenant_id()
+    );
+    for (name, path) in [
+        ("login.microsoftonline.com", discovery.as_str()),
+        ("gitlab.com:80", "/.well-known/openid-configuration"),
+        ("Shop.vault.azure.net", "/secrets/a?api-version=7.4"),
+    ] {
+        let request = plain.get(format!("{}{path}", emulator.imds_url()));
+        let response = request.header("host", name).send().await.unwrap();
+        assert_eq!(response.status(), 403, "{name}");
+    }
+    let own = plain.get(format!("{}{discovery}", emulator.imds_url()));
+    assert_eq!(own.send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

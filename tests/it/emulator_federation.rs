@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::emulator_entra::{
     ASSERTION, LOGIN, Pair, SQL, Tenant, app, claims, client, granted, refused,
+    signed_by_public_key, unsigned,
 };
 
 fn github() -> FederatedCredential {
@@ -44,6 +45,9 @@ async fn a_github_job_becomes_the_application_that_trusts_it() {
     assert_eq!(refused(&tenant.by_assertion(&assertion).await), 700_024);
     let other = github_assertion(&tenant.emulator, "api://other").await;
     assert_eq!(refused(&tenant.by_assertion(&other).await), 700_212);
+    // Only Entra's own tokens name the resource of the exchange by its client id.
+    let by_id = github_assertion(&tenant.emulator, "fb60f99c-7a34-4190-8149-302f77469936").await;
+    assert_eq!(refused(&tenant.by_assertion(&by_id).await), 700_212);
     for (credential, code) in [
         (
             FederatedCredential::github_actions("repo:contoso/Orders:ref:refs/heads/main"),
@@ -98,6 +102,14 @@ async fn assertions_signed_by_somebody_else_do_not_count() {
         refused(&tenant.by_assertion(&pair.sign(&ps256, &forged)).await),
         700_027
     );
+    let good = github_assertion(&tenant.emulator, "api://AzureADTokenExchange").await;
+    granted(&tenant, &tenant.by_assertion(&good).await);
+    for confused in [
+        unsigned(&good),
+        signed_by_public_key(&good, &tenant.emulator).await,
+    ] {
+        assert_eq!(refused(&tenant.by_assertion(&confused).await), 700_027);
+    }
     let strange = pair.sign(&rs256, &claims("https://idp.example.org", "someone"));
     assert_eq!(refused(&tenant.by_assertion(&strange).await), 90061);
     // Whoever is played by the emulator signs by its key.

@@ -103,8 +103,13 @@ impl Entra {
             ));
         }
         let claims = &jwt.claims;
-        let audience = judged.audience.unwrap_or_default();
-        matching(&judged.application.federated, claims, audience)?;
+        let of_entra = claims.iss == self.identity.issuer_url_v2();
+        matching(&judged.application.federated, claims, |one| {
+            let wanted = judged.audience.unwrap_or(&one.audience);
+            // Entra's own tokens carry the client id of the resource; nobody else's may.
+            let by_id = of_entra && wanted.starts_with(EXCHANGE_AUDIENCE);
+            claims.audience() == wanted || (by_id && claims.audience() == EXCHANGE_APP)
+        })?;
         if !self.has_signed(assertion, jwt) {
             if !is_played(issuer_host(&claims.iss)) {
                 return Err(Refusal::new(
@@ -121,7 +126,6 @@ impl Entra {
             ));
         }
         self.check_times(claims)?;
-        let of_entra = claims.iss == self.identity.issuer_url_v2();
         if of_entra && claims.idtyp.as_deref() != Some("app") {
             return Err(Refusal::new(
                 700_229,
@@ -169,7 +173,11 @@ impl Entra {
 }
 
 /// Whether one of these trusts the token, or what the first difference is.
-fn matching(all: &[FederatedCredential], claims: &Claims, instead: &str) -> Result<(), Refusal> {
+fn matching(
+    all: &[FederatedCredential],
+    claims: &Claims,
+    is_for: impl Fn(&FederatedCredential) -> bool,
+) -> Result<(), Refusal> {
     let (issuer, subject, audience) = (&claims.iss, &claims.sub, claims.audience());
     if all.is_empty() {
         return Err(Refusal::new(
@@ -199,15 +207,7 @@ fn matching(all: &[FederatedCredential], claims: &Claims, instead: &str) -> Resu
     if left.is_empty() {
         return none(700_213, "subject", subject);
     }
-    // Entra's own tokens carry the client id of the resource.
-    let means = |wanted: &str| {
-        wanted == audience || (wanted.starts_with(EXCHANGE_AUDIENCE) && audience == EXCHANGE_APP)
-    };
-    let wanted = |one: &&FederatedCredential| match instead {
-        "" => means(&one.audience),
-        other => other == audience,
-    };
-    if !left.iter().any(wanted) {
+    if !left.into_iter().any(is_for) {
         return none(700_212, "audience", audience);
     }
     Ok(())
