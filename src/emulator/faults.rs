@@ -238,8 +238,15 @@ impl Faults {
         }
     }
 
-    pub(super) fn take_vault(&self) -> Option<VaultFault> {
-        let taken = self.take(|fault| matches!(fault, Fault::Vault(_)))?;
+    /// `with_token`: whether the request has one; those without are challenged, and only then come
+    /// the ones that can be forbidden.
+    pub(super) fn take_vault(&self, with_token: bool) -> Option<VaultFault> {
+        let fits = |fault: &Fault| match fault {
+            Fault::Vault(VaultFault::Forbidden) => with_token,
+            Fault::Vault(_) => true,
+            _ => false,
+        };
+        let taken = self.take(fits)?;
         match taken.spec.kind {
             Fault::Vault(fault) => Some(fault),
             _ => None,

@@ -9,7 +9,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::emulator_entra::client;
+use crate::emulator_entra::{client, signed_by_public_key, unsigned};
 
 const VAULT: &str = "https://shop.vault.azure.net";
 const RESOURCE: &str = "https://vault.azure.net";
@@ -114,6 +114,16 @@ async fn tokens_are_judged_in_full() {
     };
     let (ours, other) = (emulator.tenant_id(), Uuid::from_u128(9));
     assert_eq!(status(claims(ours, ours)).await, 200);
+    let signed = |changes: Value| {
+        let mut claims = json!({
+            "aud": RESOURCE, "iss": format!("https://sts.windows.net/{ours}/"), "tid": ours,
+            "oid": Uuid::from_u128(1), "exp": emulator.clock().now() + 60,
+        });
+        let changes = changes.as_object().unwrap().clone();
+        claims.as_object_mut().unwrap().extend(changes);
+        emulator.sign_claims(&claims).unwrap().expose().to_owned()
+    };
+    assert_eq!(status(signed(json!({}))).await, 200);
     for bad in [
         forged,
         "no-token".to_owned(),
@@ -121,6 +131,12 @@ async fn tokens_are_judged_in_full() {
         token(&emulator, "https://database.windows.net/"),
         claims(other, ours),
         claims(ours, other),
+        unsigned(&good),
+        signed_by_public_key(&good, &emulator).await,
+        signed(json!({ "aud": [RESOURCE, "https://database.windows.net"] })),
+        signed(json!({ "iss": format!("https://sts.windows.net/{ours}/.example.org/") })),
+        signed(json!({ "nbf": emulator.clock().now() + 3600 })),
+        signed(json!({ "exp": emulator.clock().now() - 301 })),
     ] {
         assert_eq!(status(bad).await, 401);
     }
@@ -131,6 +147,10 @@ async fn tokens_are_judged_in_full() {
     assert_eq!(get(&emulator, abroad, Some(&chinese)).await.status(), 200);
     emulator.clock().advance(Duration::from_secs(25 * 3600));
     assert_eq!(status(good).await, 401);
+    let revoked = token(&emulator, RESOURCE);
+    assert_eq!(status(revoked.clone()).await, 200);
+    emulator.revoke_tokens().unwrap();
+    assert_eq!(status(revoked).await, 401, "its key has another id now");
 }
 
 #[tokio::test]
@@ -199,6 +219,10 @@ async fn trouble_comes_in_key_vault_s_forms_and_is_recorded() {
     let fault = |words: &str| emulator.faults().add(&words.parse().unwrap());
     let path = "/secrets/sql-password?api-version=7.4";
     fault("vault:forbidden*1");
+    // Azure's libraries ask without a token first; that is challenged, whoever asks.
+    let probe = get(&emulator, &format!("{VAULT}{path}"), None).await;
+    assert_eq!(probe.status(), 401);
+    emulator.forget_requests();
     assert_eq!(read(&emulator, path).await.0, 403);
     assert_eq!(read(&emulator, path).await.0, 200);
     fault("vault:status:429:7*1");
@@ -222,6 +246,6 @@ async fn trouble_comes_in_key_vault_s_forms_and_is_recorded() {
         (Some("7.4"), true)
     );
     assert_eq!(first.status, Some(403));
-    assert_eq!(emulator.counters().vault_requests, 5);
+    assert_eq!(emulator.counters().vault_requests, 6);
     assert!(!format!("{requests:?}").contains(VALUE));
 }

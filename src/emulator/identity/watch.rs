@@ -61,11 +61,12 @@ async fn watched(
 }
 
 async fn answer(watch: &Watch, platform: Platform, call: Request, next: Next) -> Response {
-    let _place = match (platform, watch.identity.admit()) {
-        (Platform::Imds, Err(_)) => {
-            return faults::status(platform, StatusCode::TOO_MANY_REQUESTS, None);
-        }
-        (_, place) => place.ok().flatten(),
+    let admitted = match platform {
+        Platform::Imds => watch.identity.admit(),
+        _ => Ok(None),
+    };
+    let Ok(_place) = admitted else {
+        return faults::status(platform, StatusCode::TOO_MANY_REQUESTS, None);
     };
     let challenge = platform == Platform::Arc && !call.headers().contains_key("authorization");
     match watch.faults.take_identity(platform, challenge) {

@@ -171,7 +171,7 @@ impl KeyVault {
     async fn answer(&self, request: &VaultRequest, suffix: &str, headers: &HeaderMap) -> Response {
         let resource = format!("https://{}", suffix.trim_start_matches('.'));
         let (mut announced, mut forbidden) = (resource.clone(), false);
-        match self.faults.take_vault() {
+        match self.faults.take_vault(request.with_token) {
             None => {}
             Some(VaultFault::Forbidden) => forbidden = true,
             Some(VaultFault::ForeignChallenge) => {
