@@ -19,7 +19,7 @@ use super::hosts::is_played;
 
 /// Tunnels that are open at a time.
 const MOST: usize = 512;
-/// How long the way through may be silent in a direction while the other is, too.
+/// How long each side may keep the other waiting.
 const IDLE: Duration = Duration::from_secs(300);
 /// How long the HTTPS listener and the client's end of the request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -99,10 +99,22 @@ async fn tunnel(upgrade: OnUpgrade, to: SocketAddr, _place: OwnedSemaphorePermit
         return;
     };
     let _ = server.set_nodelay(true);
+    pass_on(client, server).await;
+}
+
+/// Passes bytes both ways until the server is done. A client that is done may still be answered, but
+/// one that has more to say to a server that is gone must not keep its place.
+async fn pass_on(client: impl AsyncRead + AsyncWrite, server: impl AsyncRead + AsyncWrite) {
     let (from_client, to_client) = tokio::io::split(client);
-    let (from_server, to_server) = server.into_split();
-    // Each direction ends by itself; an end of file goes on to the other side.
-    tokio::join!(relay(from_client, to_server), relay(from_server, to_client));
+    let (from_server, to_server) = tokio::io::split(server);
+    let requests = async {
+        relay(from_client, to_server).await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = requests => {}
+        () = relay(from_server, to_client) => {}
+    }
 }
 
 async fn relay(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
@@ -119,4 +131,36 @@ async fn relay(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin
         }
     }
     let _ = to.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tunnel_ends_with_the_server_and_not_with_the_client_s_last_word() {
+        let (mut client, near) = duplex(64);
+        let (far, mut server) = duplex(64);
+        let tunnel = tokio::spawn(pass_on(near, far));
+        client.write_all(b"ask").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut heard = String::new();
+        server.read_to_string(&mut heard).await.unwrap();
+        server.write_all(b"answer").await.unwrap();
+        drop(server);
+        heard.clear();
+        client.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "answer");
+        tunnel.await.unwrap();
+        // A client that says nothing and stays does not keep the tunnel of a server that is gone.
+        let (_client, near) = duplex(64);
+        let (far, server) = duplex(64);
+        let tunnel = tokio::spawn(pass_on(near, far));
+        drop(server);
+        let soon = timeout(Duration::from_secs(1), tunnel).await;
+        soon.expect("the place is free again").unwrap();
+    }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::connect::Tunnels;
-use super::hosts::{Played, played};
+use super::hosts::{Played, is_played, played};
 use super::listeners::Line;
 
 /// The longest request is a form with an assertion that carries a chain of certificates.
@@ -70,6 +70,9 @@ async fn direct(State(desk): State<Desk>, mut call: Request, _: Next) -> Respons
         authority: authority.into(),
     };
     let name = host.name.clone();
+    if !host.encrypted && is_played(&name) {
+        return unencrypted(&name);
+    }
     call.extensions_mut().insert(host);
     let service = match played(&name) {
         Played::Entra => desk.services.entra,
@@ -77,6 +80,13 @@ async fn direct(State(desk): State<Desk>, mut call: Request, _: Next) -> Respons
         Played::Vault(_) => desk.services.vaults,
     };
     service.oneshot(call).await.into_response()
+}
+
+/// Nobody gets secrets under a real name in clear, neither from Azure nor here.
+fn unencrypted(name: &str) -> Response {
+    let words = format!("{name} is there by HTTPS only.\n");
+    let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    (StatusCode::FORBIDDEN, plain, words).into_response()
 }
 
 fn authority_of(call: &Request) -> String {

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,6 +30,11 @@ pub(in crate::emulator) struct Line {
     pub(in crate::emulator) encrypted: bool,
     /// The name that the client greeted in its TLS handshake.
     pub(in crate::emulator) server_name: Option<Arc<str>>,
+}
+
+/// A connection that tells about itself.
+pub(super) trait Lined {
+    fn line(&self) -> Line;
 }
 
 pub(super) fn bound_socket(address: SocketAddr) -> io::Result<Socket> {
@@ -80,9 +84,9 @@ impl Listener for Plain {
     }
 }
 
-impl Connected<IncomingStream<'_, Plain>> for Line {
-    fn connect_info(_: IncomingStream<'_, Plain>) -> Self {
-        Self::default()
+impl Lined for Cuttable {
+    fn line(&self) -> Line {
+        Line::default()
     }
 }
 
@@ -141,10 +145,10 @@ impl Listener for Encrypted {
     }
 }
 
-impl Connected<IncomingStream<'_, Encrypted>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Encrypted>) -> Self {
-        let (_, tls) = stream.io().get_ref();
-        Self {
+impl Lined for TlsStream<Cuttable> {
+    fn line(&self) -> Line {
+        let (_, tls) = self.get_ref();
+        Line {
             encrypted: true,
             server_name: tls.server_name().map(Arc::from),
         }

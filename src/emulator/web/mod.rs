@@ -8,13 +8,13 @@ mod desk;
 mod faults;
 mod hosts;
 mod listeners;
+mod serve;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use axum::Router;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -68,8 +68,8 @@ impl WebServer {
             tokio::select! {
                 _ = wanted.wait_for(|up| !*up) => {}
                 () = shutdown.cancelled() => {}
-                _ = axum::serve(plain, served(router.clone())).into_future() => {}
-                _ = axum::serve(encrypted, served(router)).into_future() => {}
+                () = serve::serve(plain, router.clone(), cut.clone()) => {}
+                () = serve::serve(encrypted, router, cut.clone()) => {}
             }
             cut.cancel();
             if shutdown.is_cancelled() {
@@ -90,12 +90,6 @@ impl WebServer {
             };
         }
     }
-}
-
-type Served = axum::extract::connect_info::IntoMakeServiceWithConnectInfo<Router, Line>;
-
-fn served(router: Router) -> Served {
-    router.into_make_service_with_connect_info()
 }
 
 fn bind(
