@@ -506,6 +506,10 @@ impl EmulatorBuilder {
             .map(|identity| identity.name.as_str());
         let applications = self.applications.iter().map(|app| app.name.as_str());
         distinct("identity", identities.chain(applications))?;
+        let ids = self.identities.iter().map(|identity| identity.client_id);
+        let ids = ids.chain(self.applications.iter().map(|app| app.client_id));
+        let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+        distinct("client id", ids.iter().map(String::as_str))?;
         if let Some(bad) = self.applications.iter().find(|app| !app.is_readable()) {
             return Err(EmulatorError::ApplicationCertificate {
                 application: bad.name.clone(),

@@ -52,18 +52,7 @@ impl Cloud {
         server: &WebServer,
         shared: &Shared<'_>,
     ) -> Result<Self, EmulatorError> {
-        let vaults = Vaults::default();
-        for secret in &builder.secrets {
-            vaults.insert(secret.clone());
-        }
-        for (vault, reader) in &builder.vault_readers {
-            let found = shared.directory.find_by_name(reader);
-            let found = found.ok_or_else(|| EmulatorError::NoSuchIdentity {
-                name: reader.clone(),
-                known: names(shared.directory),
-            })?;
-            vaults.allow(vault, found.object_id);
-        }
+        let vaults = vaults_of(builder, shared.directory)?;
         let identity = || shared.identity.clone();
         let (faults, recorded) = (|| shared.faults.clone(), || shared.recorded.clone());
         Ok(Self {
@@ -323,6 +312,41 @@ impl Emulator {
         StateDir::open(folder)?.write_private(name, token)?;
         Ok(folder.join(name))
     }
+}
+
+/// The vaults with their secrets and readers, if they can be reached by their names.
+pub(super) fn vaults_of(
+    builder: &EmulatorBuilder,
+    directory: &InMemoryDirectory,
+) -> Result<Vaults, EmulatorError> {
+    let vaults = Vaults::default();
+    for secret in &builder.secrets {
+        is_name("key vault", &secret.vault, 3, 24)?;
+        is_name("secret of a key vault", &secret.name, 1, 127)?;
+        vaults.insert(secret.clone());
+    }
+    for (vault, reader) in &builder.vault_readers {
+        let found = directory.find_by_name(reader);
+        let found = found.ok_or_else(|| EmulatorError::NoSuchIdentity {
+            name: reader.clone(),
+            known: names(directory),
+        })?;
+        vaults.allow(vault, found.object_id);
+    }
+    Ok(vaults)
+}
+
+fn is_name(what: &'static str, name: &str, least: usize, most: usize) -> Result<(), EmulatorError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if (least..=most).contains(&name.len()) && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err(EmulatorError::Name {
+        what,
+        name: name.to_owned(),
+        least,
+        most,
+    })
 }
 
 /// What could be made; why not goes to the log.

@@ -108,6 +108,20 @@ pub enum EmulatorError {
         /// The address asked for.
         address: SocketAddr,
     },
+    /// A name that Azure gives to nothing of that kind.
+    #[error(
+        "{name:?} is no name for a {what}: write {least} to {most} letters, digits and hyphens"
+    )]
+    Name {
+        /// What was to have the name.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// Characters that it has at least.
+        least: usize,
+        /// Characters that it has at most.
+        most: usize,
+    },
     /// There is no identity of that name.
     #[error("no identity {name:?} is defined; the emulator knows {known}")]
     NoSuchIdentity {

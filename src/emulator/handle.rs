@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::admin::{AdminAccess, AdminServer, Controls};
 use super::backend::Backing;
 use super::builder::{EmulatorBuilder, Script};
-use super::cloud::{Cloud, Shared};
+use super::cloud::{self, Cloud, Shared};
 use super::counters::Counters;
 use super::engine::Seeded;
 use super::forward::Forwarding;
@@ -144,6 +144,7 @@ impl Emulator {
 
     pub(super) async fn check(builder: EmulatorBuilder) -> Result<(), EmulatorError> {
         let directory = directory_of(&builder);
+        cloud::vaults_of(&builder, &directory)?;
         blocking(move || engine_of(&builder, directory).map(drop)).await
     }
 

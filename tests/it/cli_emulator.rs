@@ -33,6 +33,19 @@ fn a_mistake_in_the_configuration_is_named_with_its_place() {
             "[[database]]\nname = \"d\"\n[[database.table]]\nname = \"t\"\ncolumns = [\"a nonsense\"]",
             "refuses the seed \"table t\" of the database \"d\": error 2715, line 1: ",
         ),
+        (
+            "[[vault]]\nname = \"shop\"\nreaders = [\"nobody\"]",
+            "no identity \"nobody\" is defined; the emulator knows ",
+        ),
+        (
+            "[[vault]]\nname = \"shop.eu\"\nsecret = [{ name = \"a\", value = \"b\" }]",
+            "\"shop.eu\" is no name for a key vault: write 3 to 24 letters, digits and hyphens",
+        ),
+        (
+            "[[application]]\nname = \"a\"\nclient_id = \"00000000-0000-0000-0000-000000000001\"\n\
+             [[application]]\nname = \"b\"\nclient_id = \"00000000-0000-0000-0000-000000000001\"",
+            "client id \"00000000-0000-0000-0000-000000000001\"",
+        ),
     ];
     for (text, wanted) in cases {
         std::fs::write(folder.path().join("c.toml"), text).unwrap();
