@@ -208,12 +208,17 @@ pub(super) fn places(builder: &Builder<'_>) -> Result<Vec<ReferencePlace>, Parse
                 column: builder.column(start),
             });
         }
-        let quotes = usize::from(matches!(slot.raw.code, Code::Doubled(_)));
+        let end = start + slot.raw.text.len();
+        let (opening, closing) = match slot.raw.code {
+            // An ODBC string may end before its brace is closed.
+            Code::Doubled(mark) => (1, builder.text.as_bytes().get(end) == Some(&mark)),
+            _ => (0, false),
+        };
         found.push(ReferencePlace {
             key: slot.entry.key,
             column: builder.column(slot.at),
             text,
-            span: start - quotes..start + slot.raw.text.len() + quotes,
+            span: start - opening..end + usize::from(closing),
         });
     }
     found.sort_by_key(|place| place.span.start);
@@ -339,6 +344,14 @@ mod tests {
                 assert!(string.warnings().is_empty(), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_brace_that_is_never_closed_ends_with_the_text() {
+        let text = format!("Driver={{D}};Server=h;UID=u;PWD={{{BY_URI}");
+        let string = filled(Dialect::Odbc, &text, "a;b}c");
+        let password = string.secret(Key::Password).unwrap();
+        assert_eq!(password.expose(), "a;b}c");
     }
 
     #[test]
