@@ -467,11 +467,17 @@ fn the_reader_is_the_strings_own_identity_unless_it_depends_on_the_vault() {
     };
     let host = "Data Source=a.database.windows.net";
     let msi = "Authentication=ActiveDirectoryManagedIdentity";
+    let federated = "Authentication=EntradaFederated";
     let (auth, cloud) = reader(&format!("{host};{msi};User ID=c;Initial Catalog={NEWEST}"));
     assert_eq!(auth.name(), "managed identity");
     assert_eq!(cloud, Cloud::Public);
     for text in [
         format!("{host};{msi};User ID={NEWEST}"),
+        format!("{host};{msi};Entrada Client ID={NEWEST}"),
+        format!("{host};{msi};Entrada Object ID={NEWEST}"),
+        format!("{host};{msi};Entrada Resource ID={NEWEST}"),
+        format!("{host};{msi};Entrada Identity Platform={NEWEST}"),
+        format!("{host};{federated};Entrada Client ID=c;Entrada Federated Token={NEWEST}"),
         format!("{host};User ID=u;Password={NEWEST}"),
         format!("{host};User ID=u;Password=p;Connect Timeout={NEWEST}"),
         format!(
