@@ -77,9 +77,11 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match &error {
             Error::ConnectionString(_) | Error::Target(_) => Exit::Usage,
-            Error::KeyVault(KeyVaultError::Nested { .. } | KeyVaultError::Reference { .. }) => {
-                Exit::Usage
-            }
+            Error::KeyVault(
+                KeyVaultError::Nested { .. }
+                | KeyVaultError::Program { .. }
+                | KeyVaultError::Reference { .. },
+            ) => Exit::Usage,
             Error::Pool(
                 PoolError::Setting { .. } | PoolError::Certificate { .. } | PoolError::Target(_),
             ) => Exit::Usage,

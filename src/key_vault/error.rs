@@ -27,6 +27,15 @@ pub enum KeyVaultError {
         /// Whose reference.
         place: Place,
     },
+    /// A secret names a program to run on this machine (`Entrada Federated Token=command:…`).
+    #[error(
+        "{place}: the secret in the vault names a program to run, which only the connection string \
+         itself may do: write Entrada Federated Token there, outside of the vault"
+    )]
+    Program {
+        /// Whose reference.
+        place: Place,
+    },
     /// A reference cannot be used.
     #[error("{place}: the Key Vault reference cannot be used")]
     Reference {

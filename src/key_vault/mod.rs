@@ -46,6 +46,11 @@
 //! only if the vault's challenge asks for the resource of that cloud's vaults. Other hosts are
 //! permitted one by one by [`allow_vault`](KeyVaultBuilder::allow_vault). Redirects are not followed.
 //!
+//! Who may write a secret decides what stands in its place: of one that holds a whole string, the
+//! server that is sent a token or a password, too. So the right to set secrets of such a vault is worth as much
+//! as the login itself. What a secret may not do is name a program to run here
+//! (`Entrada Federated Token=command:…`).
+//!
 //! # Freshness
 //!
 //! A reference without a version is read again in the background when it is used and older than an

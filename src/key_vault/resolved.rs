@@ -8,9 +8,9 @@ use futures_util::future::try_join_all;
 use super::identity::{cloud_of, reader};
 use super::store::Entry;
 use super::{KeyVault, KeyVaultError, Place, Reference, SecretValue, SecretWarning, failed};
-use crate::conn_string::{ConnectionString, Draft, ParseOptions, is_reference};
+use crate::conn_string::{ConnectionString, Draft, Key, ParseOptions, is_reference};
 use crate::secret::Secret;
-use crate::target::{Auth, Cloud, Target};
+use crate::target::{AssertionFrom, Auth, Cloud, Target, names_program};
 
 /// What a connection string means with its secrets filled in, now and later.
 ///
@@ -193,6 +193,9 @@ pub(super) async fn put_together(
     } else {
         let env = settings.sources.environment();
         let (auth, cloud) = reader(&draft, &settings.identity, env)?;
+        if let Some(whole) = secrets.first().filter(|_| runs_program(&auth)) {
+            return Err(KeyVaultError::Program { place: whole.place });
+        }
         let fetches = draft.places().iter().map(|place| {
             let at = Place::Value {
                 keyword: place.key.name(),
@@ -205,7 +208,29 @@ pub(super) async fn put_together(
         secrets.extend(found);
         draft.parse(&values, options)?
     };
+    refuse_program(&string, &secrets)?;
     Ok((string, secrets))
+}
+
+fn runs_program(auth: &Auth) -> bool {
+    let Auth::Federated { from, .. } = auth else {
+        return false;
+    };
+    matches!(from, AssertionFrom::Command { .. })
+}
+
+/// A secret may say where to log in and as whom, but not what to run on this
+/// machine: who may write to a vault need not be one who may do that.
+fn refuse_program(string: &ConnectionString, secrets: &[Held]) -> Result<(), KeyVaultError> {
+    let decides = |held: &&Held| match held.place {
+        Place::Alone => false,
+        Place::Value { keyword, .. } => keyword == Key::FederatedToken.name(),
+        Place::Whole => true,
+    };
+    match secrets.iter().find(decides) {
+        Some(held) if names_program(string) => Err(KeyVaultError::Program { place: held.place }),
+        _ => Ok(()),
+    }
 }
 
 async fn fetch(

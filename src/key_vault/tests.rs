@@ -320,6 +320,39 @@ async fn the_whole_string_may_be_in_the_vault() {
 const NEWEST2: &str = "@Microsoft.KeyVault(SecretUri=https://kv1.vault.azure.net/secrets/inner)";
 
 #[tokio::test(start_paused = true)]
+async fn no_secret_names_a_program_to_run() {
+    let login = "Data Source=h;Authentication=EntradaFederated;Entrada Client ID=c";
+    let token = "Entrada Federated Token";
+    let whole = format!("{login};{token}= Command: /bin/MARKER");
+    // The reader of the inner reference would be whom the program speaks for.
+    let reader = format!(
+        "{login};Entrada Tenant ID=t;{token}=command:/bin/MARKER;Initial Catalog={NEWEST2}"
+    );
+    let value = format!("{login};{token}={NEWEST}");
+    for (text, secret_text, place) in [
+        (NEWEST.to_owned(), whole, Place::Whole.to_string()),
+        (NEWEST.to_owned(), reader, Place::Whole.to_string()),
+        (
+            value.clone(),
+            "command:/bin/MARKER".to_owned(),
+            format!("column {}, Federated Token", login.len() + 1),
+        ),
+    ] {
+        let (vaults, _) = vaults(vec![challenge(), secret(&secret_text)]);
+        let error = vaults.resolve(&text).await.unwrap_err();
+        assert!(matches!(error, KeyVaultError::Program { .. }), "{error}");
+        assert!(error.to_string().starts_with(&place), "{error}");
+        assert!(!format!("{error:?} {error}").contains("MARKER"));
+    }
+    // Other places may be in the vault, and the string itself may name a program.
+    let (vaults1, _) = vaults(vec![challenge(), secret("file:/run/token")]);
+    vaults1.resolve(&value).await.unwrap();
+    let (vaults2, _) = vaults(vec![challenge(), secret("t")]);
+    let text = format!("{login};{token}=command:/bin/t;Entrada Tenant ID={NEWEST}");
+    vaults2.resolve(&text).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn errors_name_the_place_and_not_the_value() {
     let text = format!("{BY_SQL}{NEWEST}");
     let column = text.find("Password").unwrap();

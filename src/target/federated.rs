@@ -20,6 +20,11 @@ pub(super) fn from(string: &ConnectionString) -> Result<AssertionFrom, TargetErr
     })
 }
 
+/// Whether the string names a program that is to be run on this machine.
+pub(crate) fn names_program(string: &ConnectionString) -> bool {
+    matches!(from(string), Ok(AssertionFrom::Command { .. }))
+}
+
 fn read(text: &str) -> Option<AssertionFrom> {
     let (kind, rest) = match text.split_once(':') {
         Some((kind, rest)) => (kind.trim(), Some(rest.trim())),

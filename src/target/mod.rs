@@ -24,6 +24,7 @@ mod server;
 pub use auth::{AssertionFrom, Auth, Identity, IdentityPlatform};
 pub use cloud::Cloud;
 pub use error::TargetError;
+pub(crate) use federated::names_program;
 pub use options::{
     Encrypt, IpPreference, Limits, LoginOptions, PoolBlocking, PoolDefaults, TlsPolicy,
 };
