@@ -425,7 +425,7 @@ impl PoolBuilder {
     }
 
     /// The time for one login: what the string says, but less than the wait.
-    fn dial_timeout(&self) -> Option<Duration> {
+    pub(super) fn dial_timeout(&self) -> Option<Duration> {
         let shortened = self
             .acquire_timeout
             .map(|limit| limit - DIAL_MARGIN.min(limit / 10));

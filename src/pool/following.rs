@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio::time::{Instant, timeout_at};
 
 use super::manager::Open;
 use super::{PoolBuilder, PoolError};
 use crate::dial::{DialError, Dialer};
-use crate::key_vault::Resolved;
+use crate::key_vault::{READ_LIMIT, Resolved};
 use crate::session::Session;
 use crate::target::Target;
 
@@ -46,12 +47,16 @@ impl Following {
 #[async_trait]
 impl Open for Following {
     async fn open(&self) -> Result<Session, DialError> {
+        let start = Instant::now();
         let target = self.resolved.current().await;
         let error = match self.dialer(&target)?.dial().await {
             Err(error) if error.is_auth() => error,
             outcome => return outcome,
         };
-        match self.resolved.renew(&target).await {
+        // Whoever waits is to hear of the refusal, even if the vault says nothing.
+        let limit = self.settings.dial_timeout().unwrap_or(READ_LIMIT);
+        let renewed = timeout_at(start + limit, self.resolved.renew(&target)).await;
+        match renewed.unwrap_or_default() {
             Some(renewed) => {
                 tracing::info!("a login was refused and a secret has changed; trying the new one");
                 self.dialer(&renewed)?.dial().await

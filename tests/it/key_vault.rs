@@ -123,6 +123,23 @@ async fn a_password_that_is_wrong_in_the_vault_too_is_the_servers_refusal() {
 }
 
 #[tokio::test]
+async fn a_vault_that_falls_silent_does_not_hide_the_servers_refusal() {
+    let azure = Azure::start().await;
+    let text = azure.text(&format!("{DB}\";Connect Timeout=\"3"));
+    let resolved = azure.vaults().resolve(&text).await.unwrap();
+    azure.change_password(SECOND).await;
+    azure.fault("vault:stall");
+    let pool = Pool::following(resolved).build().unwrap();
+    let error = pool.get().await.unwrap_err();
+    assert_eq!(
+        error.server_error().map(|message| message.number),
+        Some(18456),
+        "{error}"
+    );
+    azure.emulator.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_whole_string_may_be_in_the_vault() {
     let azure = Azure::start().await;
     let text = azure.text(DB);
