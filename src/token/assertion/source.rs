@@ -64,15 +64,17 @@ pub(in super::super) fn federated(
         } => {
             let run_client = match from {
                 AssertionFrom::TerraformCloud { tag } => {
-                    terraform::tagged(terraform::CLIENT_ID, tag.as_deref())
+                    Some(terraform::tagged(terraform::CLIENT_ID, tag.as_deref()))
                 }
-                _ => workload::CLIENT_ID.to_owned(),
+                _ => None,
             };
-            let is_run = matches!(from, AssertionFrom::TerraformCloud { .. });
+            let is_run = run_client.is_some();
+            let clients = run_client.as_deref().into_iter();
+            let clients: Vec<_> = clients.chain([workload::CLIENT_ID]).collect();
             let tenants = [workload::TENANT_ID, terraform::TENANT_ID];
             let names = Names {
                 kind: kind(from),
-                client_id: &[&run_client, workload::CLIENT_ID],
+                client_id: &clients,
                 tenant: &tenants[..if is_run { 2 } else { 1 }],
             };
             let ids = (client_id.as_deref(), tenant.as_deref());
