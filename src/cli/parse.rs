@@ -7,13 +7,13 @@ use serde_json::{Map, Value as Json, json};
 use super::conn_arg::ConnArg;
 use super::exit::{Exit, Failure};
 use super::output::{TextOrJson, print_line};
+use super::source_args::SourceArgs;
 use crate::conn_string::{
     ConnectionString, Dialect, KEYWORDS, Key, ParseError, ParseOptions, ReferencePlace, Setting,
     Value, Warning,
 };
 use crate::key_vault::{KeyVault, KeyVaultError, Reference};
 use crate::target::{AssertionFrom, Auth, Cloud, Encrypt, Identity, Limits, Target};
-use crate::token::{Environment, Sources};
 use crate::{Error, Secret};
 
 /// Arguments of `entrada parse`.
@@ -42,6 +42,9 @@ pub(super) struct Args {
     /// Refuse what is otherwise only a warning
     #[arg(long)]
     strict: bool,
+
+    #[command(flatten)]
+    sources: SourceArgs,
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
@@ -51,8 +54,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
         options = options.dialect(dialect);
     }
     let outcome = if args.resolve {
-        let sources = Sources::new(Environment::from_process());
-        let string = KeyVault::new(sources)
+        let string = KeyVault::new(args.sources.sources())
             .connection_string(text.expose(), options)
             .await;
         match string {
@@ -72,6 +74,9 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
         (Err(error), TextOrJson::Json) => {
             print_line(&json_of_error(error, args.dialect, text.expose()).to_string())?
         }
+        (Err(error @ ParseError::UnresolvedReference { .. }), TextOrJson::Text) => {
+            return Err(Failure::new(Exit::Usage, Unresolved(error.clone())));
+        }
         (Err(error), TextOrJson::Text) => return Err(Failure::new(Exit::Usage, error.clone())),
     }
     Ok(if outcome.is_ok() {
@@ -80,6 +85,11 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
         Exit::Usage
     })
 }
+
+/// A reference that stands for more than a text, so that nothing is known without it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; --resolve reads it")]
+struct Unresolved(ParseError);
 
 /// The value as JSON; a secret as stars unless it is asked for.
 fn json_value(value: &Value, show_secrets: bool) -> Json {

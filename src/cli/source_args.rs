@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
+
 use crate::token::{ChainMember, Environment, Sources};
 
 /// Options about token sources.
@@ -9,15 +11,15 @@ use crate::token::{ChainMember, Environment, Sources};
 #[command(next_help_heading = "Tokens")]
 pub(super) struct SourceArgs {
     /// Read ActiveDirectoryIntegrated as the default chain, for there is no Kerberos here
-    #[arg(long, env = "ENTRADA_INTEGRATED_AS_DEFAULT")]
+    #[arg(long, env = "ENTRADA_INTEGRATED_AS_DEFAULT", value_parser = FalseyValueParser::new())]
     integrated_as_default: bool,
 
     /// Leave the tools that developers sign in with out of the default chain
-    #[arg(long, env = "ENTRADA_NO_DEVELOPER_TOOLS")]
+    #[arg(long, env = "ENTRADA_NO_DEVELOPER_TOOLS", value_parser = FalseyValueParser::new())]
     no_developer_tools: bool,
 
     /// Let workload identity use the token proxy of an AKS cluster (identity bindings)
-    #[arg(long, env = "ENTRADA_KUBERNETES_TOKEN_PROXY")]
+    #[arg(long, env = "ENTRADA_KUBERNETES_TOKEN_PROXY", value_parser = FalseyValueParser::new())]
     kubernetes_token_proxy: bool,
 
     /// Also send credentials to this authority (host or host:port), which is none of Microsoft's
@@ -45,7 +47,7 @@ impl SourceArgs {
         if let Some(folder) = &self.arc_key_folder {
             sources = sources.arc_key_folder(folder);
         }
-        let permitted = self.authorities.iter();
+        let permitted = self.authorities.iter().filter(|host| !host.is_empty());
         permitted
             .fold(sources, |sources, host| sources.allow_authority(host))
             .integrated_as_default(self.integrated_as_default)

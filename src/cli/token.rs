@@ -39,12 +39,12 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["claims", "format"])]
     raw: bool,
 
-    #[command(flatten)]
-    sources: SourceArgs,
-
     /// How to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: TextOrJson,
+
+    #[command(flatten)]
+    sources: SourceArgs,
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {

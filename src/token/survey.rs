@@ -124,7 +124,7 @@ impl Sources {
             state,
             sign,
             missing,
-            written: "Authentication=EntradaManagedIdentity (and Entrada Client ID=… for a user-assigned one)",
+            written: "Authentication=EntradaManagedIdentity",
         };
         let identity = Identity::SystemAssigned;
         let managed = match ManagedIdentity::from_sources(identity, None, self) {

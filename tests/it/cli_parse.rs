@@ -199,3 +199,10 @@ fn a_vault_that_is_none_is_not_asked() {
         "{message}"
     );
 }
+
+#[test]
+fn a_string_that_is_a_reference_is_told_how_to_be_read() {
+    let failed = run(&["@Microsoft.KeyVault(VaultName=kv1;SecretName=conn)"]).code(2);
+    let message = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
+    assert!(message.contains("--resolve reads it"), "{message}");
+}

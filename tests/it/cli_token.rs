@@ -208,6 +208,12 @@ async fn a_machine_shows_its_sources_without_its_secrets() {
         first["connection_string"],
         "Authentication=EntradaEnvironment"
     );
+    for offer in document["sources"].as_array().unwrap() {
+        let written = format!("Server=h;{}", offer["connection_string"].as_str().unwrap());
+        written
+            .parse::<entrada::conn_string::ConnectionString>()
+            .unwrap();
+    }
     assert_eq!(document["default_chain"]["order"][2], "managed identity");
     assert!(!json.contains("MARKER"));
 
@@ -309,4 +315,21 @@ async fn a_developers_tool_answers_for_its_user() {
         "{}",
         stderr(&failed)
     );
+}
+
+#[tokio::test]
+async fn switches_in_variables_are_read_as_people_write_them() {
+    let server = endpoint().await;
+    let address = server.uri();
+    let text = "Server=app.database.windows.net;Authentication=Active Directory Integrated";
+    for (value, code) in [("1", 0), ("true", 0), ("0", 3), ("false", 3), ("", 3)] {
+        let env = [
+            ("AZURE_POD_IDENTITY_AUTHORITY_HOST", address.as_str()),
+            ("ENTRADA_INTEGRATED_AS_DEFAULT", value),
+            ("ENTRADA_NO_DEVELOPER_TOOLS", value),
+            ("ENTRADA_KUBERNETES_TOKEN_PROXY", value),
+            ("ENTRADA_ALLOW_AUTHORITY", ""),
+        ];
+        run_in(&env, &["token", text]).await.code(code);
+    }
 }

@@ -26,12 +26,12 @@ pub(super) struct Args {
     #[arg(value_name = "T-SQL")]
     sql: String,
 
-    #[command(flatten)]
-    sources: SourceArgs,
-
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+
+    #[command(flatten)]
+    sources: SourceArgs,
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {

@@ -26,7 +26,9 @@ pub(super) fn text(survey: &Survey) -> String {
         );
         let _ = writeln!(text, "{:width$}             {}", "", offer.written);
     }
-    text.push('\n');
+    text.push_str(
+        "\nEntrada Client ID=… (or Entrada Object ID, Entrada Resource ID) names a user-assigned identity.\n",
+    );
     match &survey.chain {
         Ok((order, left_out)) => {
             let _ = writeln!(

@@ -56,7 +56,9 @@ impl Whom {
             .collect();
         let mut text = self.kind.name().to_owned();
         if let Some(name) = &self.name {
-            text.push(' ');
+            // A system-assigned identity has only the name of what it belongs to.
+            let of = self.kind == Kind::ManagedIdentity && name.contains('/');
+            text.push_str(if of { " of " } else { " " });
             text.push_str(&printable(name));
         }
         if !ids.is_empty() {
@@ -101,7 +103,7 @@ fn managed(resource: &str) -> String {
     }
     match kind.eq_ignore_ascii_case("userAssignedIdentities") {
         true => name.to_owned(),
-        false => format!("of {kind}/{name}"),
+        false => format!("{kind}/{name}"),
     }
 }
 
@@ -155,6 +157,10 @@ mod tests {
 
     #[test]
     fn programs_get_the_parts() {
+        let vm =
+            "/subscriptions/s/resourcegroups/g/providers/Microsoft.Compute/virtualMachines/vm1";
+        let machine = Whom::of(&claims(json!({"appid": "c", "xms_mirid": vm})));
+        assert_eq!(machine.unwrap().json()["name"], "virtualMachines/vm1");
         let user = Whom::of(&claims(
             json!({"oid": "o", "unique_name": "me", "appid": "tool"}),
         ));
