@@ -7,6 +7,8 @@ use entrada::pool::{Pool, PoolError};
 use entrada::target::Target;
 use entrada::token::{Environment, Sources};
 
+use crate::support::clients::has_the_arc_agents_folder;
+
 const SECRET: &str = "it~s a{secret}";
 
 /// Issuers and subjects as the emulator's tokens have them.
@@ -473,4 +475,70 @@ async fn a_certificate_logs_an_application_in() {
     ])
     .await;
     azure.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_platform_that_is_named_is_the_one_that_is_asked() {
+    let azure = Azure::start().await;
+    let (emulator, client, object) = (&azure.emulator, azure.app.client_id, azure.app.object_id);
+    // To whom looks at the variables this is App Service first of all.
+    let beside = |own: Variables| [azure.app_service(), own].concat();
+    let named = |identity: &str, platform: &str| {
+        azure.ado(&format!(
+            "Authentication=EntradaManagedIdentity;{identity};Entrada Identity Platform={platform}"
+        ))
+    };
+    let by_client = format!("Entrada Client ID={client}");
+    let by_object = format!("Entrada Object ID={object}");
+    let mut cases = vec![
+        (
+            azure.odbc(&format!(
+                "Authentication=ActiveDirectoryMsi;UID={object};EntradaIdentityPlatform=Imds"
+            )),
+            beside(azure.metadata_service()),
+        ),
+        (
+            azure.jdbc(&format!(
+                "authentication=ActiveDirectoryMSI;msiClientId={client};\
+                 EntradaIdentityPlatform=AppService2017"
+            )),
+            beside(emulator.app_service_2017_environment()),
+        ),
+        (
+            azure.go(&format!(
+                "fedauth=ActiveDirectoryMSI&user+id={client}&EntradaIdentityPlatform=MachineLearning"
+            )),
+            beside(emulator.machine_learning_environment()),
+        ),
+        (
+            azure.ado(&format!(
+                "Authentication=Active Directory MSI;User ID={client};Entrada Identity Platform=AppService"
+            )),
+            beside(azure.metadata_service()),
+        ),
+        (named(&by_client, "Automation"), emulator.automation_environment()),
+        (
+            named(&by_object, "ContainerInstancesWindows"),
+            emulator.container_instances_windows_environment(),
+        ),
+        (named("", "ServiceFabric"), emulator.service_fabric_environment()),
+    ];
+    if has_the_arc_agents_folder(emulator) {
+        cases.push((named(&by_client, "Arc"), beside(emulator.arc_environment())));
+    }
+    each_is("app", cases).await;
+
+    let sources = Sources::new(Environment::from_pairs(emulator.cloud_shell_environment()));
+    let error = user(&named(&by_client, "CloudShell"), sources)
+        .await
+        .unwrap_err();
+    let text = format!("{:?}", causes_of(&error));
+    assert!(text.contains("name no identity"), "{text}");
+    azure.emulator.shutdown().await;
+}
+
+/// An error and its causes.
+fn causes_of(error: &dyn std::error::Error) -> Vec<String> {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect()
 }
