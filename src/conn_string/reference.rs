@@ -81,11 +81,10 @@ impl Draft {
             if !self.places.iter().any(|place| place.key == slot.entry.key) {
                 return true;
             }
-            slot.raw = Raw::plain("reference");
-            let open = matches!(
-                slot.entry.kind,
-                Kind::Text(_) | Kind::Secret(_) | Kind::File
-            );
+            let kind = slot.entry.kind;
+            let is_place = kind == Kind::TokenPlace;
+            slot.raw = Raw::plain(if is_place { "github" } else { "reference" });
+            let open = is_place || matches!(kind, Kind::Text(_) | Kind::Secret(_) | Kind::File);
             whole &= open;
             open
         });
