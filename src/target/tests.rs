@@ -307,7 +307,7 @@ fn what_is_asked_in_vain_is_noted() {
     assert_eq!(keywords, ["Password", "Multiple Active Result Sets"]);
     let go = target("sqlserver://h?fedauth=ActiveDirectoryAzCli&resource+id=/r");
     let keywords: Vec<_> = go.notes().iter().map(|note| note.keyword).collect();
-    assert_eq!(keywords, ["Resource ID"]);
+    assert_eq!(keywords, ["Encrypt", "Resource ID"]);
     let quiet =
         target("Server=h;User=u;MultipleActiveResultSets=False;Column Encryption Setting=Disabled");
     assert!(quiet.notes().is_empty());
