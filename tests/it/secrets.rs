@@ -6,7 +6,7 @@ use std::time::Duration;
 use entrada::Secret;
 use entrada::conn_string::{ConnectionString, Dialect};
 use entrada::dial::DialError;
-use entrada::target::{Auth, Server, Target};
+use entrada::target::{AssertionFrom, Auth, Server, Target};
 use entrada::tds::{FedAuth, FedAuthToken, Login7};
 use entrada::token::{AccessToken, Environment, FixedToken, TokenCache, TokenSource};
 
@@ -46,6 +46,22 @@ fn debug_shows_no_secret() {
     hides(&given.key());
     hides(&given);
     hides(&slot);
+}
+
+#[test]
+fn sources_of_assertions_show_no_secret() {
+    let url = |url: String| AssertionFrom::Url {
+        url,
+        headers: vec![("x-key".to_owned(), Secret::new(MARKER))],
+        pointer: None,
+        post: false,
+    };
+    hides(&url(format!(
+        "https://u:{MARKER}@h/p?code={MARKER}#{MARKER}"
+    )));
+    hides(&url(format!("https://h/p?code=@{MARKER}")));
+    let argv = vec!["/bin/program".to_owned(), MARKER.to_owned()];
+    hides(&AssertionFrom::Command { argv });
 }
 
 #[test]
