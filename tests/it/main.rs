@@ -76,5 +76,7 @@ mod token_federation;
 mod token_matrix;
 #[cfg(feature = "emulator")]
 mod token_platforms;
+#[cfg(unix)]
+mod token_secrets;
 #[cfg(feature = "emulator")]
 mod tsql_cases;
