@@ -81,7 +81,7 @@ pub enum PlatformError {
     /// There is an identity with this id, but it is another kind of id.
     #[error(
         "{id} was given as the {given_as} of an identity, but is the {is} of one that is \
-         here; {}", right(*is, client_id.as_deref())
+         here; {}", right(is, client_id.as_deref())
     )]
     WrongKindOfId {
         /// The id.

@@ -236,7 +236,7 @@ async fn nobody_waits_for_a_pipe() {
 async fn a_key_that_may_not_be_read_names_the_group() {
     let folder = keys();
     let path = folder.path().join("a.key");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
     // Root may read everything.
     if fs::read(&path).is_err() {
         let text = refusal(&folder, challenge(&path)).await;
