@@ -333,3 +333,28 @@ async fn switches_in_variables_are_read_as_people_write_them() {
         run_in(&env, &["token", text]).await.code(code);
     }
 }
+
+#[cfg(feature = "emulator")]
+#[tokio::test]
+async fn the_folder_of_azure_arcs_keys_can_be_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("tokens");
+    let builder = entrada::emulator::Emulator::builder().arc_tokens(&keys);
+    let emulator = builder.start().await.unwrap();
+    let variables = emulator.arc_environment();
+    let variables = variables.iter();
+    let env: Vec<_> = variables
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    // The agent's own folder is not where the emulated one keeps them.
+    let failed = run_in(&env, &["token", CONN]).await.code(3);
+    let text = stderr(&failed);
+    assert!(
+        text.contains("not in the folder of the agent's keys"),
+        "{text}"
+    );
+    let keys = keys.to_str().unwrap();
+    let done = run_in(&env, &["token", CONN, "--arc-key-folder", keys]).await;
+    let text = stdout(&done.success());
+    assert!(text.contains("Azure Arc"), "{text}");
+}
