@@ -1,6 +1,6 @@
 //! What token sources are permitted, for every command that logs in.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
 use clap::builder::FalseyValueParser;
 
@@ -33,7 +33,7 @@ pub(super) struct SourceArgs {
 
     /// The folder of Azure Arc's keys, where it is not the agent's own: for emulators
     #[arg(long, value_name = "FOLDER", env = "ENTRADA_ARC_KEY_FOLDER")]
-    arc_key_folder: Option<PathBuf>,
+    arc_key_folder: Option<OsString>,
 }
 
 impl SourceArgs {
@@ -44,7 +44,8 @@ impl SourceArgs {
             let tools = ChainMember::DEVELOPER_TOOLS.into_iter();
             sources = tools.fold(sources, Sources::exclude);
         }
-        if let Some(folder) = &self.arc_key_folder {
+        let folder = self.arc_key_folder.as_ref();
+        if let Some(folder) = folder.filter(|folder| !folder.is_empty()) {
             sources = sources.arc_key_folder(folder);
         }
         let permitted = self.authorities.iter().filter(|host| !host.is_empty());

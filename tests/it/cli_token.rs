@@ -329,6 +329,7 @@ async fn switches_in_variables_are_read_as_people_write_them() {
             ("ENTRADA_NO_DEVELOPER_TOOLS", value),
             ("ENTRADA_KUBERNETES_TOKEN_PROXY", value),
             ("ENTRADA_ALLOW_AUTHORITY", ""),
+            ("ENTRADA_ARC_KEY_FOLDER", ""),
         ];
         run_in(&env, &["token", text]).await.code(code);
     }
