@@ -1,10 +1,10 @@
 //! The file whose content Azure Arc's agent wants to be shown.
 //!
 //! Whoever could make this process read a file of his choice would be sent it.
-//! Hence the rules: one folder, one ending, a regular file and no link, and not
-//! much in it.
+//! Hence the rules: one folder, one ending, a regular file and no link, of root or
+//! of whom the folder belongs to, and not much in it.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
@@ -82,6 +82,10 @@ fn read_now(path: &Path) -> Result<Secret, FetchError> {
     if !about.is_file() {
         return Err(refused(path, "it is no regular file"));
     }
+    if !is_the_agents(&about, path).map_err(failed)? {
+        let problem = "it belongs neither to root nor to the owner of its folder";
+        return Err(refused(path, problem));
+    }
     if about.len() > MAX_KEY {
         return Err(refused(path, "it is larger than 4096 bytes"));
     }
@@ -128,6 +132,27 @@ fn same(a: &Path, b: &Path) -> bool {
             _ => return false,
         }
     }
+}
+
+/// Whether nobody but root or the agent's own user can have made the file.
+#[cfg(unix)]
+fn is_the_agents(file: &Metadata, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = path.parent().unwrap_or(path).metadata()?;
+    Ok(is_trusted(file.uid(), folder.uid()))
+}
+
+#[cfg(unix)]
+pub(super) fn is_trusted(file_owner: u32, folder_owner: u32) -> bool {
+    const ROOT: u32 = 0;
+    [ROOT, folder_owner].contains(&file_owner)
+}
+
+/// The folder's access list, which administrators alone can change, is what
+/// Windows has for this.
+#[cfg(windows)]
+fn is_the_agents(_: &Metadata, _: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Opens no link, and waits for nobody to write into a pipe.

@@ -244,6 +244,20 @@ async fn a_key_that_may_not_be_read_names_the_group() {
     }
 }
 
+#[tokio::test]
+async fn a_key_that_a_stranger_made_is_not_read() {
+    let (himds, stranger) = (998, 1000);
+    assert!(arc_key::is_trusted(himds, himds) && arc_key::is_trusted(0, himds));
+    assert!(!arc_key::is_trusted(stranger, himds) && !arc_key::is_trusted(stranger, 0));
+    let folder = keys();
+    let path = folder.path().join("a.key");
+    // Only root may give files away.
+    if std::os::unix::fs::chown(&path, Some(stranger), None).is_ok() {
+        let text = refusal(&folder, challenge(&path)).await;
+        assert!(text.contains("owner of its folder"), "{text}");
+    }
+}
+
 #[test]
 fn a_permission_error_names_the_group() {
     let cause = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
