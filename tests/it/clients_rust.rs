@@ -1,6 +1,6 @@
 //! The emulator as Rust's drivers and Azure's library for Rust see it, with their own TLS.
 
-use entrada::emulator::Emulator;
+use entrada::emulator::{Emulator, RecordedRequest, RequestKind};
 use serde_json::json;
 
 use crate::clients_node::{demo, told};
@@ -55,14 +55,26 @@ async fn azure_identity_on_azure_arc() {
             return;
         }
         let told = ("EMULATOR".to_owned(), told(&emulator).to_string());
+        let spoilt = fault.is_some();
         let fault = fault.map(|fault| ("FAULT".to_owned(), fault.to_owned()));
         let environment = emulator.arc_environment().into_iter();
         match rust_arc(environment.chain([told]).chain(fault)).await {
             Some(printed) => lines.extend(printed),
             None => return,
         }
+        // What it refuses is the challenge: it asked for one, and sent no key that it must not read.
+        let statuses: Vec<_> = emulator.requests().into_iter().map(status).collect();
+        assert!(statuses.contains(&Some(401)), "{statuses:?}");
+        assert_eq!(statuses.contains(&Some(200)), !spoilt, "{statuses:?}");
     }
     judge("azure_identity, Azure Arc", &lines);
+}
+
+fn status(request: RecordedRequest) -> Option<u16> {
+    match request.kind {
+        RequestKind::Identity(request) => request.status,
+        _ => None,
+    }
 }
 
 #[tokio::test]
