@@ -105,7 +105,7 @@ async fn over_http(told: &Told) {
         Case::Redirect,
         Case::WrongIdentity,
     ] {
-        for row in rows(&files).into_iter().filter(|row| case.concerns(row)) {
+        for row in rows().into_iter().filter(|row| case.concerns(row)) {
             let double = double(row, case, &files, trap.port()).await;
             let place = Place {
                 port: double.port,
@@ -261,6 +261,14 @@ async fn given_and_printed(told: &Told) {
             generous
         );
     }
+    tools_print(told, &token).await;
+}
+
+/// What the developer's tools print, good and bad.
+async fn tools_print(told: &Told, token: &str) {
+    let folder = TempDir::new().unwrap();
+    let put = |name: &str, script: String| put(folder.path(), name, &script);
+    let path = folder.path().to_str().unwrap().to_owned();
     let entra = entra(true).await;
     let printed = json!({"accessToken": token, "token": token, "expires_on": 4_102_444_800_u64, "expiresOn": "2100-01-01T00:00:00Z"});
     for script in [
@@ -393,9 +401,7 @@ async fn addresses(told: &Told) {
 /// What succeeds there, down to logins; returns secrets to be looked for.
 #[cfg(feature = "emulator")]
 async fn at_the_emulator(told: &Told) -> Vec<String> {
-    use entrada::dial::Dialer;
     use entrada::emulator::{Application, Emulator, ManagedIdentity};
-    use entrada::key_vault::KeyVault;
 
     let emulator = Emulator::builder()
         .identity(ManagedIdentity::system_assigned("teller"))
@@ -436,8 +442,16 @@ async fn at_the_emulator(told: &Told) -> Vec<String> {
         secret: Secret::new(MARKER),
     };
     assert!(ask(told, &sources, &secret).await);
+    vec![logins(told, &emulator, sources).await]
+}
 
-    // A login by token, and one by a password that is in a vault.
+/// A login by token, and one by a password that is in a vault; returns the token's signature.
+#[cfg(feature = "emulator")]
+async fn logins(told: &Told, emulator: &entrada::emulator::Emulator, sources: Sources) -> String {
+    use entrada::dial::Dialer;
+    use entrada::key_vault::KeyVault;
+
+    let unnamed = Auth::ManagedIdentity(Identity::SystemAssigned);
     let text = emulator.connection_string("shop");
     let slot = TokenCache::new().slot(
         sources.source(&unnamed, &Cloud::Public).unwrap(),
@@ -460,6 +474,5 @@ async fn at_the_emulator(told: &Told) -> Vec<String> {
     drop(pool.get().await.unwrap());
     told.debug(&pool);
     pool.close().await;
-    let signature = token.rsplit('.').next().unwrap().to_owned();
-    vec![signature]
+    token.rsplit('.').next().unwrap().to_owned()
 }

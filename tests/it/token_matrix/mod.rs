@@ -179,7 +179,7 @@ const ADVICE: [&str; 5] = ["check ", "correct ", "give ", "set ", "update "];
 
 async fn every_source(case: Case) {
     let files = Arc::new(Files::write(MARKER));
-    let rows: Vec<_> = rows(&files)
+    let rows: Vec<_> = rows()
         .into_iter()
         .filter(|row| case.concerns(row))
         .collect();

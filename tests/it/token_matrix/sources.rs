@@ -13,7 +13,6 @@ use entrada::target::{AssertionFrom, Auth, Cloud, Identity, IdentityPlatform as 
 use entrada::token::{Environment, Resource, Sources, TokenError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use uuid::Uuid;
 
 use super::double::{Answer, Asked, TLS};
 
@@ -85,9 +84,7 @@ impl Place<'_> {
 pub(crate) struct Files {
     pub(crate) assertion: PathBuf,
     pub(crate) arc_key: PathBuf,
-    /// Whether the key could be written to where Azure Arc has it.
-    pub(crate) has_arc: bool,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Files {
@@ -96,22 +93,13 @@ impl Files {
         let folder = TempDir::new().unwrap();
         let assertion = folder.path().join("assertion");
         fs::write(&assertion, jwt(marker, 3600)).unwrap();
-        let name = format!("entrada-{}.key", Uuid::new_v4());
-        let arc_key = Path::new(ARC_FOLDER).join(name);
-        // This takes the right to write there.
-        let written = fs::create_dir_all(ARC_FOLDER).and_then(|()| fs::write(&arc_key, marker));
+        let arc_key = folder.path().join("agent.key");
+        fs::write(&arc_key, marker).unwrap();
         Self {
             assertion,
             arc_key,
-            has_arc: written.is_ok(),
-            _folder: folder,
+            folder,
         }
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.arc_key);
     }
 }
 
@@ -121,6 +109,7 @@ impl Row {
         pairs.push(("SSL_CERT_FILE", TLS.ca_file()));
         pairs.push(("AZURE_AUTHORITY_HOST", place.tls("")));
         Sources::new(Environment::from_pairs(pairs))
+            .arc_key_folder(place.files.folder.path())
             .allow_authority(format!("localhost:{}", place.port))
     }
 
@@ -290,16 +279,13 @@ fn federated(from: AssertionFrom) -> Auth {
 }
 
 /// All of them.
-pub(crate) fn rows(files: &Files) -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let mut rows = platforms();
     rows.extend(applications());
     rows.extend(issuers());
     rows.extend(vaults());
-    rows.retain(|row| row.name != "Azure Arc" || files.has_arc);
     rows
 }
-
-const ARC_FOLDER: &str = "/var/opt/azcmagent/tokens";
 
 fn platforms() -> Vec<Row> {
     let row = |name, path, echoes, environment| Row {
@@ -402,15 +388,19 @@ fn applications() -> Vec<Row> {
     ]
 }
 
-fn issuers() -> Vec<Row> {
-    let row = |name, path, kind| Row {
+fn issuer(name: &'static str, path: &'static str, kind: Kind) -> Row {
+    Row {
         name,
         kind,
         echoes: false,
         path,
         environment: nothing,
         auth: |_| federated(AssertionFrom::GitHubActions),
-    };
+    }
+}
+
+fn issuers() -> Vec<Row> {
+    let row = issuer;
     vec![
         Row {
             environment: |place| {
