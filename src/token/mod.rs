@@ -69,6 +69,7 @@ mod schedule;
 mod slot;
 mod source;
 mod sources;
+#[cfg(feature = "cli")]
 mod survey;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -97,6 +98,7 @@ pub use schedule::{FETCH_LIMIT, MIN_REMAINING, REFRESH_MARGIN, RETRY_CEILING, RE
 pub use slot::TokenSlot;
 pub use source::{Resource, SourceKey, TokenSource};
 pub use sources::Sources;
+#[cfg(feature = "cli")]
 #[cfg(feature = "cli")]
 pub(crate) use survey::{Offer, Survey};
 

@@ -28,6 +28,7 @@ mod emulator_admin;
 mod emulator_crowd;
 #[cfg(feature = "emulator")]
 mod emulator_entra;
+#[cfg(feature = "emulator")]
 mod emulator_federation;
 #[cfg(feature = "emulator")]
 mod emulator_fuzz;
@@ -39,6 +40,7 @@ mod emulator_handle;
 mod emulator_identity;
 #[cfg(feature = "emulator")]
 mod emulator_kept;
+#[cfg(feature = "emulator")]
 mod emulator_key_vault;
 #[cfg(feature = "emulator")]
 mod emulator_platforms;

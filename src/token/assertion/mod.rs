@@ -9,6 +9,7 @@ mod gitlab;
 mod given;
 mod issuer;
 mod managed_identity;
+#[cfg(feature = "cli")]
 mod offers;
 mod origin;
 mod pipelines;
@@ -27,6 +28,7 @@ use url::Url;
 
 pub use error::AssertionError;
 pub(super) use given::GivenAssertion;
+#[cfg(feature = "cli")]
 pub(super) use offers::offers;
 pub(super) use source::federated;
 pub use token_proxy::TokenProxyError;

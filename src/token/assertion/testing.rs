@@ -70,18 +70,21 @@ pub(super) fn of_issuer(error: &FetchError) -> &FetchError {
     }
 }
 
+/// Why a source gives nothing, which shows no secret.
+async fn failure<S: AssertionSource>(source: &S) -> FetchError {
+    let error = ask(source).await.unwrap_err();
+    told(&error);
+    assert!(!format!("{error:?}").contains("MARKER"), "{error:?}");
+    error
+}
+
 /// Answers that are no assertion are each told for what they are, whatever
 /// source it is that reads the field.
 pub(super) async fn tells_bad_answers_apart<S: AssertionSource>(
     field: &str,
     make: impl Fn(Vec<Answer>) -> S,
 ) {
-    let with = async |answers: Vec<Answer>| {
-        let error = ask(&make(answers)).await.unwrap_err();
-        told(&error);
-        assert!(!format!("{error:?}").contains("MARKER"), "{error:?}");
-        error
-    };
+    let with = async |answers| failure(&make(answers)).await;
     for body in ["<html>MARKER</html>", "", "{\"", "MARKER"] {
         let error = with(vec![Answer::json(200, body)]).await;
         let named = matches!(
@@ -120,12 +123,7 @@ pub(super) async fn tells_failures_apart<S: AssertionSource>(
     field: &str,
     make: impl Fn(Vec<Answer>) -> S,
 ) {
-    let with = async |answers: Vec<Answer>| {
-        let error = ask(&make(answers)).await.unwrap_err();
-        told(&error);
-        assert!(!format!("{error:?}").contains("MARKER"), "{error:?}");
-        error
-    };
+    let with = async |answers| failure(&make(answers)).await;
     let error = with(vec![Answer::TooLarge]).await;
     assert!(
         matches!(of_issuer(&error), FetchError::TooLarge { .. }),

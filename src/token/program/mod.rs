@@ -60,6 +60,7 @@ impl Program {
     }
 
     /// Where it was found.
+    #[cfg(any(feature = "cli", test))]
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
