@@ -34,10 +34,9 @@ pub(super) async fn token(
     if fault != Some(ArcChallenge::Answered) && !proves(&identity, given).await {
         return challenge(&identity, fault).await;
     }
-    match answer(&identity, query.as_deref()) {
-        Ok(body) => (StatusCode::OK, axum::Json(body)).into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
+    answer(&identity, query.as_deref())
+        .map(axum::Json)
+        .into_response()
 }
 
 /// Whether the header holds the content of a key file, as it is and not in base64 again.

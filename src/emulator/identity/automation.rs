@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -28,10 +28,10 @@ pub(super) async fn token(
         _ => Query::parse(query.as_deref()),
     };
     let answer = query.map_err(Refusal::from);
-    match answer.and_then(|query| answer_to(&identity, &headers, &query)) {
-        Ok(body) => (StatusCode::OK, axum::Json(body)).into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
+    answer
+        .and_then(|query| answer_to(&identity, &headers, &query))
+        .map(axum::Json)
+        .into_response()
 }
 
 fn answer_to(identity: &Identity, headers: &HeaderMap, query: &Query) -> Result<Value, Refusal> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -22,10 +22,9 @@ pub(super) async fn token(
     headers: HeaderMap,
     form: Bytes,
 ) -> Response {
-    match answer(&identity, &headers, &form) {
-        Ok(body) => (StatusCode::OK, axum::Json(body)).into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
+    answer(&identity, &headers, &form)
+        .map(axum::Json)
+        .into_response()
 }
 
 fn answer(identity: &Identity, headers: &HeaderMap, form: &[u8]) -> Result<Value, Nested> {

@@ -24,10 +24,9 @@ pub(super) async fn token(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    match answer(&identity, &headers, query.as_deref()) {
-        Ok(body) => (StatusCode::OK, axum::Json(body)).into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
+    answer(&identity, &headers, query.as_deref())
+        .map(axum::Json)
+        .into_response()
 }
 
 /// Answers every other method.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -22,10 +22,9 @@ pub(super) async fn token(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    match answer(&identity, &headers, query.as_deref()) {
-        Ok(body) => (StatusCode::OK, axum::Json(body)).into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
+    answer(&identity, &headers, query.as_deref())
+        .map(axum::Json)
+        .into_response()
 }
 
 fn answer(identity: &Identity, headers: &HeaderMap, query: Option<&str>) -> Result<Value, Nested> {

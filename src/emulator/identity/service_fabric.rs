@@ -29,10 +29,9 @@ pub(super) async fn token(
         // A client that took `http:` for `https:` finds nothing, like at the real one.
         return StatusCode::NOT_FOUND.into_response();
     }
-    match answer(&identity, &headers, query.as_deref()) {
-        Ok(body) => (StatusCode::OK, axum::Json(body)).into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
+    answer(&identity, &headers, query.as_deref())
+        .map(axum::Json)
+        .into_response()
 }
 
 fn answer(identity: &Identity, headers: &HeaderMap, query: Option<&str>) -> Result<Value, Nested> {
