@@ -40,6 +40,7 @@
 //! | `azure-core` | no | `token::AzureCredential` and `token::SourceCredential`: credentials of the Azure SDK for Rust as sources of tokens, and the reverse |
 //! | `cli` | yes | the `entrada` program |
 //! | `emulator` | yes | the Azure side on loopback |
+//! | `proxy` | yes | a plain SQL Server on localhost for clients that know nothing of tokens |
 //!
 //! # What holds everywhere
 //!
@@ -56,6 +57,8 @@ pub mod error;
 pub mod front;
 pub mod key_vault;
 pub mod pool;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod secret;
 pub mod session;
 pub mod target;

@@ -28,6 +28,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "secret",
         ],
     ),
+    (
+        "proxy",
+        &[
+            "conn_string",
+            "dial",
+            "front",
+            "key_vault",
+            "secret",
+            "session",
+            "target",
+            "tds",
+            "token",
+        ],
+    ),
     ("emulator", &["tds", "secret"]),
     (
         "error",

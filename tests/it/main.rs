@@ -62,6 +62,8 @@ mod layers;
 mod login_methods;
 mod pool;
 #[cfg(feature = "emulator")]
+#[cfg(all(feature = "emulator", feature = "proxy"))]
+mod proxy;
 mod raw_client;
 mod secrets;
 mod support;

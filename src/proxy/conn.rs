@@ -1,0 +1,86 @@
+//! One client, from its first byte to its last.
+
+use std::sync::Arc;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use super::admission::Route;
+use super::client::{ClientSocket, Greeted, greet};
+use super::refusal;
+use super::registry::{Entry, Phase};
+use super::relay::{self, End};
+use super::shared::{Live, Shared};
+use crate::tds::ServerMessage;
+
+/// Serves a client to its end.
+pub(super) async fn serve(socket: ClientSocket, listener: String, shared: Arc<Shared>) {
+    let entry = shared.registry.enter(&listener, socket.peer());
+    tokio::select! {
+        () = entry.kill.cancelled() => {}
+        () = run(socket, &entry, &shared) => {}
+    }
+    shared.registry.leave(&entry);
+}
+
+async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) {
+    let live = shared.live.load_full();
+    let Some(listener) = live.listener(&entry.listener) else {
+        return;
+    };
+    let greeting = timeout(
+        live.config.limits.login_timeout,
+        greet(socket, &listener.tls),
+    );
+    let Ok(Ok(mut greeted)) = greeting.await else {
+        return;
+    };
+    let route = live.gate.admit(&live, listener, &greeted.login).await;
+    match route {
+        Ok(route) => take_to(route, greeted, &live, entry, shared).await,
+        Err(denial) => {
+            tracing::warn!(id = entry.id, reason = denial.reason(), "denied");
+            refuse(&mut greeted, &refusal::of_denial(&denial)).await;
+        }
+    }
+}
+
+async fn take_to(route: Route, mut greeted: Greeted, _live: &Live, entry: &Entry, shared: &Shared) {
+    let Route::Target { target, database } = route else {
+        return;
+    };
+    entry.learn(|known| known.state = Phase::Waiting);
+    let lease = shared
+        .upstreams
+        .lease(&target, &greeted.login, database.as_deref())
+        .await;
+    let mut lease = match lease {
+        Ok(lease) => lease,
+        Err(error) => return refuse(&mut greeted, &refusal::of_lease(&error)).await,
+    };
+    let Greeted {
+        mut stream,
+        mut front,
+        ..
+    } = greeted;
+    if front
+        .accept(lease.info(), lease.info().packet_size)
+        .is_err()
+    {
+        return;
+    }
+    if stream.write_all(&front.take_output()).await.is_err() {
+        return lease.give_back();
+    }
+    entry.learn(|known| known.state = Phase::Relaying);
+    if let End::Left = relay::run(&mut stream, &mut lease, front.into_rest(), entry).await {
+        lease.give_back();
+    }
+}
+
+async fn refuse(greeted: &mut Greeted, message: &ServerMessage) {
+    if greeted.front.refuse(message).is_ok() {
+        let _ = greeted.stream.write_all(&greeted.front.take_output()).await;
+        let _ = greeted.stream.shutdown().await;
+    }
+}
