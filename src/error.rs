@@ -8,6 +8,8 @@ use crate::dial::DialError;
 use crate::emulator::EmulatorError;
 use crate::key_vault::KeyVaultError;
 use crate::pool::{PoolError, tiberius};
+#[cfg(feature = "proxy")]
+use crate::proxy::ProxyError;
 use crate::target::TargetError;
 use crate::token::TokenError;
 
@@ -33,6 +35,10 @@ pub enum Error {
     /// The pool has no session to give.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// The proxy cannot run.
+    #[cfg(feature = "proxy")]
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// A statement failed, or the session broke under it.
     #[error(transparent)]
     Query(#[from] QueryError),

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use crate::Error;
 use crate::key_vault::KeyVaultError;
 use crate::pool::PoolError;
+#[cfg(feature = "proxy")]
+use crate::proxy::ProxyError;
 
 /// Exit codes; scripts rely on them, so a number never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +87,10 @@ impl From<Error> for Failure {
             Error::Pool(
                 PoolError::Setting { .. } | PoolError::Certificate { .. } | PoolError::Target(_),
             ) => Exit::Usage,
+            #[cfg(feature = "proxy")]
+            Error::Proxy(ProxyError::Listen { .. }) => Exit::Network,
+            #[cfg(feature = "proxy")]
+            Error::Proxy(_) => Exit::Usage,
             error if error.is_auth() => Exit::Auth,
             error if error.is_network() => Exit::Network,
             // The vault answered: there is nothing to log in with.

@@ -19,9 +19,11 @@ pub(super) enum LogFormat {
 /// as the server's name, as Microsoft's ODBC driver does.
 const QUIET: &str = "warn,tiberius=off,rustls_platform_verifier=off,rustls::msgs::handshake=error";
 
-/// Starts logging: warnings and errors only, unless `RUST_LOG` asks for more.
-pub(super) fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET));
+/// Starts logging, unless `RUST_LOG` chooses: warnings and errors, and of a service what it does.
+pub(super) fn init(format: LogFormat, service: bool) {
+    let own = if service { ",entrada=info" } else { "" };
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET}{own}")));
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()

@@ -10,6 +10,8 @@ mod exit;
 mod log;
 mod output;
 mod parse;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod query;
 mod source_args;
 mod token;
@@ -58,6 +60,9 @@ enum Command {
     Parse(parse::Args),
     /// Obtain a token for a connection string and show its claims and expiry
     Token(token::Args),
+    /// Be a plain SQL Server on this machine that is an Azure SQL database
+    #[cfg(feature = "proxy")]
+    Proxy(Box<proxy::Args>),
     /// Run the Azure side on loopback: identity endpoints and Azure SQL
     #[cfg(feature = "emulator")]
     Emulator(emulator::Args),
@@ -65,6 +70,17 @@ enum Command {
     Completions(completions::Args),
     /// Print the manual page
     Man,
+}
+
+impl Command {
+    /// Whether it is a service, whose log tells what happens.
+    fn says_more(&self) -> bool {
+        match self {
+            #[cfg(feature = "proxy")]
+            Self::Proxy(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Runs the program with the process's own arguments.
@@ -83,7 +99,7 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
-    log::init(cli.log_format);
+    log::init(cli.log_format, cli.command.says_more());
     match run(cli.command) {
         Ok(exit) => exit.into(),
         Err(failure) if failure.is_broken_pipe() => Exit::Ok.into(),
@@ -103,6 +119,8 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Token(args) => runtime()?.block_on(token::run(&args)),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => runtime()?.block_on(emulator::run(&args)),
+        #[cfg(feature = "proxy")]
+        Command::Proxy(args) => runtime()?.block_on(proxy::run(&args)),
         Command::Completions(args) => completions::run(&args),
         Command::Man => completions::man(),
     }

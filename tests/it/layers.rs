@@ -53,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tds",
             "dial",
             "pool",
+            "proxy",
             "emulator",
         ],
     ),

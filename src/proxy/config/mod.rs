@@ -1,5 +1,7 @@
 //! What a proxy is told to do.
 
+mod words;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
