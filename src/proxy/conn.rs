@@ -15,7 +15,7 @@ use crate::tds::ServerMessage;
 
 /// Serves a client to its end.
 pub(super) async fn serve(socket: ClientSocket, listener: String, shared: Arc<Shared>) {
-    let entry = shared.registry.enter(&listener, socket.peer());
+    let entry = shared.registry.enter(&listener, socket.peer().to_string());
     tokio::select! {
         () = entry.kill.cancelled() => {}
         () = run(socket, &entry, &shared) => {}
@@ -28,6 +28,7 @@ async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) {
     let Some(listener) = live.listener(&entry.listener) else {
         return;
     };
+    let peer = socket.peer().clone();
     let greeting = timeout(
         live.config.limits.login_timeout,
         greet(socket, &listener.tls),
@@ -35,9 +36,12 @@ async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) {
     let Ok(Ok(mut greeted)) = greeting.await else {
         return;
     };
-    let route = live.gate.admit(&live, listener, &greeted.login).await;
-    match route {
-        Ok(route) => take_to(route, greeted, &live, entry, shared).await,
+    let admitted = live
+        .gate
+        .admit(&live, listener, &peer, &greeted.login, greeted.encrypted)
+        .await;
+    match admitted {
+        Ok(admitted) => take_to(admitted.route, greeted, &live, entry, shared).await,
         Err(denial) => {
             tracing::warn!(id = entry.id, reason = denial.reason(), "denied");
             refuse(&mut greeted, &refusal::of_denial(&denial)).await;

@@ -1,7 +1,10 @@
 //! Who may connect, and where it is taken: decided before anything is dialled.
 
+mod peer;
+
 use std::sync::Arc;
 
+pub(super) use self::peer::Peer;
 use super::config::{Config, ListenerConfig};
 use super::shared::Live;
 use super::targets::TargetEntry;
@@ -10,6 +13,17 @@ use crate::tds::Login7;
 /// Decides by what the configuration says.
 #[derive(Debug)]
 pub(super) struct Gate {}
+
+/// A client that is let in.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    pub(super) route: Route,
+    /// Who it is, for logs: the user whose password it knew, else the login
+    /// name that it gave. Printable and short.
+    pub(super) user: String,
+    /// Whether it may use the admin database.
+    pub(super) admin: bool,
+}
 
 /// Where an admitted client is taken.
 #[derive(Clone, Debug)]
@@ -51,12 +65,17 @@ impl Gate {
     }
 
     /// Decides about a login.
+    ///
+    /// `encrypted` says whether TLS covers the whole connection.
     pub(super) async fn admit(
         &self,
         live: &Live,
         listener: &ListenerConfig,
+        peer: &Peer,
         login: &Login7,
-    ) -> Result<Route, Denial> {
+        encrypted: bool,
+    ) -> Result<Admitted, Denial> {
+        let _ = (peer, encrypted);
         let target = listener
             .target
             .as_ref()
@@ -66,9 +85,13 @@ impl Gate {
             login: login.user_name.clone(),
             database: login.database.clone(),
         })?;
-        Ok(Route::Target {
-            target: Arc::clone(target),
-            database: None,
+        Ok(Admitted {
+            route: Route::Target {
+                target: Arc::clone(target),
+                database: None,
+            },
+            user: login.user_name.clone(),
+            admin: false,
         })
     }
 }

@@ -1,11 +1,11 @@
 //! A client from its first byte to its LOGIN7: PRELOGIN, TLS, the login read.
 
 use std::io;
-use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::admission::Peer;
 use super::config::ClientTls;
 use crate::front::{Event, Front, FrontError};
 use crate::session::SessionStream;
@@ -15,17 +15,17 @@ use crate::tds::{Login7, Version};
 #[derive(Debug)]
 pub(super) struct ClientSocket {
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Peer,
 }
 
 impl ClientSocket {
-    pub(super) fn tcp(stream: TcpStream, peer: SocketAddr) -> Self {
+    pub(super) fn tcp(stream: TcpStream, peer: Peer) -> Self {
         Self { stream, peer }
     }
 
-    /// The peer, for logs.
-    pub(super) fn peer(&self) -> String {
-        self.peer.to_string()
+    /// Who is at the other end.
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::admission::Peer;
 use super::client::ClientSocket;
 use super::config::{Config, ListenAddress, ListenerConfig};
 use super::shared::Shared;
@@ -107,7 +108,7 @@ async fn accept(socket: TcpListener, name: String, shared: Arc<Shared>, stop: Ca
             accepted = socket.accept() => accepted,
         };
         if let Ok((stream, peer)) = accepted {
-            let socket = ClientSocket::tcp(stream, peer);
+            let socket = ClientSocket::tcp(stream, Peer::tcp(peer));
             tokio::spawn(conn::serve(socket, name.clone(), Arc::clone(&shared)));
         }
     }
