@@ -15,6 +15,8 @@
 mod answer;
 mod error;
 
+use zeroize::Zeroizing;
+
 use self::answer::{Asked, granted_version, login_answer};
 pub use self::error::FrontError;
 use crate::session::LoginInfo;
@@ -81,7 +83,7 @@ impl Front {
     pub fn new(server_version: Version) -> Self {
         Self {
             state: State::ExpectPrelogin,
-            reader: MessageReader::new(MAX_PACKET_SIZE, MAX_LOGIN),
+            reader: MessageReader::new(MAX_PACKET_SIZE, MAX_LOGIN).wiping(),
             server_version,
             output: Vec::new(),
             asked: None,
@@ -109,7 +111,11 @@ impl Front {
             };
             match (self.state, message.packet_type) {
                 (State::ExpectPrelogin, PacketType::PRELOGIN) => self.on_prelogin(&message)?,
-                (_, PacketType::LOGIN7) => return self.on_login(&message).map(Some),
+                (_, PacketType::LOGIN7) => {
+                    // It holds a password, which lives on in the decoded login only.
+                    let payload = Zeroizing::new(message.payload);
+                    return self.on_login(&payload).map(Some);
+                }
                 (state, packet_type) => {
                     return Err(FrontError::Unexpected { state, packet_type });
                 }
@@ -198,8 +204,8 @@ impl Front {
         Ok(())
     }
 
-    fn on_login(&mut self, message: &Message) -> Result<Event, FrontError> {
-        let login = Login7::decode(&message.payload)?;
+    fn on_login(&mut self, payload: &[u8]) -> Result<Event, FrontError> {
+        let login = Login7::decode(payload)?;
         self.asked = Some(Asked {
             version: login.tds_version,
             features: login.features.iter().map(|feature| feature.id).collect(),

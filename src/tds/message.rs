@@ -5,6 +5,8 @@ mod tests;
 
 use std::fmt;
 
+use zeroize::Zeroize;
+
 use super::{
     DecodeError, HEADER_LEN, MAX_PACKET_SIZE, MIN_PACKET_SIZE, PacketHeader, PacketStatus,
     PacketType, Put,
@@ -45,9 +47,13 @@ impl fmt::Debug for Message {
 /// An [`ATTENTION`](PacketType::ATTENTION) packet in the middle of another
 /// message cancels that message: the attention is returned and the part that
 /// had come is dropped, since some drivers cancel a long request so.
+///
+/// Whoever reads messages that hold a secret makes it [`wiping`](Self::wiping).
 pub struct MessageReader {
     max_packet: usize,
     max_message: usize,
+    /// Whether bytes are overwritten once they are of no more use.
+    wiping: bool,
     buffer: Vec<u8>,
     /// Bytes of `buffer` that have been consumed already.
     consumed: usize,
@@ -62,10 +68,20 @@ impl MessageReader {
         Self {
             max_packet,
             max_message,
+            wiping: false,
             buffer: Vec::new(),
             consumed: 0,
             partial: None,
         }
+    }
+
+    /// Overwrites what it held: what has been consumed at the next push, all of
+    /// it when it grows or is dropped. A message that it has returned belongs to
+    /// the caller, who wipes it in turn.
+    #[must_use]
+    pub fn wiping(mut self) -> Self {
+        self.wiping = true;
+        self
     }
 
     /// Sets another bound for packets that have not been looked at yet.
@@ -80,8 +96,10 @@ impl MessageReader {
 
     /// Takes in what was read from the peer.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.consumed);
-        self.consumed = 0;
+        self.forget_consumed();
+        if self.wiping {
+            reserve_wiping(&mut self.buffer, bytes.len());
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -134,8 +152,21 @@ impl MessageReader {
     /// whoever reads the stream from here on. Sensible between messages.
     #[must_use]
     pub fn into_rest(mut self) -> Vec<u8> {
-        self.buffer.drain(..self.consumed);
-        self.buffer
+        self.forget_consumed();
+        // A reader that wipes leaves nothing else behind in this one's spare room.
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Moves what is unread to the front of the buffer.
+    fn forget_consumed(&mut self) {
+        let unread = self.consumed..self.buffer.len();
+        let left = unread.len();
+        self.buffer.copy_within(unread, 0);
+        if self.wiping {
+            self.buffer.get_mut(left..).unwrap_or_default().zeroize();
+        }
+        self.buffer.truncate(left);
+        self.consumed = 0;
     }
 
     /// Consumes one whole packet if there is one, and says where its data is.
@@ -164,17 +195,16 @@ impl MessageReader {
         header: PacketHeader,
         data: std::ops::Range<usize>,
     ) -> Result<Option<Message>, DecodeError> {
+        if header.packet_type == PacketType::ATTENTION {
+            self.forget_partial();
+        }
         let data = self.buffer.get(data).unwrap_or_default();
-        let cancels = header.packet_type == PacketType::ATTENTION;
-        let mut message = match self.partial.take() {
-            Some(partial) if !cancels => partial,
-            _ => Message {
-                packet_type: header.packet_type,
-                status: header.status,
-                spid: header.spid,
-                payload: Vec::new(),
-            },
-        };
+        let message = self.partial.get_or_insert_with(|| Message {
+            packet_type: header.packet_type,
+            status: header.status,
+            spid: header.spid,
+            payload: Vec::new(),
+        });
         if message.packet_type != header.packet_type {
             return Err(DecodeError::Invalid {
                 what: "the message",
@@ -185,14 +215,33 @@ impl MessageReader {
         if len > self.max_message {
             return Err(too_long("the message", len, self.max_message));
         }
+        if self.wiping {
+            reserve_wiping(&mut message.payload, data.len());
+        }
         message.payload.extend_from_slice(data);
         if !header.status.contains(PacketStatus::EOM) {
-            self.partial = Some(message);
             return Ok(None);
         }
         let at_end = PacketStatus::EOM.0 | PacketStatus::IGNORE.0;
         message.status = PacketStatus(message.status.0 | header.status.0 & at_end);
-        Ok(Some(message))
+        Ok(self.partial.take())
+    }
+
+    fn forget_partial(&mut self) {
+        if let Some(mut partial) = self.partial.take()
+            && self.wiping
+        {
+            partial.payload.zeroize();
+        }
+    }
+}
+
+impl Drop for MessageReader {
+    fn drop(&mut self) {
+        if self.wiping {
+            self.buffer.zeroize();
+            self.forget_partial();
+        }
     }
 }
 
@@ -250,6 +299,19 @@ pub fn write_message(
         out.put_slice(data);
         status = PacketStatus::NORMAL;
     }
+}
+
+/// Makes room for `more` bytes without leaving a copy behind in the memory that
+/// is given up.
+fn reserve_wiping(bytes: &mut Vec<u8>, more: usize) {
+    let needed = bytes.len().saturating_add(more);
+    if needed <= bytes.capacity() {
+        return;
+    }
+    let mut larger = Vec::with_capacity(needed.max(bytes.capacity() * 2));
+    larger.extend_from_slice(bytes);
+    bytes.zeroize();
+    *bytes = larger;
 }
 
 fn too_long(what: &'static str, len: usize, max: usize) -> DecodeError {

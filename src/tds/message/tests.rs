@@ -1,3 +1,5 @@
+use zeroize::Zeroizing;
+
 use super::*;
 use crate::tds::DEFAULT_PACKET_SIZE;
 
@@ -169,4 +171,105 @@ fn packets_come_one_by_one_to_those_who_do_not_join_them() {
     let (header, data) = reader.next_packet().unwrap().unwrap();
     assert_eq!((header.status, data.len()), (PacketStatus::EOM, 96));
     assert_eq!(reader.buffered(), 0);
+}
+
+/// The memory of the process is searched, since what has been given back to the
+/// allocator can be seen in no other way.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_wiping_reader_leaves_no_copy_of_a_secret_behind() {
+    // Made here, so that it stands nowhere in the program's own data.
+    let marker = |salt: u8| -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(
+            (0..48)
+                .map(|at: u8| (at ^ salt).wrapping_mul(151))
+                .collect(),
+        )
+    };
+    let secret_packet = |salt: u8, status: u8| {
+        let mut data = Zeroizing::new(Vec::with_capacity(512));
+        data.extend_from_slice(&marker(salt));
+        data.resize(500, 0);
+        let header = packet(PacketType::LOGIN7, status, &[0; 500]);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(512));
+        bytes.extend_from_slice(&header[..HEADER_LEN]);
+        bytes.extend_from_slice(&data);
+        bytes
+    };
+    let kept = |salt: u8| memory_holds(&marker(salt));
+
+    // Cut inside of packets, so that buffer and message both grow over and over.
+    let mut reader = reader().wiping();
+    for (status, part) in [(0, 0..300), (0, 300..508), (0, 0..508), (1, 0..400)] {
+        reader.push(&secret_packet(0x5A, status)[part]);
+        assert!(reader.next().unwrap().is_none());
+        assert!(kept(0x5A), "the search finds what is there");
+    }
+    reader.push(&secret_packet(0x5A, 1)[400..]);
+    let message = reader.next().unwrap().unwrap();
+    drop(Zeroizing::new(message.payload));
+    let after = packet(PacketType::SQL_BATCH, 1, b"early");
+    reader.push(&after);
+    assert!(!kept(0x5A), "consumed");
+    assert_eq!(reader.into_rest(), after);
+
+    // Dropped half-way, given up for an attention, refused as too long.
+    let mut reader = self::reader().wiping();
+    reader.push(&secret_packet(0x3C, 0));
+    assert!(reader.next().unwrap().is_none());
+    reader.push(&packet(PacketType::ATTENTION, 1, &[]));
+    assert!(reader.next().unwrap().is_some());
+    reader.push(&secret_packet(0x3C, 0)[..200]);
+    drop(reader);
+    let mut reader = MessageReader::new(DEFAULT_PACKET_SIZE, 700).wiping();
+    reader.push(&secret_packet(0x3C, 0));
+    assert!(reader.next().unwrap().is_none());
+    reader.push(&secret_packet(0x3C, 0));
+    assert!(reader.next().is_err());
+    drop(reader);
+    assert!(!kept(0x3C), "dropped");
+}
+
+/// Whether `wanted` stands in the process's writable memory, beside itself.
+#[cfg(target_os = "linux")]
+fn memory_holds(wanted: &[u8]) -> bool {
+    use std::io::{Read, Seek, SeekFrom};
+
+    let own = wanted.as_ptr() as usize;
+    let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
+    let mut chunk = Zeroizing::new(vec![0; 1 << 20]);
+    let buffer = chunk.as_ptr() as usize;
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let mut from = usize::from_str_radix(from, 16).unwrap();
+        let to = usize::from_str_radix(to, 16).unwrap();
+        while from < to {
+            let wish = chunk.len().min(to - from);
+            memory.seek(SeekFrom::Start(from as u64)).unwrap();
+            let Ok(got) = memory.read(&mut chunk[..wish]) else {
+                break;
+            };
+            let mut at = 0;
+            while let Some(next) = chunk[at..got].iter().position(|byte| *byte == wanted[0]) {
+                at += next;
+                let is_copy =
+                    from + at != own && !(buffer..buffer + (1 << 20)).contains(&(from + at));
+                if is_copy && chunk[at..got].starts_with(wanted) {
+                    return true;
+                }
+                at += 1;
+            }
+            if got == 0 {
+                break;
+            }
+            // Half a chunk at a time, so that nothing is missed at an edge.
+            from += if got < wish || wish < 4096 {
+                got
+            } else {
+                (got - 2048).max(1)
+            };
+        }
+    }
+    false
 }
