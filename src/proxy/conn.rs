@@ -20,7 +20,6 @@ pub(super) async fn serve(socket: ClientSocket, listener: String, shared: Arc<Sh
         () = entry.kill.cancelled() => {}
         () = run(socket, &entry, &shared) => {}
     }
-    shared.registry.leave(&entry);
 }
 
 async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) {

@@ -2,8 +2,9 @@
 //! database, the log and whoever waits for all to be gone.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
@@ -14,8 +15,24 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     next: AtomicU64,
-    entries: Mutex<BTreeMap<u64, Arc<Entry>>>,
+    present: Mutex<Present>,
     left: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Present {
+    entries: BTreeMap<u64, Arc<Entry>>,
+    /// The traffic of those who are gone. Changed in one step with their
+    /// leaving, so that a sum over all never misses or doubles anyone.
+    departed: Totals,
+}
+
+/// A client's place in the [`Registry`]. Dropping it gives the place up, also
+/// when the client's task panics or is cancelled.
+#[derive(Debug)]
+pub(super) struct Guest<'a> {
+    registry: &'a Registry,
+    entry: Arc<Entry>,
 }
 
 /// One client.
@@ -72,9 +89,17 @@ pub(super) struct Traffic {
     pub(super) requests: AtomicU64,
 }
 
+/// [`Traffic`] at one moment, of one client or of many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) requests: u64,
+}
+
 impl Registry {
     /// Notes a client; it is forgotten when what this returns is dropped.
-    pub(super) fn enter(self: &Self, listener: &str, peer: String) -> Arc<Entry> {
+    pub(super) fn enter(&self, listener: &str, peer: String) -> Guest<'_> {
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
         let entry = Arc::new(Entry {
             id,
@@ -86,24 +111,36 @@ impl Registry {
             traffic: Traffic::default(),
             known: Mutex::default(),
         });
-        self.lock().insert(id, Arc::clone(&entry));
-        entry
-    }
-
-    /// Forgets a client.
-    pub(super) fn leave(&self, entry: &Entry) {
-        self.lock().remove(&entry.id);
-        self.left.notify_waiters();
+        self.lock().entries.insert(id, Arc::clone(&entry));
+        Guest {
+            registry: self,
+            entry,
+        }
     }
 
     /// Everybody, in the order of arrival.
     pub(super) fn entries(&self) -> Vec<Arc<Entry>> {
-        self.lock().values().cloned().collect()
+        self.lock().entries.values().cloned().collect()
+    }
+
+    /// The client with that number.
+    pub(super) fn entry(&self, id: u64) -> Option<Arc<Entry>> {
+        self.lock().entries.get(&id).cloned()
+    }
+
+    /// What has been relayed for clients present and past. Never falls.
+    pub(super) fn totals(&self) -> Totals {
+        let present = self.lock();
+        let mut totals = present.departed;
+        for entry in present.entries.values() {
+            totals.add(entry.traffic.totals());
+        }
+        totals
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().entries.len()
     }
 
     /// Waits until all are gone, then ends those that are left. Returns how many
@@ -125,8 +162,30 @@ impl Registry {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Entry>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn leave(&self, entry: &Entry) {
+        let mut present = self.lock();
+        present.entries.remove(&entry.id);
+        present.departed.add(entry.traffic.totals());
+        drop(present);
+        self.left.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Guest<'_> {
+    type Target = Arc<Entry>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.entry
+    }
+}
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        self.registry.leave(&self.entry);
     }
 }
 
@@ -142,5 +201,90 @@ impl Entry {
     /// Notes something more.
     pub(super) fn learn(&self, what: impl FnOnce(&mut Known)) {
         what(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Phase {
+    /// All of them, in the order in which they come.
+    pub(super) const ALL: [Self; 4] = [Self::Greeting, Self::Waiting, Self::Relaying, Self::Admin];
+
+    /// The word for metrics and people.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Greeting => "greeting",
+            Self::Waiting => "waiting",
+            Self::Relaying => "relaying",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl Traffic {
+    /// What has passed by now.
+    pub(super) fn totals(&self) -> Totals {
+        Totals {
+            sent: self.sent.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Totals {
+    fn add(&mut self, more: Self) {
+        self.sent += more.sent;
+        self.received += more.received;
+        self.requests += more.requests;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_forgotten_though_its_task_panics_and_its_traffic_stays() {
+        let registry = Registry::default();
+        let stays = registry.enter("a", "uid 1".to_owned());
+        stays.traffic.sent.fetch_add(1, Ordering::Relaxed);
+        let panics = std::thread::scope(|scope| {
+            let client = scope.spawn(|| {
+                let guest = registry.enter("a", "uid 2".to_owned());
+                guest.traffic.sent.fetch_add(41, Ordering::Relaxed);
+                guest.traffic.requests.fetch_add(1, Ordering::Relaxed);
+                panic!("as planned");
+            });
+            client.join()
+        });
+        assert!(panics.is_err());
+        let left: Vec<u64> = registry.entries().iter().map(|entry| entry.id).collect();
+        assert_eq!(left, [stays.id]);
+        let expected = Totals {
+            sent: 42,
+            received: 0,
+            requests: 1,
+        };
+        assert_eq!(registry.totals(), expected);
+        drop(stays);
+        assert_eq!((registry.len(), registry.totals()), (0, expected));
+    }
+
+    #[tokio::test]
+    async fn a_drain_ends_with_the_last_client() {
+        let registry = Arc::new(Registry::default());
+        let client = {
+            let registry = Arc::clone(&registry);
+            tokio::spawn(async move {
+                let guest = registry.enter("a", "uid 1".to_owned());
+                guest.kill.cancelled().await;
+            })
+        };
+        while registry.len() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(registry.entry(1).is_some());
+        assert_eq!(registry.drained(Duration::ZERO).await, 1);
+        client.await.unwrap();
+        assert_eq!(registry.drained(Duration::MAX).await, 0);
     }
 }

@@ -41,7 +41,7 @@ impl Shared {
             tokens,
             upstreams: Upstreams::new(),
             registry: Registry::default(),
-            stats: Stats::default(),
+            stats: Stats::new(),
         })
     }
 }
