@@ -11,6 +11,7 @@ use super::refusal;
 use super::registry::{Entry, Phase};
 use super::relay::{self, End};
 use super::shared::{Live, Shared};
+use super::upstream::Condition;
 use crate::tds::ServerMessage;
 
 /// Serves a client to its end.
@@ -73,11 +74,11 @@ async fn take_to(route: Route, mut greeted: Greeted, _live: &Live, entry: &Entry
         return;
     }
     if stream.write_all(&front.take_output()).await.is_err() {
-        return lease.give_back();
+        return lease.give_back(Condition::AtRest);
     }
     entry.learn(|known| known.state = Phase::Relaying);
     if let End::Left = relay::run(&mut stream, &mut lease, front.into_rest(), entry).await {
-        lease.give_back();
+        lease.give_back(Condition::AtRest);
     }
 }
 
