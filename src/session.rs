@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use crate::tds::{EnvChange, Feature, LoginAck, ServerMessage, TdsVersion, Version};
@@ -106,6 +108,15 @@ impl SessionStream {
         }
     }
 
+    /// A session on a bare Unix socket.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix(socket: UnixStream) -> Self {
+        Self {
+            transport: Transport::Unix(socket),
+        }
+    }
+
     /// A session on anything else: a TLS stream, or one end of a pipe in a test.
     #[must_use]
     pub fn wrapped(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
@@ -117,12 +128,14 @@ impl SessionStream {
     /// Whether the bytes go over a bare socket, unencrypted.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        matches!(self.transport, Transport::Plain(_))
+        !matches!(self.transport, Transport::Wrapped(_))
     }
 
     fn transport(self: Pin<&mut Self>) -> Pin<&mut dyn Duplex> {
         match &mut self.get_mut().transport {
             Transport::Plain(socket) => Pin::new(socket),
+            #[cfg(unix)]
+            Transport::Unix(socket) => Pin::new(socket),
             Transport::Wrapped(stream) => Pin::new(stream.as_mut()),
         }
     }
@@ -158,6 +171,8 @@ impl AsyncWrite for SessionStream {
     fn is_write_vectored(&self) -> bool {
         match &self.transport {
             Transport::Plain(socket) => socket.is_write_vectored(),
+            #[cfg(unix)]
+            Transport::Unix(socket) => socket.is_write_vectored(),
             Transport::Wrapped(stream) => stream.is_write_vectored(),
         }
     }
@@ -175,6 +190,8 @@ impl fmt::Debug for SessionStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.transport {
             Transport::Plain(socket) => f.debug_tuple("Plain").field(socket).finish(),
+            #[cfg(unix)]
+            Transport::Unix(socket) => f.debug_tuple("Unix").field(socket).finish(),
             Transport::Wrapped(_) => f.write_str("Wrapped(..)"),
         }
     }
@@ -182,6 +199,8 @@ impl fmt::Debug for SessionStream {
 
 enum Transport {
     Plain(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
     Wrapped(Box<dyn Duplex>),
 }
 

@@ -38,7 +38,7 @@ mod tcp;
 mod tenant;
 mod text;
 mod tls;
-mod tunnel;
+pub(crate) mod tunnel;
 mod verifier;
 mod wire;
 

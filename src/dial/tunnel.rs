@@ -1,4 +1,8 @@
-//! TLS inside PRELOGIN packets: the shape of a TLS handshake in TDS 7.x.
+//! TLS inside PRELOGIN packets: the shape of a TLS handshake in TDS 7.x, for
+//! either side of it.
+
+#[cfg(feature = "proxy")]
+mod record;
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +14,7 @@ use crate::tds::{
     DEFAULT_PACKET_SIZE, HEADER_LEN, PacketHeader, PacketStatus, PacketType, write_message,
 };
 
-/// A handshake is a few kilobytes; a server that sends more than this is none.
+/// A handshake is a few kilobytes; whoever sends more than this means none.
 const MAX_HANDSHAKE: usize = 128 * 1024;
 
 /// A socket which wraps what it carries in TDS packets until told to stop.
@@ -19,9 +23,9 @@ const MAX_HANDSHAKE: usize = 128 * 1024;
 /// from its end on, TLS records stand bare on the wire. Reading takes exactly
 /// the packet at hand and not one byte more, so nothing is lost at the switch.
 #[derive(Debug)]
-pub(super) struct Tunnel<S> {
+pub(crate) struct Tunnel<S> {
     socket: S,
-    wrapping: bool,
+    shape: Shape,
     /// Handshake bytes that wait for the end of their flight.
     flight: Vec<u8>,
     /// Packets on their way out, and how much of them is out.
@@ -35,20 +39,32 @@ pub(super) struct Tunnel<S> {
     received: usize,
 }
 
+/// What stands on the wire.
+#[derive(Debug)]
+enum Shape {
+    /// TDS packets with the handshake inside.
+    Wrapping,
+    /// Whatever comes.
+    Bare,
+    /// TLS records, which are read one by one: TLS will end with one of them.
+    #[cfg(feature = "proxy")]
+    Records(record::Progress),
+}
+
 impl<S> Tunnel<S> {
     /// Wraps from now on until [`Tunnel::unwrap_records`].
-    pub(super) fn wrapping(socket: S) -> Self {
+    pub(crate) fn wrapping(socket: S) -> Self {
         Self {
-            wrapping: true,
+            shape: Shape::Wrapping,
             ..Self::bare(socket)
         }
     }
 
     /// Never wraps: TLS comes first (TDS 8.0).
-    pub(super) fn bare(socket: S) -> Self {
+    pub(crate) fn bare(socket: S) -> Self {
         Self {
             socket,
-            wrapping: false,
+            shape: Shape::Bare,
             flight: Vec::new(),
             packets: Vec::new(),
             sent: 0,
@@ -60,7 +76,7 @@ impl<S> Tunnel<S> {
     }
 
     /// Ends the wrapping; fails if a packet is only half read or half written.
-    pub(super) fn unwrap_records(&mut self) -> io::Result<()> {
+    pub(crate) fn unwrap_records(&mut self) -> io::Result<()> {
         let whole = self.payload_left == 0 && self.header_filled == 0;
         if !whole || !self.flight.is_empty() || self.sent < self.packets.len() {
             return Err(io::Error::new(
@@ -68,13 +84,35 @@ impl<S> Tunnel<S> {
                 "the TLS handshake ended within a packet",
             ));
         }
-        self.wrapping = false;
+        self.shape = Shape::Bare;
         self.packets = Vec::new();
         Ok(())
     }
 
-    pub(super) fn into_inner(self) -> S {
+    /// As [`Tunnel::unwrap_records`], and reads no byte beyond the record that
+    /// TLS is at: what follows the last one is left for others to read.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn unwrap_one_by_one(&mut self) -> io::Result<()> {
+        self.unwrap_records()?;
+        self.shape = Shape::Records(record::Progress::default());
+        Ok(())
+    }
+
+    /// The socket. A byte that [`Tunnel::peek`] saw is lost.
+    pub(crate) fn into_inner(self) -> S {
         self.socket
+    }
+}
+
+#[cfg(feature = "proxy")]
+impl<S: AsyncRead + Unpin> Tunnel<S> {
+    /// The first byte of what follows the last record, left in place for TLS;
+    /// `None` at the end of the stream, and unless records are read one by one.
+    pub(crate) async fn peek(&mut self) -> io::Result<Option<u8>> {
+        match &mut self.shape {
+            Shape::Records(progress) => progress.peek(&mut self.socket).await,
+            Shape::Wrapping | Shape::Bare => Ok(None),
+        }
     }
 }
 
@@ -101,17 +139,17 @@ impl<S: AsyncRead + Unpin> Tunnel<S> {
         self.header_filled = 0;
         let header =
             PacketHeader::decode(&self.header).map_err(|error| invalid(error.to_string()))?;
-        // Servers use either type; the specification has both (MS-TDS 2.2.6.5).
+        // Servers use either type, clients the first; the specification has both (MS-TDS 2.2.6.5).
         if ![PacketType::PRELOGIN, PacketType::TABULAR_RESULT].contains(&header.packet_type) {
             return Poll::Ready(Err(invalid(format!(
-                "the server answered the TLS handshake with bytes that are no handshake (first byte {:#04x})",
+                "where the TLS handshake belongs, there came bytes that are no handshake (first byte {:#04x})",
                 header.packet_type.0
             ))));
         }
         self.received += usize::from(header.length);
         if self.received > MAX_HANDSHAKE {
             return Poll::Ready(Err(invalid(format!(
-                "the server's TLS handshake is longer than {MAX_HANDSHAKE} bytes"
+                "the TLS handshake is longer than {MAX_HANDSHAKE} bytes"
             ))));
         }
         self.payload_left = usize::from(header.length).saturating_sub(HEADER_LEN);
@@ -126,8 +164,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tunnel<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.wrapping {
-            return Pin::new(&mut this.socket).poll_read(cx, buf);
+        match &mut this.shape {
+            Shape::Wrapping => {}
+            Shape::Bare => return Pin::new(&mut this.socket).poll_read(cx, buf),
+            #[cfg(feature = "proxy")]
+            Shape::Records(progress) => return progress.poll_read(&mut this.socket, cx, buf),
         }
         while this.payload_left == 0 {
             if !ready!(this.poll_header(cx))? {
@@ -154,7 +195,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tunnel<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if !this.wrapping {
+        if !matches!(this.shape, Shape::Wrapping) {
             return Pin::new(&mut this.socket).poll_write(cx, buf);
         }
         if this.flight.len() + buf.len() > MAX_HANDSHAKE {
@@ -166,7 +207,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tunnel<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.wrapping {
+        if matches!(this.shape, Shape::Wrapping) {
             if !this.flight.is_empty() {
                 let flight = std::mem::take(&mut this.flight);
                 write_message(
