@@ -13,21 +13,26 @@
 //! other, provided that the packet size granted is the server's own.
 
 mod answer;
+mod encryption;
 mod error;
 
 use zeroize::Zeroizing;
 
 use self::answer::{Asked, granted_version, login_answer};
+use self::encryption::{Agreement, negotiate};
+pub use self::encryption::{Cover, Objection, Offer};
 pub use self::error::FrontError;
 use crate::session::LoginInfo;
 use crate::tds::{
-    DEFAULT_PACKET_SIZE, Done, DoneStatus, Encryption, Login7, MAX_PACKET_SIZE, Message,
-    MessageReader, PacketStatus, PacketType, Prelogin, ServerMessage, TdsVersion, Token, Version,
-    write_message,
+    DEFAULT_PACKET_SIZE, Done, DoneStatus, Login7, MAX_PACKET_SIZE, Message, MessageReader,
+    PacketStatus, PacketType, Prelogin, ServerMessage, TdsVersion, Token, Version, write_message,
 };
 
 /// Longest LOGIN7, in bytes: 128 KiB less one (MS-TDS 2.2.6.4).
 pub const MAX_LOGIN: usize = 128 * 1024 - 1;
+
+/// Longest PRELOGIN: the options that there are take 400 bytes.
+const MAX_PRELOGIN: usize = DEFAULT_PACKET_SIZE;
 
 /// Answers one client's login.
 ///
@@ -41,11 +46,14 @@ pub const MAX_LOGIN: usize = 128 * 1024 - 1;
 /// | `LoggedIn`, `Refused` | kept | kept | error | error |
 ///
 /// "Kept" bytes are handed out by [`into_rest`](Self::into_rest). A client may
-/// leave PRELOGIN out: jTDS does, and so does every TDS 7.0 client.
+/// leave PRELOGIN out: jTDS does, and so does every TDS 7.0 client. If PRELOGIN
+/// leads to TLS, its driver shakes hands and feeds what is decrypted.
 pub struct Front {
     state: State,
     reader: MessageReader,
     server_version: Version,
+    offer: Offer,
+    objection: Option<Objection>,
     output: Vec<u8>,
     /// What the answer must know of the LOGIN7 that it answers.
     asked: Option<Asked>,
@@ -74,17 +82,29 @@ pub enum Event {
     /// The client asks to be let in. Answer with [`Front::accept`] or
     /// [`Front::refuse`].
     LoginRequested(Box<Login7>),
+    /// The answer to PRELOGIN promises TLS: send it, be the server of a
+    /// handshake inside PRELOGIN packets, and feed what is decrypted.
+    StartTls(Cover),
 }
 
 impl Front {
     /// A front for one client. `server_version` is what PRELOGIN reports: the
-    /// real server's version, from which clients derive what it can do.
+    /// real server's version, from which clients derive what it can do. It has
+    /// no TLS to offer.
     #[must_use]
     pub fn new(server_version: Version) -> Self {
+        Self::offering(server_version, Offer::None)
+    }
+
+    /// A front whose driver can do TLS.
+    #[must_use]
+    pub fn offering(server_version: Version, offer: Offer) -> Self {
         Self {
             state: State::ExpectPrelogin,
-            reader: MessageReader::new(MAX_PACKET_SIZE, MAX_LOGIN).wiping(),
+            reader: MessageReader::new(MAX_PACKET_SIZE, MAX_PRELOGIN).wiping(),
             server_version,
+            offer,
+            objection: None,
             output: Vec::new(),
             asked: None,
         }
@@ -96,6 +116,13 @@ impl Front {
         self.state
     }
 
+    /// Why this client should be refused when it asks for its login, if it
+    /// should: what it wants of TLS does not go with the offer.
+    #[must_use]
+    pub fn objection(&self) -> Option<Objection> {
+        self.objection
+    }
+
     /// Takes in what the client sent, cut anywhere.
     ///
     /// # Errors
@@ -103,14 +130,18 @@ impl Front {
     /// When the bytes are no TDS login. The client cannot be served any further
     /// then, and there is nothing sensible left to send it.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<Event>, FrontError> {
-        self.refuse_foreign_protocols(bytes)?;
+        self.look_at_the_first_byte(bytes)?;
         self.reader.push(bytes);
         while matches!(self.state, State::ExpectPrelogin | State::ExpectLogin) {
             let Some(message) = self.reader.next()? else {
                 break;
             };
             match (self.state, message.packet_type) {
-                (State::ExpectPrelogin, PacketType::PRELOGIN) => self.on_prelogin(&message)?,
+                (State::ExpectPrelogin, PacketType::PRELOGIN) => {
+                    if let Some(cover) = self.on_prelogin(&message)? {
+                        return Ok(Some(Event::StartTls(cover)));
+                    }
+                }
                 (_, PacketType::LOGIN7) => {
                     // It holds a password, which lives on in the decoded login only.
                     let payload = Zeroizing::new(message.payload);
@@ -178,7 +209,7 @@ impl Front {
 
     /// A client that speaks something else deserves to be told so; read as
     /// packet headers, its first bytes would only give an odd length.
-    fn refuse_foreign_protocols(&self, bytes: &[u8]) -> Result<(), FrontError> {
+    fn look_at_the_first_byte(&mut self, bytes: &[u8]) -> Result<(), FrontError> {
         const TLS_HANDSHAKE: u8 = 0x16;
         if self.state != State::ExpectPrelogin || self.reader.buffered() > 0 {
             return Ok(());
@@ -188,24 +219,45 @@ impl Front {
             Some(&first) if first != PacketType::PRELOGIN.0 && first != PacketType::LOGIN7.0 => {
                 Err(FrontError::NotTds { first })
             }
-            _ => Ok(()),
+            Some(&first) => {
+                if first == PacketType::LOGIN7.0 {
+                    self.reader.set_max_message(MAX_LOGIN);
+                }
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
-    fn on_prelogin(&mut self, message: &Message) -> Result<(), FrontError> {
+    /// Answers; says what of TLS is to come next.
+    fn on_prelogin(&mut self, message: &Message) -> Result<Option<Cover>, FrontError> {
         let asked = Prelogin::decode(&message.payload)?;
-        let mut answer = Prelogin::new(self.server_version, Encryption::NOT_SUP);
+        let (encryption, agreement) = negotiate(asked.encryption, self.offer)?;
+        let mut answer = Prelogin::new(self.server_version, encryption);
         // A value of 1 would steer the client into a token login with us.
         answer.fed_auth_required = asked.fed_auth_required.map(|_| 0);
         let mut payload = Vec::with_capacity(64);
         answer.encode_answer(&mut payload)?;
         self.send(&payload, 0);
         self.state = State::ExpectLogin;
-        Ok(())
+        self.reader.set_max_message(MAX_LOGIN);
+        match agreement {
+            Agreement::Clear => Ok(None),
+            Agreement::Not(objection) => {
+                self.objection = Some(objection);
+                Ok(None)
+            }
+            // What came in clear must never pass for something decrypted.
+            Agreement::Tls(_) if self.reader.buffered() > 0 => Err(FrontError::Hasty),
+            Agreement::Tls(cover) => Ok(Some(cover)),
+        }
     }
 
     fn on_login(&mut self, payload: &[u8]) -> Result<Event, FrontError> {
         let login = Login7::decode(payload)?;
+        if self.state == State::ExpectPrelogin && self.offer == Offer::Required {
+            self.objection = Some(Objection::NotEncrypted);
+        }
         self.asked = Some(Asked {
             version: login.tds_version,
             features: login.features.iter().map(|feature| feature.id).collect(),

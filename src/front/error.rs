@@ -13,6 +13,9 @@ pub enum FrontError {
     /// The answer has no form on the wire.
     #[error("the answer to the client's login cannot be written")]
     Encode(#[from] EncodeError),
+    /// The client did not wait for the answer to its PRELOGIN.
+    #[error("the client sent more before it knew whether the connection is encrypted")]
+    Hasty,
     /// `accept` or `refuse` without a login that waits for it.
     #[error("no login waits for an answer (the front is in state {state:?})")]
     NotAsked {

@@ -5,7 +5,8 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::tds::{
-    DecodeError, EnvChange, Feature, FeatureId, LoginAck, Routing, option_flags3, read_tokens,
+    DecodeError, Encryption, EnvChange, Feature, FeatureId, LoginAck, Routing, option_flags3,
+    read_tokens,
 };
 
 const VERSION: Version = Version {
