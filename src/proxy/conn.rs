@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
 
 use super::admission::Route;
 use super::client::{ClientSocket, Greeted, greet};
@@ -28,13 +27,13 @@ async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) {
     let Some(listener) = live.listener(&entry.listener) else {
         return;
     };
-    let peer = socket.peer().clone();
-    let greeting = timeout(
-        live.config.limits.login_timeout,
-        greet(socket, &listener.tls),
-    );
-    let Ok(Ok(mut greeted)) = greeting.await else {
+    let Some(tls) = live.tls(&entry.listener) else {
         return;
+    };
+    let peer = socket.peer().clone();
+    let mut greeted = match greet(socket, tls, live.config.limits.login_timeout).await {
+        Ok(greeted) => greeted,
+        Err(error) => return error.log(entry.id, &entry.listener, &entry.peer),
     };
     let admitted = live
         .gate

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::tls::CertificateError;
 use crate::dial::DialError;
 use crate::target::TargetError;
 use crate::token::TokenError;
@@ -43,6 +44,14 @@ pub enum ProxyError {
         target: String,
         /// What is wrong with it.
         source: DialError,
+    },
+    /// A listener has no certificate to show to its clients.
+    #[error("listener `{listener}` cannot encrypt")]
+    Certificate {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong.
+        source: CertificateError,
     },
     /// A name that nothing has.
     #[error("`{wanted}` in {place} names no target; there are: {known}")]

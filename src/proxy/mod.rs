@@ -23,6 +23,7 @@ mod relay;
 mod shared;
 mod stats;
 mod targets;
+mod tls;
 mod upstream;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use std::time::Duration;
 pub use config::Config;
 pub use error::ProxyError;
 pub use listener::BoundAddress;
+pub use tls::{CertificateError, ca_certificate, ca_file};
 
 use crate::token::Sources;
 use listener::Listening;

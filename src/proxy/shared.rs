@@ -9,6 +9,7 @@ use super::config::{Config, ListenerConfig};
 use super::registry::Registry;
 use super::stats::Stats;
 use super::targets::TargetEntry;
+use super::tls::{Certificates, ListenerTls};
 use super::upstream::Upstreams;
 use super::{ProxyError, admission::Gate};
 use crate::token::{Sources, TokenCache};
@@ -19,6 +20,7 @@ pub(super) struct Shared {
     /// What a reload replaces as a whole.
     pub(super) live: ArcSwap<Live>,
     pub(super) tokens: TokenCache,
+    pub(super) certificates: Certificates,
     pub(super) upstreams: Upstreams,
     pub(super) registry: Registry,
     pub(super) stats: Stats,
@@ -30,15 +32,18 @@ pub(super) struct Live {
     pub(super) config: Config,
     pub(super) targets: HashMap<String, Arc<TargetEntry>>,
     pub(super) gate: Gate,
+    tls: HashMap<String, Arc<ListenerTls>>,
 }
 
 impl Shared {
     pub(super) fn new(config: &Config, sources: &Sources) -> Result<Self, ProxyError> {
         let tokens = TokenCache::new();
-        let live = Live::new(config, sources, &tokens)?;
+        let certificates = Certificates::new(config.state_dir.as_deref());
+        let live = Live::new(config, sources, &tokens, &certificates)?;
         Ok(Self {
             live: ArcSwap::from_pointee(live),
             tokens,
+            certificates,
             upstreams: Upstreams::new(),
             registry: Registry::default(),
             stats: Stats::new(),
@@ -51,6 +56,7 @@ impl Live {
         config: &Config,
         sources: &Sources,
         tokens: &TokenCache,
+        certificates: &Certificates,
     ) -> Result<Self, ProxyError> {
         let mut targets = HashMap::new();
         for target in &config.targets {
@@ -59,9 +65,19 @@ impl Live {
                 TargetEntry::open(target, sources, tokens)?,
             );
         }
+        let mut tls = HashMap::new();
+        for listener in &config.listeners {
+            let made = certificates.listener(&listener.tls);
+            let made = made.map_err(|source| ProxyError::Certificate {
+                listener: listener.name.clone(),
+                source,
+            })?;
+            tls.insert(listener.name.clone(), Arc::new(made));
+        }
         Ok(Self {
             config: config.clone(),
             targets,
+            tls,
             gate: Gate::new(config),
         })
     }
@@ -72,5 +88,10 @@ impl Live {
             .listeners
             .iter()
             .find(|listener| listener.name == name)
+    }
+
+    /// The TLS of the listener of that name, if the configuration still has it.
+    pub(super) fn tls(&self, name: &str) -> Option<&Arc<ListenerTls>> {
+        self.tls.get(name)
     }
 }

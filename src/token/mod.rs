@@ -62,7 +62,7 @@ mod http_client;
 mod managed_identity;
 mod program;
 mod refresh;
-mod regular_file;
+pub(crate) mod regular_file;
 mod reply;
 mod retry;
 mod schedule;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 /// Why a file was not read.
 #[derive(Debug)]
-pub(super) enum Unread {
+pub(crate) enum Unread {
     /// The path leads to a folder, a pipe, a device.
     NotAFile,
     /// It is larger than the bound.
@@ -21,7 +21,7 @@ pub(super) enum Unread {
 /// A pipe or a terminal would be waited for as long as nobody writes into it,
 /// and a device may never end. A file system that hangs is another matter:
 /// callers bring a thread that may block.
-pub(super) fn read(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, Unread> {
+pub(crate) fn read(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, Unread> {
     // Asked before, since to open some devices is to do something with them, and
     // again of the handle, as the path may lead elsewhere by now.
     if !std::fs::metadata(path).map_err(Unread::Io)?.is_file() {

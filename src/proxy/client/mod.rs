@@ -1,33 +1,53 @@
 //! A client from its first byte to its LOGIN7: PRELOGIN, TLS, the login read.
+//!
+//! | First byte | What comes | Who is served |
+//! | --- | --- | --- |
+//! | 0x12 | PRELOGIN, then TLS inside of it or none | by the table in [`crate::front`] |
+//! | 0x10 | LOGIN7 at once: jTDS, TDS 7.0 | where clear text is |
+//! | 0x16 | TLS first: TDS 8.0 | where there is TLS |
+//!
+//! Not a byte is read that belongs to somebody else: what follows the LOGIN7 is
+//! still in the socket, and what comes in clear is never taken for decrypted.
 
-use std::io;
+mod error;
+mod login_only;
+mod opening;
+mod packets;
+mod socket;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::admission::Peer;
-use super::config::ClientTls;
-use crate::front::{Event, Front, FrontError};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+pub(super) use self::error::GreetError;
+use self::error::{Refusal, Step};
+use self::opening::Opening;
+use self::packets::next_event;
+pub(super) use self::socket::ClientSocket;
+use self::socket::Socket;
+use super::config::TlsMode;
+use super::tls::ListenerTls;
+use crate::dial::tunnel::Tunnel;
+use crate::front::{Cover, Event, Front, Objection, Offer};
 use crate::session::SessionStream;
-use crate::tds::{Login7, Version};
+use crate::tds::{HEADER_LEN, Login7, Version};
 
-/// A socket just accepted.
-#[derive(Debug)]
-pub(super) struct ClientSocket {
-    stream: TcpStream,
-    peer: Peer,
-}
+/// A socket under TLS, by either way.
+type Tls = TlsStream<Tunnel<Socket>>;
 
-impl ClientSocket {
-    pub(super) fn tcp(stream: TcpStream, peer: Peer) -> Self {
-        Self { stream, peer }
-    }
-
-    /// Who is at the other end.
-    pub(super) fn peer(&self) -> &Peer {
-        &self.peer
-    }
-}
+/// What PRELOGIN reports, as Azure SQL does; clients derive from it what the
+/// server can do.
+const SERVER_VERSION: Version = Version {
+    major: 12,
+    minor: 0,
+    build: 2000,
+    sub_build: 8,
+};
 
 /// A client that waits for the answer to its LOGIN7.
 #[derive(Debug)]
@@ -40,45 +60,159 @@ pub(super) struct Greeted {
     pub(super) encrypted: bool,
 }
 
-/// Why a client never came to ask for a login.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum GreetError {
-    #[error("it closed the connection before its login")]
-    Closed,
-    #[error("it does not speak TDS as it should")]
-    Front(#[from] FrontError),
-    #[error("the connection broke")]
-    Io(#[from] io::Error),
-}
-
-/// Reads a client's login. The caller sets the deadline.
+/// Reads a client's login, and takes no longer than `within` for it.
+///
+/// A client that cannot be served as it wants is told so if the protocol has a
+/// way; the error then says what it was told.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
-pub(super) async fn greet(socket: ClientSocket, tls: &ClientTls) -> Result<Greeted, GreetError> {
-    let _ = tls;
-    let mut stream = SessionStream::plain(socket.stream);
-    let mut front = Front::new(Version {
-        major: 12,
-        minor: 0,
-        build: 2000,
-        sub_build: 0,
-    });
-    let mut buffer = [0; 4096];
-    loop {
-        let count = stream.read(&mut buffer).await?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
-            return Err(GreetError::Closed);
-        };
-        let event = front.receive(bytes)?;
-        stream.write_all(&front.take_output()).await?;
-        if let Some(Event::LoginRequested(login)) = event {
-            return Ok(Greeted {
-                stream,
-                front,
-                login,
-                encrypted: false,
-            });
+pub(super) async fn greet(
+    socket: ClientSocket,
+    tls: &ListenerTls,
+    within: Duration,
+) -> Result<Greeted, GreetError> {
+    let mut step = Step::FirstByte;
+    let greeting = timeout(within, begin(socket.into_socket(), tls, &mut step)).await;
+    match greeting {
+        Ok(outcome) => outcome,
+        Err(_) => Err(GreetError::TooSlow { step, within }),
+    }
+}
+
+async fn begin(
+    mut socket: Socket,
+    tls: &ListenerTls,
+    step: &mut Step,
+) -> Result<Greeted, GreetError> {
+    // A header's length: no client's first message is shorter.
+    let mut start = [0; HEADER_LEN];
+    let count = socket.read(&mut start).await?;
+    let start = start.get(..count).unwrap_or_default();
+    match opening::of(start)? {
+        Opening::Tds => in_clear(socket, start, tls, step).await,
+        Opening::Tls => match tls.strict() {
+            Some(config) => tls_first(socket, start, config, step).await,
+            None => {
+                let _ = socket.write_all(&opening::TLS_REFUSED).await;
+                Err(GreetError::Refused {
+                    refusal: Refusal::TlsFirst,
+                    told: false,
+                })
+            }
+        },
+    }
+}
+
+/// TDS 7.x: PRELOGIN comes first and says whether TLS follows.
+async fn in_clear(
+    mut socket: Socket,
+    start: &[u8],
+    tls: &ListenerTls,
+    step: &mut Step,
+) -> Result<Greeted, GreetError> {
+    *step = Step::Prelogin;
+    let mut front = Front::offering(SERVER_VERSION, offer(tls.mode));
+    let greeted = match next_event(&mut socket, &mut front, start, step).await? {
+        Event::LoginRequested(login) => Greeted {
+            stream: socket.into_stream(),
+            front,
+            login,
+            encrypted: false,
+        },
+        Event::StartTls(cover) => {
+            *step = Step::Handshake;
+            let config = tls.tunnelled().ok_or(GreetError::NoTls)?;
+            let mut stream = accept(config, Tunnel::wrapping(socket), &[]).await?;
+            let (tunnel, _) = stream.get_mut();
+            match cover {
+                Cover::Whole => tunnel.unwrap_records()?,
+                Cover::LoginOnly => tunnel.unwrap_one_by_one()?,
+            }
+            *step = Step::Login;
+            match cover {
+                Cover::Whole => logged_in(stream, front, step).await?,
+                Cover::LoginOnly => login_only::read(stream, front).await?,
+            }
         }
+    };
+    let refusal = match greeted.front.objection() {
+        Some(Objection::NoneOffered) => Refusal::NoneOffered,
+        Some(Objection::NotEncrypted) => Refusal::NotEncrypted,
+        None if tls.mode == TlsMode::Strict => Refusal::NotStrict,
+        None => return Ok(greeted),
+    };
+    refuse(greeted, refusal).await
+}
+
+/// TDS 8.0: everything is inside TLS.
+async fn tls_first(
+    socket: Socket,
+    start: &[u8],
+    config: Arc<ServerConfig>,
+    step: &mut Step,
+) -> Result<Greeted, GreetError> {
+    *step = Step::Handshake;
+    let stream = accept(config, Tunnel::bare(socket), start).await?;
+    *step = Step::Prelogin;
+    let front = Front::offering(SERVER_VERSION, Offer::Underway);
+    logged_in(stream, front, step).await
+}
+
+/// Shakes hands with a client of which `start` has been read already.
+async fn accept(
+    config: Arc<ServerConfig>,
+    tunnel: Tunnel<Socket>,
+    mut start: &[u8],
+) -> Result<Tls, GreetError> {
+    let mut taken = Ok(0);
+    let accepting = TlsAcceptor::from(config).accept_with(tunnel, |connection| {
+        taken = connection.read_tls(&mut start);
+    });
+    taken?;
+    accepting.await.map_err(GreetError::of_handshake)
+}
+
+/// The login of a client that is under TLS for good.
+async fn logged_in(
+    mut stream: Tls,
+    mut front: Front,
+    step: &mut Step,
+) -> Result<Greeted, GreetError> {
+    match next_event(&mut stream, &mut front, &[], step).await? {
+        Event::LoginRequested(login) => Ok(Greeted {
+            stream: SessionStream::wrapped(stream),
+            front,
+            login,
+            encrypted: true,
+        }),
+        Event::StartTls(_) => Err(GreetError::NoTls),
+    }
+}
+
+/// Tells the client by an ERROR, which every driver shows, and closes.
+async fn refuse(mut greeted: Greeted, refusal: Refusal) -> Result<Greeted, GreetError> {
+    greeted.front.refuse(&refusal.message())?;
+    let answer = greeted.front.take_output();
+    let told = send(&mut greeted.stream, &answer).await.is_ok();
+    Err(GreetError::Refused { refusal, told })
+}
+
+async fn send(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    bytes: &[u8],
+) -> std::io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await?;
+    stream.shutdown().await
+}
+
+fn offer(mode: TlsMode) -> Offer {
+    match mode {
+        TlsMode::Off => Offer::None,
+        TlsMode::Optional => Offer::Optional,
+        // A client that comes by the older way is told so once its login is
+        // encrypted.
+        TlsMode::Required | TlsMode::Strict => Offer::Required,
     }
 }
