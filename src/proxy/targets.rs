@@ -1,60 +1,280 @@
 //! Targets, ready to be dialled.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::timeout;
 
 use super::ProxyError;
 use super::config::{PoolConfig, TargetConfig};
-use crate::dial::{Dialer, token_source};
-use crate::target::Target;
+use crate::conn_string::{Draft, is_reference};
+use crate::dial::{DialError, Dialer, LoginProfile, token_source};
+use crate::key_vault::{KeyVault, KeyVaultError, READ_LIMIT, Resolved};
+use crate::session::Session;
+use crate::target::{Auth, Identity, Target, TargetError};
 use crate::token::{Sources, TokenCache, TokenSlot};
+
+/// What targets are opened with.
+#[derive(Debug)]
+pub(super) struct Means {
+    pub(super) sources: Sources,
+    pub(super) vaults: KeyVault,
+    pub(super) tokens: TokenCache,
+}
+
+impl Means {
+    pub(super) fn new(sources: Sources) -> Self {
+        Self {
+            vaults: KeyVault::new(sources.clone()),
+            tokens: TokenCache::new(),
+            sources,
+        }
+    }
+}
 
 /// A target, ready to be dialled. One per target and identity.
 #[derive(Debug)]
 pub(super) struct TargetEntry {
     pub(super) name: String,
-    pub(super) dialer: Dialer,
-    /// None for a login by SQL password.
-    pub(super) token: Option<TokenSlot>,
     /// Who logs in, for logs.
     pub(super) identity: String,
     pub(super) pool: PoolConfig,
+    config: TargetConfig,
+    /// The client id of an identity in place of the target's own.
+    other: Option<String>,
+    resolved: Resolved,
+    means: Arc<Means>,
+    current: Mutex<Arc<Ready>>,
+}
+
+/// What a connection string means at a time: secrets in vaults change.
+#[derive(Debug)]
+struct Ready {
+    /// As the connection string says, by which it is recognised.
+    said: Arc<Target>,
+    dialer: Dialer,
+    token: Option<TokenSlot>,
 }
 
 impl TargetEntry {
-    /// Reads the connection string; nothing is requested or dialled.
-    pub(super) fn open(
+    /// Reads the connection string, and the secrets that it names in vaults.
+    /// Nothing else is requested or dialled.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(super) async fn open(
         config: &TargetConfig,
-        sources: &Sources,
-        cache: &TokenCache,
+        other: Option<&str>,
+        means: &Arc<Means>,
     ) -> Result<Arc<Self>, ProxyError> {
-        let name = &config.name;
-        let target =
-            Target::parse(config.connection.expose()).map_err(|source| ProxyError::Target {
-                target: name.clone(),
-                source,
-            })?;
-        let token = if target.auth.uses_token() {
-            let source = token_source(&target, sources).map_err(|source| ProxyError::Token {
-                target: name.clone(),
-                source,
-            })?;
-            Some(cache.slot(source, target.cloud))
-        } else {
-            None
-        };
-        let identity = token
-            .as_ref()
-            .map_or_else(|| "SQL login".to_owned(), |slot| slot.key().to_string());
-        let dialer = Dialer::new(target, token.clone()).map_err(|source| ProxyError::Dial {
-            target: name.clone(),
-            source,
-        })?;
+        let resolved = means.vaults.resolve(config.connection.expose()).await;
+        let resolved = resolved.map_err(|source| in_vault(&config.name, source))?;
+        for (place, warning) in resolved.warnings() {
+            tracing::warn!(target = config.name, "{place}: {warning}");
+        }
+        let ready = Ready::new(config, other, resolved.target(), means)?;
+        let identity = ready.token.as_ref().map_or_else(
+            || "SQL login".to_owned(),
+            |slot| slot.key().to_string(),
+        );
         Ok(Arc::new(Self {
-            name: name.clone(),
-            dialer,
-            token,
+            name: config.name.clone(),
             identity,
             pool: config.pool.clone(),
+            config: config.clone(),
+            other: other.map(str::to_owned),
+            resolved,
+            means: Arc::clone(means),
+            current: Mutex::new(Arc::new(ready)),
         }))
+    }
+
+    /// Whether opening anew would make the same again.
+    pub(super) fn is_of(&self, config: &TargetConfig, other: Option<&str>) -> bool {
+        self.config.name == config.name
+            && self.config.connection == config.connection
+            && self.config.pool == config.pool
+            && self.other.as_deref() == other
+    }
+
+    /// Where sessions are opened to.
+    pub(super) fn target(&self) -> Arc<Target> {
+        Arc::clone(&self.ready().said)
+    }
+
+    /// The token that sessions are opened with; none for a SQL login.
+    pub(super) fn token(&self) -> Option<TokenSlot> {
+        self.ready().token.clone()
+    }
+
+    /// Opens a session, with the secrets as they are now. A login that is
+    /// refused is tried once more if a secret in a vault has changed.
+    ///
+    /// # Cancel safety
+    /// As [`Dialer::dial`].
+    pub(super) async fn dial(&self, profile: &LoginProfile) -> Result<Session, DialError> {
+        let target = self.resolved.current().await;
+        let error = match self.follow(&target)?.dialer.dial_with(profile).await {
+            Err(error) if error.is_auth() && self.resolved.has_references() => error,
+            outcome => return outcome,
+        };
+        // Whoever waits is to hear of the refusal, even if the vault says nothing.
+        let renewed = timeout(READ_LIMIT, self.resolved.renew(&target)).await;
+        match renewed.unwrap_or_default() {
+            Some(renewed) => {
+                tracing::info!(
+                    target = self.name,
+                    "a login was refused and a secret has changed; trying the new one"
+                );
+                self.follow(&renewed)?.dialer.dial_with(profile).await
+            }
+            None => Err(error),
+        }
+    }
+
+    fn follow(&self, target: &Arc<Target>) -> Result<Arc<Ready>, DialError> {
+        let ready = self.ready();
+        if Arc::ptr_eq(&ready.said, target) {
+            return Ok(ready);
+        }
+        let other = self.other.as_deref();
+        let made = Ready::new(&self.config, other, Arc::clone(target), &self.means);
+        let made = Arc::new(made.map_err(|error| in_dial(error, target))?);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&made);
+        Ok(made)
+    }
+
+    fn ready(&self) -> Arc<Ready> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Ready {
+    fn new(
+        config: &TargetConfig,
+        other: Option<&str>,
+        said: Arc<Target>,
+        means: &Means,
+    ) -> Result<Self, ProxyError> {
+        let name = || config.name.clone();
+        let mut target = Target::clone(&said);
+        if let Some(client_id) = other {
+            target.auth = with_identity(&target.auth, client_id).ok_or_else(|| {
+                ProxyError::Identity {
+                    target: name(),
+                    method: target.auth.name(),
+                }
+            })?;
+        }
+        let token = slot(&target, means).map_err(|source| ProxyError::Token {
+            target: name(),
+            source,
+        })?;
+        let dialer = Dialer::new(target, token.clone()).map_err(|source| ProxyError::Dial {
+            target: name(),
+            source,
+        })?;
+        Ok(Self {
+            said,
+            dialer,
+            token,
+        })
+    }
+}
+
+/// What is wrong with a target, as far as can be said without asking a vault.
+pub(super) fn check(
+    config: &TargetConfig,
+    other: Option<&str>,
+    sources: &Sources,
+) -> Result<(), ProxyError> {
+    let text = config.connection.expose();
+    // An empty one has been told of where it was read.
+    if text.is_empty() || is_reference(text) {
+        return Ok(());
+    }
+    let wrong = |source| ProxyError::Target {
+        target: config.name.clone(),
+        source,
+    };
+    let draft = Draft::read(text, None).map_err(|error| wrong(error.into()))?;
+    if !draft.places().is_empty() {
+        return Ok(());
+    }
+    let target = Arc::new(Target::parse(text).map_err(wrong)?);
+    Ready::new(config, other, target, &Means::new(sources.clone())).map(|_| ())
+}
+
+fn slot(target: &Target, means: &Means) -> Result<Option<TokenSlot>, crate::token::TokenError> {
+    if !target.auth.uses_token() {
+        return Ok(None);
+    }
+    let source = token_source(target, &means.sources)?;
+    Ok(Some(means.tokens.slot(source, target.cloud)))
+}
+
+/// The same method for another identity, where it has several.
+fn with_identity(auth: &Auth, client_id: &str) -> Option<Auth> {
+    let id = client_id.to_owned();
+    Some(match auth {
+        Auth::Default { .. } => Auth::Default {
+            client_id: Some(id),
+        },
+        Auth::ManagedIdentity(_) => Auth::ManagedIdentity(Identity::ClientId(id)),
+        Auth::ManagedIdentityOn { platform, .. } => Auth::ManagedIdentityOn {
+            platform: *platform,
+            identity: Identity::ClientId(id),
+        },
+        Auth::WorkloadIdentity {
+            tenant, token_file, ..
+        } => Auth::WorkloadIdentity {
+            client_id: Some(id),
+            tenant: tenant.clone(),
+            token_file: token_file.clone(),
+        },
+        _ => return None,
+    })
+}
+
+fn in_vault(target: &str, error: KeyVaultError) -> ProxyError {
+    let target = target.to_owned();
+    match error {
+        KeyVaultError::ConnectionString(error) => ProxyError::Target {
+            target,
+            source: TargetError::from(error),
+        },
+        KeyVaultError::Target(source) => ProxyError::Target { target, source },
+        source => ProxyError::KeyVault { target, source },
+    }
+}
+
+/// The error as one of the login, which it keeps from beginning.
+fn in_dial(error: ProxyError, target: &Target) -> DialError {
+    let server = target.server.to_string();
+    match error {
+        ProxyError::Token { source, .. } => DialError::Token { server, source },
+        ProxyError::Dial { source, .. } => source,
+        _ => DialError::NoTokenSource { server },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_method_with_several_identities_takes_another() {
+        let other = |auth: Auth| with_identity(&auth, "c1").map(|auth| format!("{auth:?}"));
+        for auth in [
+            Auth::Default { client_id: None },
+            Auth::ManagedIdentity(Identity::SystemAssigned),
+            Auth::WorkloadIdentity {
+                client_id: None,
+                tenant: None,
+                token_file: None,
+            },
+        ] {
+            assert!(other(auth.clone()).unwrap().contains("c1"), "{auth:?}");
+        }
+        assert_eq!(other(Auth::Environment), None);
     }
 }

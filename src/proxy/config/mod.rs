@@ -1,12 +1,21 @@
 //! What a proxy is told to do.
 
+mod check;
+mod document;
+mod file;
+mod problem;
 mod words;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use problem::{ConfigError, Problem};
+
 use crate::secret::Secret;
+
+/// How long clients may go on after a request to stop, unless the configuration says otherwise.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole configuration. [`Config::for_connection`] is that of
 /// `entrada proxy CONN`.
@@ -28,6 +37,10 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// How long clients may go on after a request to stop. Defaults to 30 s.
     pub drain_timeout: Duration,
+    /// Whether a request to stop ends clients at once that are between requests
+    /// and have no open transaction. Defaults to false: they may go on as long
+    /// as the others.
+    pub drain_idle: bool,
 }
 
 /// One address and what holds there.
@@ -261,7 +274,8 @@ impl Config {
                 same_user: true,
             },
             state_dir: None,
-            drain_timeout: Duration::from_secs(30),
+            drain_timeout: DRAIN_TIMEOUT,
+            drain_idle: false,
         }
     }
 }
