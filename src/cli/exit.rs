@@ -90,6 +90,10 @@ impl From<Error> for Failure {
             #[cfg(feature = "proxy")]
             Error::Proxy(ProxyError::Listen { .. }) => Exit::Network,
             #[cfg(feature = "proxy")]
+            Error::Proxy(ProxyError::KeyVault { source, .. }) => {
+                Self::from(Error::from(source.clone())).exit
+            }
+            #[cfg(feature = "proxy")]
             Error::Proxy(_) => Exit::Usage,
             error if error.is_auth() => Exit::Auth,
             error if error.is_network() => Exit::Network,

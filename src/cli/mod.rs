@@ -120,7 +120,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => runtime()?.block_on(emulator::run(&args)),
         #[cfg(feature = "proxy")]
-        Command::Proxy(args) => runtime()?.block_on(proxy::run(&args)),
+        Command::Proxy(args) => proxy::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man => completions::man(),
     }

@@ -2,8 +2,10 @@
 
 use std::io;
 
+use super::config::ConfigError;
 use super::tls::CertificateError;
 use crate::dial::DialError;
+use crate::key_vault::KeyVaultError;
 use crate::target::TargetError;
 use crate::token::TokenError;
 
@@ -11,6 +13,9 @@ use crate::token::TokenError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
+    /// The configuration asks for what cannot be done.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address} for `{listener}`")]
     Listen {
@@ -53,14 +58,23 @@ pub enum ProxyError {
         /// What is wrong.
         source: CertificateError,
     },
-    /// A name that nothing has.
-    #[error("`{wanted}` in {place} names no target; there are: {known}")]
-    NoSuchTarget {
-        /// The name.
-        wanted: String,
-        /// Who wants it.
-        place: String,
-        /// The names that there are.
-        known: String,
+    /// A rule names an identity for a target that has none to choose.
+    #[error(
+        "a rule names an identity for target `{target}`, which logs in by {method}; only managed identity, \
+         workload identity and the default chain have several"
+    )]
+    Identity {
+        /// The target's name.
+        target: String,
+        /// How it logs in.
+        method: &'static str,
+    },
+    /// A secret that a connection string names in a vault cannot be had.
+    #[error("the connection string of target `{target}` cannot be put together")]
+    KeyVault {
+        /// The target's name.
+        target: String,
+        /// Why.
+        source: KeyVaultError,
     },
 }

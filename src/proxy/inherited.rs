@@ -34,14 +34,14 @@ impl Inherited {
     ///
     /// # Errors
     /// What the system says if it cannot be used without blocking.
-    pub fn with(mut self, name: impl Into<String>, socket: InheritedSocket) -> io::Result<Self> {
+    pub fn add(&mut self, name: impl Into<String>, socket: InheritedSocket) -> io::Result<()> {
         match &socket {
             InheritedSocket::Tcp(socket) => socket.set_nonblocking(true)?,
             #[cfg(unix)]
             InheritedSocket::Unix(socket) => socket.set_nonblocking(true)?,
         }
         self.0.push((name.into(), socket));
-        Ok(self)
+        Ok(())
     }
 
     /// The sockets of that name, as handles of the caller's own.

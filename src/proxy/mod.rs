@@ -10,16 +10,40 @@
 //!
 //! [`conn`] is that path for one client. Nothing is dialled before a client is
 //! admitted, and what it sends as user and password never goes upstream.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use entrada::proxy::{Config, Proxy};
+//! use entrada::token::{Environment, Sources};
+//!
+//! # async fn example() -> Result<(), entrada::proxy::ProxyError> {
+//! let config = Config::for_connection(
+//!     "Server=contoso.database.windows.net;Database=shop;Authentication=ActiveDirectoryMSI",
+//! );
+//! let proxy = Proxy::start(config, Sources::new(Environment::from_process())).await?;
+//! for (name, address) in proxy.addresses() {
+//!     println!("{name} listens on {address}");
+//! }
+//! // Later: clients get 30 seconds to finish.
+//! proxy.shutdown(Duration::from_secs(30)).await;
+//! # Ok(())
+//! # }
+//! ```
 
+mod access_log;
 mod admission;
 mod client;
 pub mod config;
 mod conn;
+mod drain;
 mod error;
+mod inherited;
 mod listener;
 mod refusal;
 mod registry;
 mod relay;
+mod reload;
 mod shared;
 mod stats;
 mod targets;
@@ -29,32 +53,100 @@ mod upstream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+
 pub use config::Config;
+pub use drain::Drained;
 pub use error::ProxyError;
+pub use inherited::{Inherited, InheritedSocket};
 pub use listener::BoundAddress;
+pub use reload::Changes;
 pub use tls::{CertificateError, ca_certificate, ca_file};
 
 use crate::token::Sources;
 use listener::Listening;
-use shared::Shared;
+use shared::{Live, Shared};
+use targets::Means;
 
 /// A running proxy. Dropping it closes its listeners and ends its clients.
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
     listening: Listening,
+    /// Held while the configuration is replaced: one at a time.
+    reloading: Mutex<()>,
 }
 
 impl Proxy {
-    /// Opens the listeners and serves from then on. Nothing is dialled yet.
+    /// Opens the listeners and serves from then on. Secrets that connection
+    /// strings name in vaults are read; nothing else is dialled yet.
     ///
     /// # Errors
     /// What in the configuration cannot be used, or which address cannot be
     /// listened on.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what has been opened.
     pub async fn start(config: Config, sources: Sources) -> Result<Self, ProxyError> {
-        let shared = Arc::new(Shared::new(&config, &sources)?);
-        let listening = Listening::open(&config, &shared).await?;
-        Ok(Self { shared, listening })
+        Self::start_with(config, sources, Inherited::none()).await
+    }
+
+    /// As [`start`](Self::start), with sockets that somebody else has opened, for
+    /// listeners with [`ListenAddress::Systemd`](config::ListenAddress::Systemd).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    /// As [`start`](Self::start).
+    pub async fn start_with(
+        config: Config,
+        sources: Sources,
+        inherited: Inherited,
+    ) -> Result<Self, ProxyError> {
+        config.check(&sources)?;
+        let shared = Arc::new(Shared::open(config, Means::new(sources), inherited).await?);
+        let listening = Listening::open(&shared.live.load().config, &shared).await?;
+        Ok(Self {
+            shared,
+            listening,
+            reloading: Mutex::new(()),
+        })
+    }
+
+    /// Replaces the configuration. Clients that are connected go on as they are.
+    /// A listener whose address stays keeps its socket, and clients that connect
+    /// from now on are served by what it says now. A target that stays as it was
+    /// keeps its sessions; of one that is another now, those in use serve their
+    /// clients to the end, and new clients get new ones. Users, limits and
+    /// certificates are read anew.
+    ///
+    /// The state folder and the address of the admin listener stay as they were at
+    /// the start.
+    ///
+    /// # Errors
+    /// What in the configuration cannot be used: nothing has changed then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves either the old configuration in force or the new.
+    pub async fn reload(&self, config: Config) -> Result<Changes, ProxyError> {
+        let _one_at_a_time = self.reloading.lock().await;
+        let outcome = self.replace(config).await;
+        self.shared.stats.reloaded(outcome.is_ok());
+        outcome
+    }
+
+    async fn replace(&self, config: Config) -> Result<Changes, ProxyError> {
+        let shared = &self.shared;
+        config.check(&shared.means.sources)?;
+        let before = shared.live.load_full();
+        let after = Live::open(config, Some(&before), &shared.means, &shared.certificates).await?;
+        let after = Arc::new(after);
+        shared.live.store(Arc::clone(&after));
+        for entry in reload::gone(&before, &after) {
+            let _ = entry;
+        }
+        Ok(Changes::between(&before, &after))
     }
 
     /// The address of each listener, by its name.
@@ -63,10 +155,37 @@ impl Proxy {
         self.listening.addresses()
     }
 
-    /// Stops listening, lets clients go on for `within`, then ends those that
-    /// are left.
-    pub async fn shutdown(self, within: Duration) {
+    /// How many clients are connected.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.shared.registry.len()
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        self.shared.live.load().config.clone()
+    }
+
+    /// Stops listening, lets clients go on for `within`, ends those that are
+    /// left, and closes the sessions. Clients between requests and without an
+    /// open transaction are ended at once if [`Config::drain_idle`] says so.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends everything at once.
+    pub async fn shutdown(self, within: Duration) -> Drained {
+        self.shared.draining.cancel();
         self.listening.close().await;
-        self.shared.registry.drained(within).await;
+        drain::drain(&self.shared, within).await
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.draining.cancel();
+        self.listening.stop();
+        for entry in self.shared.registry.entries() {
+            entry.kill.cancel();
+        }
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Every client that is connected.
@@ -143,16 +143,8 @@ impl Registry {
         self.lock().entries.len()
     }
 
-    /// Waits until all are gone, then ends those that are left. Returns how many
-    /// that were.
-    pub(super) async fn drained(&self, within: Duration) -> usize {
-        let _ = timeout(within, self.empty()).await;
-        let left = self.entries();
-        left.iter().for_each(|entry| entry.kill.cancel());
-        left.len()
-    }
-
-    async fn empty(&self) {
+    /// Waits until all are gone.
+    pub(super) async fn empty(&self) {
         loop {
             let left = self.left.notified();
             if self.len() == 0 {
@@ -267,24 +259,5 @@ mod tests {
         assert_eq!(registry.totals(), expected);
         drop(stays);
         assert_eq!((registry.len(), registry.totals()), (0, expected));
-    }
-
-    #[tokio::test]
-    async fn a_drain_ends_with_the_last_client() {
-        let registry = Arc::new(Registry::default());
-        let client = {
-            let registry = Arc::clone(&registry);
-            tokio::spawn(async move {
-                let guest = registry.enter("a", "uid 1".to_owned());
-                guest.kill.cancelled().await;
-            })
-        };
-        while registry.len() == 0 {
-            tokio::task::yield_now().await;
-        }
-        assert!(registry.entry(1).is_some());
-        assert_eq!(registry.drained(Duration::ZERO).await, 1);
-        client.await.unwrap();
-        assert_eq!(registry.drained(Duration::MAX).await, 0);
     }
 }

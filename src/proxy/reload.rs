@@ -55,7 +55,10 @@ impl Changes {
 fn difference(old: &[String], new: &[String]) -> (Vec<String>, Vec<String>) {
     let only = |some: &[String], others: &[String]| -> Vec<String> {
         let others: HashSet<_> = others.iter().collect();
-        some.iter().filter(|name| !others.contains(name)).cloned().collect()
+        some.iter()
+            .filter(|name| !others.contains(name))
+            .cloned()
+            .collect()
     };
     (only(new, old), only(old, new))
 }
@@ -89,9 +92,7 @@ impl fmt::Display for Changes {
         ]
         .concat();
         match (listeners.concat(), targets.concat()) {
-            (a, b) if a.is_empty() && b.is_empty() => {
-                f.write_str("the same listeners and targets")
-            }
+            (a, b) if a.is_empty() && b.is_empty() => f.write_str("the same listeners and targets"),
             (a, b) if a.is_empty() => write!(f, "targets{b}"),
             (a, b) if b.is_empty() => write!(f, "listeners{a}"),
             (a, b) => write!(f, "listeners{a}, targets{b}"),
@@ -111,6 +112,9 @@ mod tests {
         assert_eq!(changes.to_string(), "targets ~shop");
         changes.listeners_added = vec!["reports".to_owned()];
         changes.listeners_removed = vec!["old".to_owned()];
-        assert_eq!(changes.to_string(), "listeners +reports -old, targets ~shop");
+        assert_eq!(
+            changes.to_string(),
+            "listeners +reports -old, targets ~shop"
+        );
     }
 }

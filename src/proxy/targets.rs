@@ -68,14 +68,11 @@ impl TargetEntry {
     ) -> Result<Arc<Self>, ProxyError> {
         let resolved = means.vaults.resolve(config.connection.expose()).await;
         let resolved = resolved.map_err(|source| in_vault(&config.name, source))?;
-        for (place, warning) in resolved.warnings() {
-            tracing::warn!(target = config.name, "{place}: {warning}");
-        }
         let ready = Ready::new(config, other, resolved.target(), means)?;
-        let identity = ready.token.as_ref().map_or_else(
-            || "SQL login".to_owned(),
-            |slot| slot.key().to_string(),
-        );
+        let identity = ready
+            .token
+            .as_ref()
+            .map_or_else(|| "SQL login".to_owned(), |slot| slot.key().to_string());
         Ok(Arc::new(Self {
             name: config.name.clone(),
             identity,
@@ -158,12 +155,11 @@ impl Ready {
         let name = || config.name.clone();
         let mut target = Target::clone(&said);
         if let Some(client_id) = other {
-            target.auth = with_identity(&target.auth, client_id).ok_or_else(|| {
-                ProxyError::Identity {
+            target.auth =
+                with_identity(&target.auth, client_id).ok_or_else(|| ProxyError::Identity {
                     target: name(),
                     method: target.auth.name(),
-                }
-            })?;
+                })?;
         }
         let token = slot(&target, means).map_err(|source| ProxyError::Token {
             target: name(),

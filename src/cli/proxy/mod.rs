@@ -4,6 +4,7 @@ mod options;
 mod ready;
 mod signals;
 mod state_dir;
+mod systemd;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,10 +13,12 @@ use super::conn_arg::ConnArg;
 use super::exit::{Exit, Failure};
 use super::output::{TextOrJson, print_line};
 use super::source_args::SourceArgs;
-use crate::Error;
 use crate::proxy::config::{Admission, ListenAddress, TlsMode};
-use crate::proxy::{Config, Proxy};
+use crate::proxy::{Config, Inherited, Proxy, ProxyError};
+use crate::token::Sources;
+use crate::{Error, Secret};
 use signals::{Signal, Signals};
+use systemd::Systemd;
 
 /// Arguments of `entrada proxy`.
 #[derive(Debug, clap::Args)]
@@ -80,37 +83,92 @@ pub(super) struct Args {
     sources: SourceArgs,
 }
 
-pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    let mut signals = Signals::new()?;
-    let config = args.read()?;
-    let within = config.drain_timeout;
-    let proxy = Proxy::start(config.clone(), args.sources.sources())
-        .await
-        .map_err(Error::from)?;
-    print_line(&ready::message(&proxy, &config, args.format))?;
-    loop {
-        match signals.next().await {
-            Signal::Reload => tracing::warn!("nothing is read again yet"),
-            Signal::Stop => break,
-        }
-    }
-    tokio::select! {
-        () = proxy.shutdown(within) => {}
-        () = signals.stop() => tracing::warn!("asked twice to stop: clients are cut off"),
-    }
-    Ok(Exit::Ok)
+/// Reads what must be read before other threads are there, then runs.
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    // Taking the sockets changes variables, which only a single thread may do.
+    let inherited = systemd::sockets()?;
+    super::runtime()?.block_on(args.run(inherited))
 }
 
 impl Args {
-    fn read(&self) -> Result<Config, Failure> {
-        let conn = self.conn.as_ref().ok_or_else(|| {
-            Failure::new(
-                Exit::Usage,
-                "give a connection string, or a file by --config",
-            )
-        })?;
-        let mut config = Config::for_connection(conn.read()?);
+    async fn run(&self, inherited: Inherited) -> Result<Exit, Failure> {
+        let sources = self.sources.sources();
+        let given = self.given()?;
+        let config = self.config(&given, &sources)?;
+        if self.check_config {
+            config
+                .check(&sources)
+                .map_err(ProxyError::from)
+                .map_err(Error::from)?;
+            let counts = ready::counts(&config);
+            print_line(&format!("the configuration is good: {counts}"))?;
+            return Ok(Exit::Ok);
+        }
+        let mut signals = Signals::new()?;
+        let proxy = Proxy::start_with(config, sources.clone(), inherited)
+            .await
+            .map_err(Error::from)?;
+        print_line(&ready::message(&proxy, self.format))?;
+        let mut systemd = Systemd::ready(&proxy);
+        loop {
+            match systemd.or_signal(&proxy, &mut signals).await {
+                Signal::Reload => {
+                    systemd.reloading();
+                    self.reload(&proxy, &given, &sources).await;
+                    systemd.reloaded(&proxy);
+                }
+                Signal::Stop => break,
+            }
+        }
+        systemd.stopping();
+        let within = proxy.config().drain_timeout;
+        tokio::select! {
+            drained = proxy.shutdown(within) => tracing::info!("stopped: {drained}"),
+            () = signals.stop() => tracing::warn!("asked twice to stop: clients are cut off"),
+        }
+        Ok(Exit::Ok)
+    }
+
+    /// The connection string of the arguments, as far as it can be read only once.
+    fn given(&self) -> Result<Option<Secret>, Failure> {
+        self.conn.as_ref().map(ConnArg::read).transpose()
+    }
+
+    fn config(&self, given: &Option<Secret>, sources: &Sources) -> Result<Config, Failure> {
+        let mut config = match (&self.config, given) {
+            (Some(path), _) => Config::from_file(path, sources)
+                .map_err(ProxyError::from)
+                .map_err(Error::from)?,
+            (None, Some(conn)) => Config::for_connection(conn.clone()),
+            (None, None) => {
+                let what = "give a connection string, or a file by --config";
+                return Err(Failure::new(Exit::Usage, what));
+            }
+        };
         options::apply(self, &mut config);
         Ok(config)
+    }
+
+    /// Reads everything again; what is wrong is logged, and the old goes on.
+    async fn reload(&self, proxy: &Proxy, given: &Option<Secret>, sources: &Sources) {
+        // The standard input is gone, but files and their like may say something new.
+        let again = match &self.conn {
+            Some(ConnArg::Stdin) | None => Ok(given.clone()),
+            Some(conn) => conn.read().map(Some),
+        };
+        let config = again.and_then(|given| self.config(&given, sources));
+        let outcome = match config {
+            Ok(config) => proxy
+                .reload(config)
+                .await
+                .map_err(|e| Failure::from(Error::from(e))),
+            Err(failure) => Err(failure),
+        };
+        match outcome {
+            Ok(changes) => tracing::info!("the configuration was read again: {changes}"),
+            Err(failure) => tracing::error!(
+                "the configuration cannot be used, and the one before stays in force: {failure}"
+            ),
+        }
     }
 }

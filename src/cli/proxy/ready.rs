@@ -6,11 +6,26 @@ use super::TextOrJson;
 use crate::proxy::config::{Admission, Config, ListenerConfig, TlsMode};
 use crate::proxy::{BoundAddress, Proxy};
 
-pub(super) fn message(proxy: &Proxy, config: &Config, format: TextOrJson) -> String {
+pub(super) fn message(proxy: &Proxy, format: TextOrJson) -> String {
+    let config = proxy.config();
     match format {
-        TextOrJson::Text => text(proxy, config),
-        TextOrJson::Json => record(proxy, config).to_string(),
+        TextOrJson::Text => text(proxy, &config),
+        TextOrJson::Json => record(proxy, &config).to_string(),
     }
+}
+
+/// How much there is, for people.
+pub(super) fn counts(config: &Config) -> String {
+    let count = |many: usize, what: &str| match many {
+        1 => format!("1 {what}"),
+        many => format!("{many} {what}s"),
+    };
+    format!(
+        "{}, {}, {}",
+        count(config.listeners.len(), "listener"),
+        count(config.targets.len(), "target"),
+        count(config.users.len(), "user")
+    )
 }
 
 fn record(proxy: &Proxy, config: &Config) -> Value {

@@ -1,13 +1,13 @@
 //! What a configuration says that cannot be done.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use super::problem::{Problem, chain, nearest};
 use super::{
-    Admission, Config, ConfigError, ListenAddress, ListenerConfig, PoolConfig, TargetConfig, TlsMode,
+    Admission, Config, ConfigError, ListenAddress, ListenerConfig, PoolConfig, TargetConfig,
+    TlsMode,
 };
-use crate::proxy::targets;
+use crate::proxy::{targets, tls};
 use crate::token::Sources;
 
 /// A step on the way to a value.
@@ -93,13 +93,19 @@ impl Faults {
             self.add(&[], what);
         }
         if config.targets.is_empty() {
-            self.add(&[], "there is no target: write [[target]] with a connection");
+            self.add(
+                &[],
+                "there is no target: write [[target]] with a connection",
+            );
         }
         if config.limits.connections == 0 {
             let path = [Step::Key("limits"), Step::Key("connections")];
             self.add(&path, "nobody could connect; write 1 or more");
         }
-        let beyond = config.admin.listen.filter(|address| !address.ip().is_loopback());
+        let beyond = config
+            .admin
+            .listen
+            .filter(|address| !address.ip().is_loopback());
         if beyond.is_some() {
             let path = [Step::Key("admin"), Step::Key("listen")];
             let what = "metrics and the status page are for this machine only; write an address of \
@@ -123,7 +129,10 @@ impl Faults {
         if max == 0 {
             self.add(&pool("max"), "nobody would get a session; write 1 or more");
         } else if min_idle > max {
-            self.add(&pool("min_idle"), format!("it is more than max, which is {max}"));
+            self.add(
+                &pool("min_idle"),
+                format!("it is more than max, which is {max}"),
+            );
         }
     }
 
@@ -155,7 +164,11 @@ impl Faults {
             let what = "clients would be taken nowhere; name a target, or write [[listener.rule]]";
             self.add(&at("target"), what);
         }
-        if let Some(what) = listener.target.as_ref().and_then(|name| unknown(config, name)) {
+        if let Some(what) = listener
+            .target
+            .as_ref()
+            .and_then(|name| unknown(config, name))
+        {
             self.add(&at("target"), what);
         }
         for (number, rule) in listener.rules.iter().enumerate() {
@@ -168,14 +181,13 @@ impl Faults {
     }
 
     fn certificate(&mut self, index: usize, listener: &ListenerConfig) {
-        let Some((certificate, key)) = &listener.tls.certificate else {
-            return;
-        };
-        for (file, name) in [(certificate, "certificate"), (key, "key")] {
-            if let Some(what) = unreadable(file) {
-                let path = [Step::Key("listener"), Step::Index(index), Step::Key(name)];
-                self.add(&path, what);
-            }
+        if let Err(error) = tls::check(&listener.tls) {
+            let path = [
+                Step::Key("listener"),
+                Step::Index(index),
+                Step::Key("certificate"),
+            ];
+            self.add(&path, chain(&error));
         }
     }
 
@@ -184,7 +196,10 @@ impl Faults {
         for (index, user) in config.users.iter().enumerate() {
             let at = |key| [Step::Key("user"), Step::Index(index), Step::Key(key)];
             if !names.insert(user.name.to_lowercase()) {
-                let what = format!("another user is named `{}`, too; case does not matter", user.name);
+                let what = format!(
+                    "another user is named `{}`, too; case does not matter",
+                    user.name
+                );
                 self.add(&at("name"), what);
             }
         }
@@ -232,9 +247,4 @@ fn unknown(config: &Config, wanted: &str) -> Option<String> {
             format!("there is no target `{wanted}`; there are `{known}`")
         }
     })
-}
-
-fn unreadable(file: &Path) -> Option<String> {
-    let error = std::fs::File::open(file).err()?;
-    Some(format!("cannot read {}: {error}", file.display()))
 }

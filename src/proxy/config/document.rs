@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::time::Duration;
 
-use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::check::Step;
 use super::problem::{Problem, nearest};
@@ -162,7 +162,11 @@ impl<'d> Section<'d> {
         match read {
             Some(time) if !time.is_zero() && time <= LONGEST => Some(time),
             Some(_) => {
-                self.note(found.at, key, "a time is longer than nothing and at most a year");
+                self.note(
+                    found.at,
+                    key,
+                    "a time is longer than nothing and at most a year",
+                );
                 None
             }
             None => {
@@ -180,7 +184,10 @@ impl<'d> Section<'d> {
     ) -> Option<Found<T>> {
         let found = self.text(key)?;
         match read(found.value) {
-            Ok(value) => Some(Found { value, at: found.at }),
+            Ok(value) => Some(Found {
+                value,
+                at: found.at,
+            }),
             Err(wrong) => {
                 self.note(found.at, key, wrong.to_string());
                 None
@@ -201,7 +208,11 @@ impl<'d> Section<'d> {
         let found = self.get(key);
         let table = found.and_then(|value| value.get_ref().as_table());
         if let Some(value) = found.filter(|_| table.is_none()) {
-            self.note(value.span().start, key, format!("write it as a table, [{key}]"));
+            self.note(
+                value.span().start,
+                key,
+                format!("write it as a table, [{key}]"),
+            );
         }
         let at = found.map_or(self.at, |value| value.span().start);
         self.document.section(self.name(key), table, at)
@@ -220,7 +231,12 @@ impl<'d> Section<'d> {
         };
         let name = self.name(key);
         let mut sections = Vec::new();
-        for value in found.get_ref().as_array().into_iter().flat_map(|all| all.iter()) {
+        for value in found
+            .get_ref()
+            .as_array()
+            .into_iter()
+            .flat_map(|all| all.iter())
+        {
             match value.get_ref().as_table() {
                 Some(table) => sections.push(self.document.section(
                     name.clone(),

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::check;
 use super::document::{Document, Found, Section};
@@ -66,7 +65,7 @@ impl Config {
         sources: &Sources,
     ) -> Result<Self, ConfigError> {
         let document = Document::parse(text);
-        let config = Reading { folder, sources }.config(&document.root());
+        let config = Reading { folder, sources }.config(document.root());
         // What a broken file seems to say would only add riddles.
         if document.is_sound() {
             for fault in check::faults(&config, sources) {
@@ -90,16 +89,24 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn config(&self, root: &Section<'_>) -> Config {
-        let targets: Vec<_> = root.tables("target").into_iter().map(|t| self.target(t)).collect();
+    fn config(&self, root: Section<'_>) -> Config {
+        let targets: Vec<_> = root
+            .tables("target")
+            .into_iter()
+            .map(|t| self.target(t))
+            .collect();
         let listeners = root.tables("listener").into_iter();
         let config = Config {
-            listeners: listeners.map(|listener| self.listener(listener, &targets)).collect(),
+            listeners: listeners
+                .map(|listener| self.listener(listener, &targets))
+                .collect(),
             users: root.tables("user").into_iter().map(user).collect(),
             limits: limits(root.table("limits")),
             admin: admin(root.table("admin")),
             state_dir: root.text("state_dir").map(|found| self.path(found)),
-            drain_timeout: root.duration("drain_timeout").unwrap_or(super::DRAIN_TIMEOUT),
+            drain_timeout: root
+                .duration("drain_timeout")
+                .unwrap_or(super::DRAIN_TIMEOUT),
             drain_idle: root.flag("drain_idle").unwrap_or_default(),
             targets,
         };
@@ -112,7 +119,11 @@ impl Reading<'_> {
         let connection = match section.text("connection") {
             Some(found) => self.connection(&section, found),
             None => {
-                missing(&section, "connection", "a connection string, \"env:NAME\" or \"file:PATH\"");
+                missing(
+                    &section,
+                    "connection",
+                    "a connection string, \"env:NAME\" or \"file:PATH\"",
+                );
                 Secret::default()
             }
         };
@@ -151,7 +162,11 @@ impl Reading<'_> {
     fn listener(&self, section: Section<'_>, targets: &[TargetConfig]) -> ListenerConfig {
         let listen = section.parsed("listen", str::parse::<ListenAddress>);
         if listen.is_none() && section.text("listen").is_none() {
-            missing(&section, "listen", "\"127.0.0.1:1433\", \"unix:/path\" or \"systemd:NAME\"");
+            missing(
+                &section,
+                "listen",
+                "\"127.0.0.1:1433\", \"unix:/path\" or \"systemd:NAME\"",
+            );
         }
         let address = listen.map_or(nowhere(), |found| found.value);
         let address = with_mode(address, &section);
@@ -178,7 +193,11 @@ impl Reading<'_> {
         let certificate = section.text("certificate");
         let key = section.text("key");
         if let (Some(one), None) | (None, Some(one)) = (certificate, key) {
-            section.note(one.at, "certificate", "certificate and key go together: name both files");
+            section.note(
+                one.at,
+                "certificate",
+                "certificate and key go together: name both files",
+            );
         }
         let mode = section.parsed("tls", str::parse::<TlsMode>);
         ClientTls {
@@ -186,7 +205,11 @@ impl Reading<'_> {
             certificate: certificate
                 .zip(key)
                 .map(|(certificate, key)| (self.path(certificate), self.path(key))),
-            names: section.texts("names").into_iter().map(str::to_owned).collect(),
+            names: section
+                .texts("names")
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
         }
     }
 
@@ -209,7 +232,11 @@ fn with_mode(address: ListenAddress, section: &Section<'_>) -> ListenAddress {
             address
         }
         _ => {
-            section.note(given.at, "mode", "only the file of a Unix socket has permissions");
+            section.note(
+                given.at,
+                "mode",
+                "only the file of a Unix socket has permissions",
+            );
             address
         }
     }
@@ -253,13 +280,19 @@ fn rule(section: Section<'_>) -> RuleConfig {
 
 fn pool(section: Section<'_>) -> PoolConfig {
     let or = PoolConfig::default();
-    let count = |key, or| section.number(key).map_or(or, |found: Found<usize>| found.value);
+    let count = |key, or| {
+        section
+            .number(key)
+            .map_or(or, |found: Found<usize>| found.value)
+    };
     let pool = PoolConfig {
         max: count("max", or.max),
         min_idle: count("min_idle", or.min_idle),
         lifetime: section.duration("lifetime").unwrap_or(or.lifetime),
         idle_timeout: section.duration("idle_timeout").unwrap_or(or.idle_timeout),
-        queue_timeout: section.duration("queue_timeout").unwrap_or(or.queue_timeout),
+        queue_timeout: section
+            .duration("queue_timeout")
+            .unwrap_or(or.queue_timeout),
         keep: section.flag("keep").unwrap_or(or.keep),
         unacknowledged_reset: section
             .flag("unacknowledged_reset")
@@ -276,7 +309,11 @@ fn user(section: Section<'_>) -> UserConfig {
     }
     let hash = section.text("password_hash");
     if hash.is_none() {
-        missing(&section, "password_hash", "what `entrada proxy hash-password` prints");
+        missing(
+            &section,
+            "password_hash",
+            "what `entrada proxy hash-password` prints",
+        );
     }
     let user = UserConfig {
         name: name.map_or_else(String::new, |found| found.value.to_owned()),
@@ -295,9 +332,13 @@ fn limits(section: Section<'_>) -> LimitsConfig {
         connections: section
             .number("connections")
             .map_or(or.connections, |found| found.value),
-        connections_per_peer: per_peer.map(|found| found.value).or(or.connections_per_peer),
+        connections_per_peer: per_peer
+            .map(|found| found.value)
+            .or(or.connections_per_peer),
         failed_logins_per_minute: failed.map_or(or.failed_logins_per_minute, |found| found.value),
-        login_timeout: section.duration("login_timeout").unwrap_or(or.login_timeout),
+        login_timeout: section
+            .duration("login_timeout")
+            .unwrap_or(or.login_timeout),
         idle_timeout: section.duration("idle_timeout").or(or.idle_timeout),
     };
     section.end();

@@ -59,9 +59,14 @@ impl Listening {
         self.bound.clone()
     }
 
+    /// Has the sockets closed, without waiting for it.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Closes the sockets.
     pub(super) async fn close(&self) {
-        self.stop.cancel();
+        self.stop();
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -36,7 +36,7 @@ impl Upstreams {
         let database = database.unwrap_or(&login.database);
         profile.database = Some(database.to_owned()).filter(|name| !name.is_empty());
         profile.features = login.features.clone();
-        match target.dialer.dial_with(&profile).await {
+        match target.dial(&profile).await {
             Ok(session) => Ok(Lease::new(session)),
             Err(source) => Err(LeaseError::Dial {
                 target: target.name.clone(),
