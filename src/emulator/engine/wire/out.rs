@@ -162,6 +162,9 @@ impl<'s> Out<'s> {
                 Column {
                     flags,
                     user_type: user_type(output.ty),
+                    // Of text, ntext and image only. Microsoft's JDBC driver insists on a part,
+                    // be it empty.
+                    table_name: vec![String::new()],
                     ..Column::new(
                         output.name.chars().take(128).collect::<String>(),
                         info.clone(),
