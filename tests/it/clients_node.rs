@@ -3,7 +3,7 @@
 use entrada::emulator::Emulator;
 use serde_json::{Value, json};
 
-use crate::clients_python::{ADMIN, coordinates};
+use crate::clients_python::{ADMIN, coordinates, dbo};
 use crate::support::clients::{judge, node};
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn tedious() {
             .into_iter()
             .chain([("EMULATOR".to_owned(), told.to_string())])
             .collect();
-        match node("tedious_judge.js", environment).await {
+        match node("tedious_judge.js", &[], environment).await {
             Some(printed) => lines.extend(printed),
             None => return,
         }
@@ -41,6 +41,7 @@ pub(crate) async fn demo() -> Emulator {
 /// What clients are told: where the emulator is, whom to trust, who may log in.
 pub(crate) fn told(emulator: &Emulator) -> Value {
     let mut told = coordinates(emulator);
+    dbo(&mut told);
     told["ca_pem"] = json!(emulator.ca_certificate_pem());
     for (name, token) in tokens(emulator) {
         told[name] = json!(token);

@@ -54,6 +54,13 @@ pub(crate) fn coordinates(emulator: &Emulator) -> Value {
     })
 }
 
+/// Whom clients that log in by password are there, over TLS.
+pub(crate) fn dbo(told: &mut Value) {
+    told["encryption"] = json!("on");
+    told["user_name"] = json!("dbo");
+    told["login_name"] = json!(ADMIN.0);
+}
+
 /// The variables of every platform.
 fn environments(emulator: &Emulator) -> BTreeMap<&'static str, BTreeMap<String, String>> {
     let of = |platform| variables(emulator.platform_environment(platform));
@@ -122,6 +129,7 @@ async fn drives(client: &str, script: &str, arguments: &[&str]) {
     let other = Emulator::builder().start().await.unwrap();
     let mut told = coordinates(&emulator);
     let token = emulator.issue_token("demo-app", "https://database.windows.net/");
+    dbo(&mut told);
     told["token"] = json!(token.unwrap().token.expose());
     told["other_ca"] = json!(other.ca_certificate_file());
     let authorities = emulator.ca_certificate_file().display().to_string();

@@ -13,7 +13,7 @@ async fn run(client: &str, program: &str, emulator: &Emulator, runs: Vec<Vec<(St
     for identity in runs {
         let told = ("EMULATOR".to_owned(), told(emulator).to_string());
         let environment = identity.into_iter().chain([told]);
-        match rust(program, environment).await {
+        match rust(program, &[], environment).await {
             Some(printed) => lines.extend(printed),
             None => return,
         }
@@ -91,7 +91,7 @@ async fn azure_identity_at_entra() {
         emulator.azure_pipelines_environment(),
     ];
     let environment = environment.into_iter().flatten().chain(told);
-    if let Some(lines) = rust("azure_entra", environment.collect::<Vec<_>>()).await {
+    if let Some(lines) = rust("azure_entra", &[], environment.collect::<Vec<_>>()).await {
         judge("azure_identity at Entra", &lines);
     }
 }

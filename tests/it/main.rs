@@ -15,6 +15,8 @@ mod cli_token;
 #[cfg(feature = "emulator")]
 mod clients_freetds;
 #[cfg(feature = "emulator")]
+mod clients_java;
+#[cfg(feature = "emulator")]
 mod clients_node;
 #[cfg(feature = "emulator")]
 mod clients_python;

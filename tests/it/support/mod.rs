@@ -4,4 +4,6 @@ pub(crate) mod certificates;
 #[cfg(feature = "emulator")]
 pub(crate) mod clients;
 pub(crate) mod fake_server;
+#[cfg(feature = "emulator")]
+pub(crate) mod java;
 pub(crate) mod judges;

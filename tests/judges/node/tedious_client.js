@@ -3,13 +3,16 @@
 
 const { Connection, Request } = require('tedious');
 
-// Where the emulator is and who may log in, as the test tells it.
+// Where the emulator is (or a proxy in front of it) and who may log in, as the test tells it.
 const emulator = JSON.parse(process.env.EMULATOR);
 
 const password = {
   type: 'default',
   options: { userName: emulator.user, password: emulator.password },
 };
+
+/** What is called `encrypt` here. */
+const encrypt = { off: false, on: true, strict: 'strict' }[emulator.encryption];
 
 /** Options for a connection that verifies the emulator's certificate. */
 function settings(authentication, options = {}) {
@@ -19,7 +22,7 @@ function settings(authentication, options = {}) {
     options: {
       port: emulator.port,
       database: 'demo',
-      encrypt: true,
+      encrypt,
       trustServerCertificate: false,
       serverName: 'localhost',
       cryptoCredentialsDetails: { ca: emulator.ca_pem },
@@ -121,4 +124,4 @@ async function rejection(promise) {
   throw new Error('an error was expected');
 }
 
-module.exports = { batch, call, collect, connect, connected, emulator, password, rejection, rows, send };
+module.exports = { batch, call, collect, connect, connected, emulator, encrypt, password, rejection, rows, send };

@@ -5,7 +5,7 @@ import uuid
 from contextlib import contextmanager
 from decimal import Decimal
 
-from judge import feature, raises, same
+from judge import EMULATOR, feature, raises, same
 
 GUID = uuid.UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff")
 PLUS_TWO = dt.timezone(dt.timedelta(hours=2))
@@ -72,7 +72,7 @@ TYPES = {
 class Driver:
     """A driver and where it differs from the others."""
 
-    def __init__(self, module, connect, mark="?", values=None, parameters=None, without=()):
+    def __init__(self, module, connect, mark="?", values=None, parameters=None, without=(), who=None, application="judge"):
         self.module = module
         self._connect = connect
         self.mark = mark
@@ -80,6 +80,9 @@ class Driver:
         self.values = values or {}
         self.parameters = parameters or {}
         self.without = set(without)
+        # The user in the database that the connections are, and the program's name that they tell.
+        self.who = who or EMULATOR.get("user_name")
+        self.application = application
 
     @contextmanager
     def connection(self, **options):
@@ -118,11 +121,27 @@ def one(cursor, text, *parameters):
 
 def shared(driver):
     """Registers the features that all drivers share."""
+    sessions(driver)
     types(driver)
     results(driver)
     statements(driver)
     transactions(driver)
     errors(driver)
+
+
+def sessions(driver):
+    @feature("names of user, database and application")
+    def names():
+        with driver.cursor() as cursor:
+            same(one(cursor, "select user_name(), db_name(), app_name()"), [driver.who, "demo", driver.application])
+
+    @feature("a new connection again and again")
+    def again():
+        for _ in range(10):
+            with driver.cursor() as cursor:
+                same(one(cursor, "select object_id('tempdb..#mine'), @@lock_timeout, @@trancount"), [None, -1, 0])
+                cursor.execute("create table #mine (id int); set lock_timeout 4321")
+                same(one(cursor, "select @@lock_timeout"), [4321])
 
 
 def types(driver):

@@ -7,6 +7,10 @@ import traceback
 
 # Where the emulator is and who may log in, as the test tells it.
 EMULATOR = json.loads(os.environ.get("EMULATOR", "{}"))
+# Whether what is told is a proxy in front of it, which takes any user and password.
+PROXY = EMULATOR.get("proxy", False)
+# "off", "on" (inside of PRELOGIN) or "strict" (TDS 8.0).
+ENCRYPTION = EMULATOR.get("encryption", "on")
 
 _features = []
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import mssql_python
 from dbapi import Driver, one, rows, shared
-from judge import EMULATOR, feature, raises, run, same
+from judge import EMULATOR, ENCRYPTION, PROXY, feature, raises, run, same
 
 os.environ.update(EMULATOR["app_service_environment"])
 SYSTEM = next(i for i in EMULATOR["identities"] if i["assignment"] == "system")
@@ -19,10 +19,14 @@ SERVER = f"Server=tcp:{EMULATOR['host']},{EMULATOR['port']};Database=demo"
 STRICT = f"Encrypt=strict;ServerCertificate={EMULATOR['server_certificate']}"
 MANDATORY = "Encrypt=Mandatory;TrustServerCertificate=no;HostNameInCertificate=localhost"
 MSI = "Authentication=ActiveDirectoryMSI"
+PASSWORD = f"UID={EMULATOR['user']};PWD={EMULATOR['password']}"
+# By OpenSSL's authorities, too, and for the name of the server.
+ENCRYPT = {"off": "Encrypt=no", "on": "Encrypt=Mandatory", "strict": "Encrypt=strict"}[ENCRYPTION]
+LOGIN = f"{PASSWORD};{ENCRYPT}" if PROXY else f"{MSI};{STRICT}"
 ACCESS_TOKEN = 1256  # SQL_COPT_SS_ACCESS_TOKEN
 
 
-def connect(autocommit=True, string=f"{SERVER};{MSI};{STRICT}", **options):
+def connect(autocommit=True, string=f"{SERVER};{LOGIN}", **options):
     return mssql_python.connect(string, autocommit=autocommit, **options)
 
 
@@ -40,7 +44,14 @@ def who(string, **options):
 
 
 # Its parameters for dates begin with 1753.
-driver = Driver(mssql_python, connect, parameters={"date": str}, without=["errors without numbers"])
+driver = Driver(
+    mssql_python,
+    connect,
+    parameters={"date": str},
+    without=["errors without numbers"],
+    who=EMULATOR["user_name"] if PROXY else SYSTEM["name"],
+    application="MSSQL-Python",
+)
 shared(driver)
 
 for name, encrypt in [("strict TLS", STRICT), ("TLS in PRELOGIN", MANDATORY)]:
@@ -93,7 +104,7 @@ def wrong_password():
 
 @feature("a database that does not exist")
 def no_database():
-    string = f"{SERVER.replace('demo', 'nowhere')};{MSI};{STRICT}"
+    string = f"{SERVER.replace('demo', 'nowhere')};{LOGIN}"
     raises(mssql_python.Error, lambda: connect(string=string), "nowhere")
 
 
@@ -101,6 +112,14 @@ def no_database():
 def other_certificate():
     string = f"{SERVER};{MSI};Encrypt=strict;ServerCertificate={EMULATOR['other_ca']}"
     raises(mssql_python.Error, lambda: connect(string=string), "certificate")
+
+
+if PROXY:
+
+    @feature("a certificate for another name")
+    def other_name():
+        string = f"{SERVER};{LOGIN};HostNameInCertificate=elsewhere.example"
+        raises(mssql_python.Error, lambda: connect(string=string), "certificate")
 
 
 @feature("permissions: 229 as an exception")
@@ -115,7 +134,7 @@ def permissions():
 
 
 def schema():
-    cursor = driver.module.connect(f"{SERVER};{MSI};{STRICT}", autocommit=True).cursor()
+    cursor = connect().cursor()
     cursor.execute("drop table if exists child; drop table if exists parent; drop view if exists both")
     cursor.execute("create table parent (id int not null constraint pk_parent primary key, name nvarchar(40) null, price decimal(9,2) not null constraint df_price default 1.5)")
     cursor.execute("create table child (id bigint identity not null primary key, parent_id int not null constraint fk_child foreign key references parent (id) on delete cascade, code char(3) constraint uq_code unique)")
@@ -257,7 +276,7 @@ def variant():
 def pooling():
     mssql_python.pooling(max_size=2, idle_timeout=60)
     # A string of its own is a pool of its own.
-    string = f"{SERVER};{MSI};{STRICT};ConnectRetryCount=2"
+    string = f"{SERVER};{LOGIN};ConnectRetryCount=2"
     try:
         with driver.cursor(string=string) as cursor:
             cursor.execute("create table #left (id int); set lock_timeout 1234; set nocount on")
@@ -295,7 +314,7 @@ def getinfo():
     with driver.connection() as connection:
         same(connection.getinfo(17), "Microsoft SQL Server")  # SQL_DBMS_NAME
         same(connection.getinfo(16), "demo")  # SQL_DATABASE_NAME
-        same(connection.getinfo(47), SYSTEM["name"])  # SQL_USER_NAME
+        same(connection.getinfo(47), driver.who)  # SQL_USER_NAME
         same(connection.getinfo(18).split(".")[0], "12")  # SQL_DBMS_VER
 
 

@@ -1,19 +1,34 @@
 """pymssql (FreeTDS) logs in by password and works."""
 
+import os
+from pathlib import Path
+
 import pymssql
 from dbapi import Driver, one, rows, shared
-from judge import EMULATOR, feature, raises, run, same
+from judge import EMULATOR, ENCRYPTION, feature, raises, run, same
+
+# What FreeTDS reads before the first connection.
+CONF = Path(os.environ["HOME"], "freetds.conf")
+os.environ["FREETDSCONF"] = str(CONF)
+
+
+def trust(authority):
+    CONF.write_text(f"[global]\nca file = {authority}\ncheck certificate hostname = yes\n")
+
+
+trust(EMULATOR["ca"])
 
 
 def connect(autocommit=True, **options):
     settings = {
-        "server": EMULATOR["host"],
+        "server": "localhost",
         "port": str(EMULATOR["port"]),
         "user": EMULATOR["user"],
         "password": EMULATOR["password"],
         "database": "demo",
         "tds_version": "7.4",
-        "encryption": "require",
+        "encryption": "off" if ENCRYPTION == "off" else "require",
+        "appname": "judge",
         "login_timeout": 20,
         "autocommit": autocommit,
     }
@@ -34,13 +49,22 @@ shared(driver)
 @feature("login by password, encrypted")
 def login():
     with driver.cursor() as cursor:
-        same(one(cursor, "select suser_sname(), db_name()"), ["sa", "demo"])
+        same(one(cursor, "select suser_sname(), db_name()"), [EMULATOR["login_name"], "demo"])
 
 
 @feature("login without a wish for encryption")
 def no_wish():
     with driver.cursor(encryption="request") as cursor:
         same(one(cursor, "select 1"), [1])
+
+
+@feature("a certificate of an unknown authority")
+def stranger():
+    trust(EMULATOR["other_ca"])
+    try:
+        raises(pymssql.OperationalError, connect)
+    finally:
+        trust(EMULATOR["ca"])
 
 
 @feature("login to a database that does not exist")

@@ -9,7 +9,7 @@ import uuid
 import odbc_driver
 import pyodbc
 from dbapi import Driver, one, rows, shared
-from judge import EMULATOR, feature, raises, run, same
+from judge import EMULATOR, ENCRYPTION, PROXY, feature, raises, run, same
 
 os.environ.update(EMULATOR["app_service_environment"])
 odbc_driver.register()
@@ -24,6 +24,9 @@ STRICT = f"Encrypt=strict;ServerCertificate={EMULATOR['server_certificate']}"
 # OpenSSL's authorities are asked, which the test gives by SSL_CERT_FILE.
 MANDATORY = "Encrypt=Mandatory;TrustServerCertificate=no;HostNameInCertificate=localhost"
 MSI = "Authentication=ActiveDirectoryMsi"
+PASSWORD = f"UID={EMULATOR['user']};PWD={EMULATOR['password']}"
+ENCRYPT = {"off": "Encrypt=no", "on": "Encrypt=Mandatory", "strict": "Encrypt=strict"}[ENCRYPTION]
+LOGIN = f"{PASSWORD};{ENCRYPT}" if PROXY else f"{MSI};{STRICT}"
 ACCESS_TOKEN = 1256  # SQL_COPT_SS_ACCESS_TOKEN
 DATETIMEOFFSET = -155
 
@@ -35,7 +38,7 @@ def offset(data):
     return dt.datetime(year, month, day, hour, minute, second, nanos // 1000, zone)
 
 
-def connect(autocommit=True, string=f"{SERVER};{MSI};{STRICT}", **options):
+def connect(autocommit=True, string=f"{SERVER};{LOGIN};APP=judge", **options):
     connection = pyodbc.connect(string, autocommit=autocommit, **options)
     connection.add_output_converter(DATETIMEOFFSET, offset)
     return connection
@@ -61,6 +64,7 @@ driver = Driver(
     # It sends times without fractions, and an aware datetime without its offset.
     parameters={"time": str, "datetimeoffset": str},
     without=["errors without numbers"],
+    who=EMULATOR["user_name"] if PROXY else SYSTEM["name"],
 )
 shared(driver)
 
@@ -91,6 +95,14 @@ def unassigned():
 def other_authority():
     string = f"{SERVER};{MSI};{MANDATORY.replace('=localhost', '=elsewhere.example')}"
     raises(pyodbc.Error, lambda: connect(string=string), "certificate verify failed")
+
+
+if PROXY:
+
+    @feature("a certificate for another name")
+    def other_name():
+        string = f"{SERVER};{LOGIN};HostNameInCertificate=elsewhere.example"
+        raises(pyodbc.Error, lambda: connect(string=string), "certificate verify failed")
 
 
 @feature("the driver manager's pool resets sessions")
@@ -182,7 +194,7 @@ def getinfo():
     with driver.connection() as connection:
         same(connection.getinfo(pyodbc.SQL_DBMS_NAME), "Microsoft SQL Server")
         same(connection.getinfo(pyodbc.SQL_DATABASE_NAME), "demo")
-        same(connection.getinfo(pyodbc.SQL_USER_NAME), SYSTEM["name"])
+        same(connection.getinfo(pyodbc.SQL_USER_NAME), driver.who)
 
 
 @feature("isolation levels")

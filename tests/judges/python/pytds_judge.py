@@ -7,7 +7,7 @@ import logging
 import pytds
 from pytds import extensions
 from dbapi import Driver, one, rows, shared
-from judge import EMULATOR, feature, raises, run, same
+from judge import EMULATOR, ENCRYPTION, feature, raises, run, same
 
 
 def connect(autocommit=True, **options):
@@ -17,12 +17,13 @@ def connect(autocommit=True, **options):
         "user": EMULATOR["user"],
         "password": EMULATOR["password"],
         "database": "demo",
-        "cafile": EMULATOR["ca"],
-        "validate_host": True,
+        "appname": "judge",
         "login_timeout": 20,
         "autocommit": autocommit,
         "use_mars": False,
     }
+    if ENCRYPTION != "off":
+        settings |= {"cafile": EMULATOR["ca"], "validate_host": True}
     return pytds.connect(**settings | options)
 
 
@@ -56,7 +57,7 @@ shared(driver)
 @feature("login by password over verified TLS")
 def login():
     with driver.cursor() as cursor:
-        same(one(cursor, "select suser_sname(), db_name()"), ["sa", "demo"])
+        same(one(cursor, "select suser_sname(), db_name()"), [EMULATOR["login_name"], "demo"])
 
 
 @feature("login with TDS 7.3")

@@ -12,7 +12,7 @@ pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 /// No feature takes this long, unless something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where the emulator is and who may log in, as the test tells it.
+/// Where the emulator is (or a proxy in front of it) and who may log in, as the test tells it.
 pub fn emulator() -> Value {
     let text = std::env::var("EMULATOR").expect("EMULATOR is set");
     serde_json::from_str(&text).expect("EMULATOR is JSON")
@@ -34,7 +34,13 @@ pub fn tell_version(package: &str) {
 }
 
 /// Tries a feature on a task of its own, so that a panic of the client is a failure of the feature.
+///
+/// With names as the program's arguments, only these are tried.
 pub async fn feature(name: &str, work: impl Future<Output = Outcome> + Send + 'static) {
+    let mut only = std::env::args().skip(1).peekable();
+    if only.peek().is_some() && !only.any(|wanted| wanted == name) {
+        return;
+    }
     let outcome = tokio::time::timeout(PATIENCE, tokio::spawn(work)).await;
     let fault = match outcome {
         Ok(Ok(Ok(()))) => None,

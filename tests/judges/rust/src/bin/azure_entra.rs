@@ -71,10 +71,7 @@ fn secret(
     ClientSecretCredential::new(&tenant, client, Secret::new(secret), None)
 }
 
-fn pipelines(
-    emulator: &Value,
-    token: String,
-) -> azure_core::Result<Arc<AzurePipelinesCredential>> {
+fn pipelines(emulator: &Value, token: String) -> azure_core::Result<Arc<AzurePipelinesCredential>> {
     let connection = std::env::var("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID").expect("it is set");
     let (tenant, client) = (text(emulator, "tenant"), text(emulator, "client_id"));
     AzurePipelinesCredential::new(tenant, client, &connection, Secret::new(token), None)

@@ -17,16 +17,28 @@ use mssql_tds::message::transaction_management::TransactionIsolationLevel;
 type Rows = Vec<Vec<ColumnValues>>;
 type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// A context that pins the emulator's own certificate.
+/// What all logins ask for.
+fn encryption() -> EncryptionSetting {
+    match &*text(&emulator(), "encryption") {
+        "off" => EncryptionSetting::PreferOff,
+        "on" => EncryptionSetting::Required,
+        _ => EncryptionSetting::Strict,
+    }
+}
+
+/// A context that pins the emulator's own certificate; a proxy's is verified by the authorities of
+/// OpenSSL, which the test gives by SSL_CERT_FILE.
 fn context(mode: EncryptionSetting) -> ClientContext {
     let emulator = emulator();
     let mut context = ClientContext::default();
     context.database = "demo".into();
+    context.application_name = "judge".into();
+    let pinned = emulator["proxy"] != true;
     context.encryption_options = EncryptionOptions {
         mode,
         trust_server_certificate: false,
         host_name_in_cert: None,
-        server_certificate: Some(PathBuf::from(text(&emulator, "server_certificate"))),
+        server_certificate: pinned.then(|| PathBuf::from(text(&emulator, "server_certificate"))),
     };
     context
 }
@@ -54,7 +66,7 @@ async fn connect(context: ClientContext) -> Result<TdsClient, Error> {
 }
 
 async fn admin() -> Result<TdsClient, Error> {
-    connect(password(EncryptionSetting::Required)).await
+    connect(password(encryption())).await
 }
 
 /// Rows of every result of a batch.
@@ -100,6 +112,52 @@ async fn logs_in(context: ClientContext, name: String) -> Outcome {
     same(seen, vec![vec![vec![name, "demo".into()]]])?;
     client.close_connection().await?;
     Ok(())
+}
+
+async fn names() -> Outcome {
+    let mut client = admin().await?;
+    let seen = texts(all(&mut client, "SELECT USER_NAME(), DB_NAME(), APP_NAME()").await?);
+    let user = text(&emulator(), "user_name");
+    same(seen, vec![vec![vec![user, "demo".into(), "judge".into()]]])
+}
+
+async fn again() -> Outcome {
+    for _ in 0..10 {
+        let mut client = admin().await?;
+        let state = "SELECT @@LOCK_TIMEOUT, @@TRANCOUNT, ISNULL(OBJECT_ID('tempdb..#mine'), 0)";
+        let clean = ["-1", "0", "0"].map(str::to_owned).to_vec();
+        same(texts(all(&mut client, state).await?), vec![vec![clean]])?;
+        all(&mut client, "CREATE TABLE #mine (id int)").await?;
+        all(&mut client, "SET LOCK_TIMEOUT 4321").await?;
+        same(
+            count(&mut client, "SELECT @@LOCK_TIMEOUT").await?,
+            "4321".into(),
+        )?;
+        client.close_connection().await?;
+    }
+    Ok(())
+}
+
+async fn large() -> Outcome {
+    let mut client = admin().await?;
+    let long = "wörd ".repeat(250_000);
+    let value = SqlType::NVarcharMax(Some(SqlString::from_utf8_string(long.clone())));
+    let parameter = RpcParameter::new(Some("@a".into()), StatusFlags::NONE, value);
+    client
+        .execute_sp_executesql("SELECT @a".into(), vec![parameter], ())
+        .await?;
+    let got = texts(drain(&mut client).await?);
+    same(got == vec![vec![vec![long]]], true)
+}
+
+/// A proxy's certificate is not for this name.
+async fn stranger() -> Outcome {
+    let mut context = password(encryption());
+    context.encryption_options.host_name_in_cert = Some("elsewhere.example".into());
+    match connect(context).await {
+        Ok(_) => Err("an error was expected".into()),
+        Err(error) => judge_rust::says(&format!("{error:?}").to_lowercase(), "certificate"),
+    }
 }
 
 async fn results() -> Outcome {
@@ -302,6 +360,12 @@ async fn main() {
     use EncryptionSetting::{Required, Strict};
     tell_version("mssql-tds");
     let identity = text(&emulator()["identities"][0], "name");
+    feature("Names of user, database and application", names()).await;
+    feature("A new connection again and again", again()).await;
+    feature("Values of more than 1 MB", large()).await;
+    if emulator()["proxy"] == true {
+        feature("A certificate for another name", stranger()).await;
+    }
     feature("SQL login", logs_in(password(Required), "dbo".into())).await;
     feature(
         "SQL login over TDS 8.0",

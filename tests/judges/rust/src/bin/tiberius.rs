@@ -16,10 +16,20 @@ fn config(auth: AuthMethod) -> Config {
     config.host("localhost");
     config.port(u16::try_from(emulator["port"].as_u64().expect("port")).expect("a port"));
     config.database("demo");
-    config.encryption(EncryptionLevel::Required);
+    config.application_name("judge");
+    config.encryption(encryption());
     config.trust_cert_ca(text(&emulator, "ca"));
     config.authentication(auth);
     config
+}
+
+/// What all logins ask for.
+fn encryption() -> EncryptionLevel {
+    match &*text(&emulator(), "encryption") {
+        "off" => EncryptionLevel::NotSupported,
+        "on" => EncryptionLevel::Required,
+        _ => EncryptionLevel::Strict,
+    }
 }
 
 fn password() -> AuthMethod {
@@ -99,6 +109,49 @@ async fn types() -> Outcome {
         row.ok_or("no row")?.get::<&str, _>(0) == Some(long.as_str()),
         true,
     )
+}
+
+async fn names() -> Outcome {
+    let mut client = connect(config(password())).await?;
+    let row = client
+        .simple_query("SELECT USER_NAME(), DB_NAME(), APP_NAME()")
+        .await?
+        .into_row()
+        .await?
+        .ok_or("no row")?;
+    let user = text(&emulator(), "user_name");
+    let wanted = [Some(&*user), Some("demo"), Some("judge")];
+    same([0, 1, 2].map(|at| row.get::<&str, _>(at)), wanted)
+}
+
+async fn again() -> Outcome {
+    for _ in 0..10 {
+        let mut client = connect(config(password())).await?;
+        let mine = "SELECT COUNT(OBJECT_ID('tempdb..#mine')) + @@TRANCOUNT";
+        same(count(&mut client, mine).await?, 0)?;
+        same(count(&mut client, "SELECT @@LOCK_TIMEOUT").await?, -1)?;
+        client
+            .simple_query("CREATE TABLE #mine (id int); SET LOCK_TIMEOUT 4321")
+            .await?
+            .into_results()
+            .await?;
+        same(count(&mut client, "SELECT @@LOCK_TIMEOUT").await?, 4321)?;
+        client.close().await?;
+    }
+    Ok(())
+}
+
+async fn large() -> Outcome {
+    let mut client = connect(config(password())).await?;
+    let (text, bytes) = ("wörd 😀 ".repeat(150_000), vec![7; 1_280_000]);
+    let row = client
+        .query("SELECT @P1, @P2", &[&text.as_str(), &bytes.as_slice()])
+        .await?
+        .into_row()
+        .await?
+        .ok_or("no row")?;
+    same(row.get::<&str, _>(0) == Some(&*text), true)?;
+    same(row.get::<&[u8], _>(1) == Some(&*bytes), true)
 }
 
 async fn results() -> Outcome {
@@ -229,7 +282,7 @@ async fn stranger() -> Outcome {
             .and_then(|p| p.parse().ok())
             .unwrap_or(0),
     );
-    config.encryption(EncryptionLevel::Required);
+    config.encryption(encryption());
     config.authentication(password());
     match connect(config).await {
         Ok(_) => Err("an error was expected".into()),
@@ -247,7 +300,11 @@ fn strict(auth: AuthMethod) -> Config {
 async fn main() {
     tell_version("tiberius");
     let identity = text(&emulator()["identities"][0], "name");
-    feature("SQL login", logs_in(config(password()), "dbo")).await;
+    let me: &'static str = text(&emulator(), "user_name").leak();
+    feature("SQL login", logs_in(config(password()), me)).await;
+    feature("Names of user, database and application", names()).await;
+    feature("A new connection again and again", again()).await;
+    feature("Values of more than 1 MB", large()).await;
     let name: &'static str = identity.leak();
     feature("Access token", logs_in(config(token("token")), name)).await;
     feature(
