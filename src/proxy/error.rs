@@ -1,6 +1,7 @@
 //! Why a proxy cannot run.
 
 use std::io;
+use std::net::SocketAddr;
 
 use super::config::ConfigError;
 use super::tls::CertificateError;
@@ -16,6 +17,15 @@ pub enum ProxyError {
     /// The configuration asks for what cannot be done.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The admin address could be reached by other machines.
+    #[error(
+        "the admin address {address} is not loopback: it shows who is connected to whoever asks; \
+         listen on 127.0.0.1 or [::1]"
+    )]
+    AdminNotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
     /// An address cannot be listened on.
     #[error("cannot listen on {address} for `{listener}`")]
     Listen {

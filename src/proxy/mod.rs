@@ -32,6 +32,7 @@
 //! ```
 
 mod access_log;
+mod admin;
 mod admission;
 mod client;
 pub mod config;
@@ -50,6 +51,7 @@ mod targets;
 mod tls;
 mod upstream;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +66,7 @@ pub use reload::Changes;
 pub use tls::{CertificateError, ca_certificate, ca_file};
 
 use crate::token::Sources;
+use admin::Admin;
 use listener::Listening;
 use shared::{Live, Shared};
 use targets::Means;
@@ -73,6 +76,7 @@ use targets::Means;
 pub struct Proxy {
     shared: Arc<Shared>,
     listening: Listening,
+    admin: Option<Admin>,
     /// Held while the configuration is replaced: one at a time.
     reloading: Mutex<()>,
 }
@@ -107,9 +111,15 @@ impl Proxy {
         config.check(&sources)?;
         let shared = Arc::new(Shared::open(config, Means::new(sources), inherited).await?);
         let listening = Listening::open(&shared.live.load().config, &shared).await?;
+        let admin_address = shared.live.load().config.admin.listen;
+        let admin = match admin_address {
+            Some(at) => Some(Admin::start(at, Arc::clone(&shared), listening.addresses()).await?),
+            None => None,
+        };
         Ok(Self {
             shared,
             listening,
+            admin,
             reloading: Mutex::new(()),
         })
     }
@@ -143,6 +153,9 @@ impl Proxy {
         let after = Live::open(config, Some(&before), &shared.means, &shared.certificates).await?;
         let after = Arc::new(after);
         shared.live.store(Arc::clone(&after));
+        if let Some(admin) = &self.admin {
+            admin.listeners_are(self.listening.addresses());
+        }
         for entry in reload::gone(&before, &after) {
             let _ = entry;
         }
@@ -153,6 +166,12 @@ impl Proxy {
     #[must_use]
     pub fn addresses(&self) -> Vec<(String, BoundAddress)> {
         self.listening.addresses()
+    }
+
+    /// Where metrics, health and the status page are, if anywhere.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::address)
     }
 
     /// How many clients are connected.

@@ -123,6 +123,26 @@ impl Registry {
         self.lock().entries.values().cloned().collect()
     }
 
+    /// The first of them, and how many there are.
+    pub(super) fn first(&self, limit: usize) -> (Vec<Arc<Entry>>, usize) {
+        let present = self.lock();
+        let first = present.entries.values().take(limit).cloned().collect();
+        (first, present.entries.len())
+    }
+
+    /// How many are in each state, in the order of [`Phase::ALL`].
+    pub(super) fn count_by_phase(&self) -> [usize; Phase::ALL.len()] {
+        let present = self.lock();
+        let mut counts = [0; Phase::ALL.len()];
+        for entry in present.entries.values() {
+            let phase = entry.look(|known| known.state);
+            for (count, which) in counts.iter_mut().zip(Phase::ALL) {
+                *count += usize::from(which == phase);
+            }
+        }
+        counts
+    }
+
     /// The client with that number.
     pub(super) fn entry(&self, id: u64) -> Option<Arc<Entry>> {
         self.lock().entries.get(&id).cloned()
@@ -188,6 +208,11 @@ impl Entry {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Reads something of what is known.
+    pub(super) fn look<T>(&self, what: impl FnOnce(&Known) -> T) -> T {
+        what(&self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Notes something more.

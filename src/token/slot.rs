@@ -77,6 +77,14 @@ impl TokenSlot {
         self.shared().hit()
     }
 
+    /// The token in hand while it lasts, for those who only look: unlike
+    /// [`peek`](Self::peek) this does not count as a use, which would keep the
+    /// token refreshed.
+    #[must_use]
+    pub fn in_hand(&self) -> Option<AccessToken> {
+        self.shared().valid_for(Duration::ZERO)
+    }
+
     /// Reports that a server refused this token, and fetches another in its
     /// place, or joins a fetch that is under way.
     ///

@@ -81,6 +81,15 @@ impl Drop for LoginWatch<'_> {
 }
 
 impl LoginOutcome {
+    pub(in crate::proxy) const ALL: [Self; 6] = [
+        Self::Accepted,
+        Self::Abandoned,
+        Self::Denied,
+        Self::Failed,
+        Self::Protocol,
+        Self::TimedOut,
+    ];
+
     /// The word for metrics.
     pub(in crate::proxy) fn word(self) -> &'static str {
         match self {

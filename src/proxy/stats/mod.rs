@@ -1,17 +1,21 @@
 //! What has happened, in numbers: one registry per proxy, read by the metrics
 //! endpoint, the status page and the admin database.
 
+mod latency;
 mod login;
 pub(super) mod names;
 mod recent;
 
 use std::time::{Duration, SystemTime};
 
+use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
+pub(super) use latency::LatencyCounts;
 pub(super) use login::{LoginOutcome, LoginStep, LoginWatch};
 pub(super) use recent::RecentError;
 
+use latency::Latency;
 use recent::Recent;
 
 /// The numbers of one proxy. Every method may be called by any number of tasks
@@ -27,6 +31,8 @@ pub(super) struct Stats {
     ended: IntCounterVec,
     session_times: Histogram,
     first_byte: Histogram,
+    /// The same in finer buckets, for the chart.
+    latency: Latency,
     accept_errors: IntCounterVec,
     errors: IntCounter,
     reloads: IntCounterVec,
@@ -47,6 +53,7 @@ impl Stats {
             ended: names::SESSIONS_ENDED.counters(at),
             session_times: names::SESSION_SECONDS.histogram(at),
             first_byte: names::FIRST_BYTE_SECONDS.histogram(at),
+            latency: Latency::new(),
             accept_errors: names::ACCEPT_ERRORS.counters(at),
             errors: names::ERRORS.counter(at),
             reloads: names::RELOADS.counters(at),
@@ -54,6 +61,45 @@ impl Stats {
             recent: Recent::default(),
             registry,
         }
+    }
+
+    /// What has been counted here.
+    pub(super) fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    /// Lets the listener's logins be seen before there is one: a rate needs a
+    /// zero to begin at.
+    pub(super) fn expect_logins(&self, listener: &str) {
+        for outcome in LoginOutcome::ALL {
+            self.logins.with_label_values(&[listener, outcome.word()]);
+        }
+    }
+
+    /// Logins by how they ended, of all listeners.
+    pub(super) fn logins(&self, which: impl Fn(&str) -> bool) -> u64 {
+        let families = prometheus::core::Collector::collect(&self.logins);
+        let metrics = families.iter().flat_map(|family| family.get_metric());
+        let fits = |metric: &&prometheus::proto::Metric| {
+            metric
+                .get_label()
+                .iter()
+                .any(|label| label.name() == "outcome" && which(label.value()))
+        };
+        metrics
+            .filter(fits)
+            .map(|metric| whole(metric.get_counter().get_value()))
+            .sum()
+    }
+
+    /// How many errors there have been.
+    pub(super) fn errors(&self) -> u64 {
+        self.errors.get()
+    }
+
+    /// First-byte latencies by now.
+    pub(super) fn latency_counts(&self) -> LatencyCounts {
+        self.latency.counts()
     }
 
     /// A client has connected. What this returns counts its login, however
@@ -83,6 +129,7 @@ impl Stats {
     /// From the end of a request to the first byte of its answer.
     pub(super) fn first_byte(&self, took: Duration) {
         self.first_byte.observe(took.as_secs_f64());
+        self.latency.observe(took);
     }
 
     /// A listener could not take a connection: `kind` is a word such as `emfile`.
@@ -110,6 +157,15 @@ impl Stats {
         self.reloads.with_label_values(&[outcome]).inc();
         self.last_reload.set(i64::from(successfully));
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "prometheus gives counts as f64, whole and not negative"
+)]
+fn whole(count: f64) -> u64 {
+    count as u64
 }
 
 #[cfg(test)]

@@ -66,9 +66,9 @@ metrics! {
     UPSTREAM_OPENED = Kind::Counter, "upstream_opened_total", ["target"], "Sessions opened at the server.";
     UPSTREAM_REUSED = Kind::Counter, "upstream_reused_total", ["target"], "Clients that got a session which was open already.";
     UPSTREAM_CLOSED = Kind::Counter, "upstream_closed_total", ["target", "reason"], "Sessions closed, by reason.";
-    TOKEN_EXPIRY = Kind::Gauge, "token_expiry_timestamp_seconds", ["target"], "When the token in hand ends, in seconds since 1970; absent while there is none.";
-    TOKEN_AGE = Kind::Gauge, "token_age_seconds", ["target"], "How long ago the token in hand was obtained; absent while there is none.";
-    TOKEN_TROUBLE = Kind::Gauge, "token_refresh_trouble", ["target"], "1 while the latest try to get a token has failed.";
+    TOKEN_EXPIRY = Kind::Gauge, "token_expiry_timestamp_seconds", ["target", "identity"], "When the token in hand ends, in seconds since 1970; absent while there is none.";
+    TOKEN_AGE = Kind::Gauge, "token_age_seconds", ["target", "identity"], "How long ago the token in hand was obtained; absent while there is none.";
+    TOKEN_TROUBLE = Kind::Gauge, "token_refresh_trouble", ["target", "identity"], "1 while the latest try to get a token has failed.";
     ACCEPT_ERRORS = Kind::Counter, "accept_errors_total", ["listener", "kind"], "Connections that could not be accepted, by kind.";
     ERRORS = Kind::Counter, "errors_total", [], "Errors of the kind that the status page lists.";
     RELOADS = Kind::Counter, "config_reloads_total", ["outcome"], "Times that the configuration was read again, by outcome: applied, refused.";
