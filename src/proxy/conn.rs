@@ -42,7 +42,6 @@ async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) {
     match admitted {
         Ok(admitted) => take_to(admitted.route, greeted, &live, entry, shared).await,
         Err(denial) => {
-            tracing::warn!(id = entry.id, reason = denial.reason(), "denied");
             refuse(&mut greeted, &refusal::of_denial(&denial)).await;
         }
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use super::admission::PasswordError;
 use super::config::ConfigError;
 use super::tls::CertificateError;
 use crate::dial::DialError;
@@ -35,6 +36,27 @@ pub enum ProxyError {
         address: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// A listener that other machines reach lets in whoever comes, or reads
+    /// passwords that everybody on the way can read.
+    #[error("listener `{listener}` can be reached from other machines at {address}, so it needs {}; set that, or listen on 127.0.0.1", needs(*.lacks_tls, *.lacks_passwords))]
+    Exposed {
+        /// The listener's name.
+        listener: String,
+        /// Its address.
+        address: SocketAddr,
+        /// Whether it does not insist on encryption.
+        lacks_tls: bool,
+        /// Whether it does not ask for passwords.
+        lacks_passwords: bool,
+    },
+    /// A user's password cannot be checked.
+    #[error("user `{user}` has no password hash that can be used")]
+    PasswordHash {
+        /// The user's name.
+        user: String,
+        /// What is wrong with it.
+        source: PasswordError,
     },
     /// A connection string is none, or asks for what is not done here.
     #[error("the connection string of target `{target}` cannot be used")]
@@ -87,4 +109,12 @@ pub enum ProxyError {
         /// Why.
         source: KeyVaultError,
     },
+}
+
+fn needs(tls: bool, passwords: bool) -> &'static str {
+    match (tls, passwords) {
+        (true, false) => "tls = \"required\" (or \"strict\")",
+        (false, _) => "admission = \"password\"",
+        (true, true) => "tls = \"required\" (or \"strict\") and admission = \"password\"",
+    }
 }

@@ -57,6 +57,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+pub use admission::{PasswordError, hash_password};
 pub use config::Config;
 pub use drain::Drained;
 pub use error::ProxyError;
@@ -151,8 +152,13 @@ impl Proxy {
         config.check(&shared.means.sources)?;
         let before = shared.live.load_full();
         let after = Live::open(config, Some(&before), &shared.means, &shared.certificates).await?;
+        let prepared = self
+            .listening
+            .prepare(&after.config, &shared.inherited)
+            .await?;
         let after = Arc::new(after);
         shared.live.store(Arc::clone(&after));
+        self.listening.commit(prepared, shared);
         if let Some(admin) = &self.admin {
             admin.listeners_are(self.listening.addresses());
         }

@@ -6,7 +6,7 @@ use super::upstream::LeaseError;
 use crate::tds::ServerMessage;
 
 pub(super) fn of_denial(denial: &Denial) -> ServerMessage {
-    message(18456, denial.to_string())
+    message(denial.number(), denial.to_string())
 }
 
 pub(super) fn of_lease(error: &LeaseError) -> ServerMessage {

@@ -7,6 +7,7 @@ use super::{
     Admission, Config, ConfigError, ListenAddress, ListenerConfig, PoolConfig, TargetConfig,
     TlsMode,
 };
+use crate::proxy::admission::check_hash;
 use crate::proxy::{targets, tls};
 use crate::token::Sources;
 
@@ -105,7 +106,7 @@ impl Faults {
         let beyond = config
             .admin
             .listen
-            .filter(|address| !address.ip().is_loopback());
+            .filter(|address| !address.ip().to_canonical().is_loopback());
         if beyond.is_some() {
             let path = [Step::Key("admin"), Step::Key("listen")];
             let what = "metrics and the status page are for this machine only; write an address of \
@@ -202,6 +203,11 @@ impl Faults {
                 );
                 self.add(&at("name"), what);
             }
+            // That there is none has been told of.
+            let hash = user.password_hash.expose();
+            if let Some(error) = check_hash(hash).err().filter(|_| !hash.is_empty()) {
+                self.add(&at("password_hash"), error.to_string());
+            }
         }
     }
 }
@@ -224,7 +230,7 @@ fn beyond_loopback(listener: &ListenerConfig) -> Option<String> {
     };
     let encrypted = matches!(listener.tls.mode, TlsMode::Required | TlsMode::Strict);
     let passwords = listener.admission == Admission::Password;
-    if address.ip().is_loopback() || (encrypted && passwords) {
+    if address.ip().to_canonical().is_loopback() || (encrypted && passwords) {
         return None;
     }
     Some(

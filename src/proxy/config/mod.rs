@@ -118,7 +118,8 @@ pub enum Admission {
     Listed {
         /// Numbers of users.
         uids: Vec<u32>,
-        /// Numbers of groups; of the peer's primary group on TCP.
+        /// Numbers of groups: of the peer's primary group, which only Unix
+        /// sockets tell.
         gids: Vec<u32>,
     },
     /// Whoever knows the password of a user in [`Config::users`].
