@@ -167,7 +167,10 @@ async fn accept(
 ) -> Result<Tls, GreetError> {
     let mut taken = Ok(0);
     let accepting = TlsAcceptor::from(config).accept_with(tunnel, |connection| {
-        taken = connection.read_tls(&mut start);
+        // To rustls, nothing to read is the end of the stream.
+        if !start.is_empty() {
+            taken = connection.read_tls(&mut start);
+        }
     });
     taken?;
     accepting.await.map_err(GreetError::of_handshake)
