@@ -7,7 +7,7 @@ use crate::tds::Feature;
 ///
 /// Each field defaults to `None`, which leaves the target's value or our own
 /// in place. Credentials, the server's name and FEDAUTH are never overridden.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LoginProfile {
     /// Shown by the server as `program_name`.

@@ -72,7 +72,7 @@ impl fmt::Debug for FeatureId {
 ///
 /// The data of a [`FEDAUTH`](FeatureId::FEDAUTH) feature holds a token: `Debug`
 /// does not show it, and it is overwritten on drop.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Feature {
     /// Which feature.
     pub id: FeatureId,
