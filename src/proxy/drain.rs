@@ -65,6 +65,7 @@ pub(super) async fn drain(shared: &Shared, within: Duration) -> Drained {
             left.len()
         }
     };
+    shared.upstreams.close().await;
     Drained { clients, cut }
 }
 

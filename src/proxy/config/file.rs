@@ -293,6 +293,7 @@ fn pool(section: Section<'_>) -> PoolConfig {
         queue_timeout: section
             .duration("queue_timeout")
             .unwrap_or(or.queue_timeout),
+        queue: count("queue", or.queue),
         keep: section.flag("keep").unwrap_or(or.keep),
         unacknowledged_reset: section
             .flag("unacknowledged_reset")

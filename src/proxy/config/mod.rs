@@ -163,8 +163,9 @@ pub struct TargetConfig {
 pub struct PoolConfig {
     /// Most sessions at a time, those in use included. Defaults to 100.
     pub max: usize,
-    /// Sessions opened ahead for the login properties of the target itself.
-    /// Defaults to 0.
+    /// Idle sessions kept open for each set of login properties (application,
+    /// host, database, driver and so on) that a client asked for within the
+    /// last hour, as far as `max` has room for them. Defaults to 0.
     pub min_idle: usize,
     /// A session older than this is not handed out again. Defaults to 9 h at
     /// most, as Azure SQL rechecks credentials after ten.
@@ -173,6 +174,9 @@ pub struct PoolConfig {
     pub idle_timeout: Duration,
     /// How long a client waits for a session when all are in use. Defaults to 15 s.
     pub queue_timeout: Duration,
+    /// How many clients may wait for a session; more are refused at once.
+    /// Defaults to 1,000.
+    pub queue: usize,
     /// Whether sessions are kept at all. Defaults to true.
     pub keep: bool,
     /// Whether a reset counts without the server's acknowledgement, for servers
@@ -188,6 +192,7 @@ impl Default for PoolConfig {
             lifetime: Duration::from_secs(9 * 3600),
             idle_timeout: Duration::from_secs(300),
             queue_timeout: Duration::from_secs(15),
+            queue: 1000,
             keep: true,
             unacknowledged_reset: false,
         }

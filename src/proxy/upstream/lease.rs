@@ -1,11 +1,20 @@
 //! A session in the hands of one client.
 
-use crate::session::{LoginInfo, Session, SessionStream};
+use super::kept::Kept;
+use super::slot::Slot;
+use super::view::Reason;
+use crate::session::{LoginInfo, SessionStream};
 
 /// A session that one client has. Dropping it closes the session.
 #[derive(Debug)]
 pub(in crate::proxy) struct Lease {
-    session: Session,
+    kept: Kept,
+    // Dropped after the session: the next is opened when this one's socket is
+    // closed.
+    slot: Slot,
+    origin: Origin,
+    /// Whether it can serve others.
+    shared: bool,
 }
 
 /// What state a client left its session in.
@@ -31,27 +40,44 @@ pub(in crate::proxy) enum Origin {
 }
 
 impl Lease {
-    pub(in crate::proxy) fn new(session: Session) -> Self {
-        Self { session }
+    pub(super) fn new(kept: Kept, slot: Slot, origin: Origin, shared: bool) -> Self {
+        Self {
+            kept,
+            slot,
+            origin,
+            shared,
+        }
     }
 
     /// What the server said when the session was opened; still true.
     pub(in crate::proxy) fn info(&self) -> &LoginInfo {
-        self.session.info()
+        self.kept.session.info()
     }
 
     pub(in crate::proxy) fn stream_mut(&mut self) -> &mut SessionStream {
-        self.session.stream_mut()
+        self.kept.session.stream_mut()
     }
 
     /// Where the session came from.
     pub(in crate::proxy) fn origin(&self) -> Origin {
-        Origin::Cold
+        self.origin
     }
 
     /// Gives the session back: it is reset in the background and kept for the
     /// next client that asks for the same. Needs tokio's runtime.
-    pub(in crate::proxy) fn give_back(self, _condition: Condition) {}
+    pub(in crate::proxy) fn give_back(self, condition: Condition) {
+        let Self {
+            kept, slot, shared, ..
+        } = self;
+        match condition {
+            Condition::Lasting => slot.close(kept, Reason::Lasting),
+            Condition::AtRest if !shared => slot.close(kept, Reason::NotKept),
+            Condition::AtRest => {
+                let pool = std::sync::Arc::clone(slot.pool());
+                pool.take_back(kept, slot);
+            }
+        }
+    }
 }
 
 impl Origin {

@@ -1,71 +1,243 @@
 //! Sessions at the server: opened, kept warm, handed to one client at a time.
+//!
+//! ```text
+//!  LOGIN7 ──► key ──► pool ──► an idle session that lives ──► lease ──► client
+//!                      ▲  └──► dial ───────────────────────────┘  │
+//!                      └──────── reset, acknowledged ◄────────────┘
+//! ```
+//!
+//! One pool per target and identity; within it a session serves only clients
+//! with the same [`key`], which is everything that its login told the server. A
+//! session that comes back is reset at once, and idle only when the server has
+//! acknowledged that: handing it out then costs no round trip. Whatever is odd
+//! about a session ends it.
 
 mod error;
+mod kept;
+mod key;
 mod lease;
+mod pool;
+mod reset;
+mod slot;
+mod state;
+mod tend;
+#[cfg(test)]
+mod tests;
 mod view;
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::task::TaskTracker;
 
 pub(super) use error::LeaseError;
-pub(super) use lease::{Condition, Lease, Origin};
-pub(super) use view::{KeyView, PoolView};
+pub(super) use lease::{Condition, Lease};
+pub(super) use view::PoolView;
 
+use super::config;
 use super::targets::TargetEntry;
-use crate::dial::LoginProfile;
 use crate::tds::Login7;
+use key::Ask;
+use pool::{Open, Pool};
 
-/// The sessions of all targets.
+/// The sessions of all targets. Dropping it closes the idle ones.
+#[derive(Debug, Default)]
+pub(super) struct Upstreams {
+    members: Mutex<Members>,
+    tasks: TaskTracker,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    /// By the address of the entry, which is held and so stays its own.
+    pools: HashMap<usize, Member>,
+    pauses: Pauses,
+    ended: bool,
+    /// What the pools that are gone have counted, by target and identity, so
+    /// that no count ever falls.
+    gone: BTreeMap<(String, String), PoolView>,
+}
+
 #[derive(Debug)]
-pub(super) struct Upstreams {}
+struct Member {
+    entry: Arc<TargetEntry>,
+    pool: Arc<Pool>,
+}
+
+/// Which targets are paused, those that nobody has asked for yet included.
+#[derive(Debug, Default)]
+struct Pauses {
+    all: bool,
+    otherwise: HashMap<String, bool>,
+}
 
 impl Upstreams {
     pub(super) fn new() -> Self {
-        Self {}
+        Self::default()
     }
 
-    /// A session with the login properties that the client asks for.
+    /// A session with the login properties that the client asks for, in the
+    /// database given here, else the client's, else the target's.
+    ///
+    /// # Cancel safety
+    /// A place in the queue is given up, a login under way is broken off; no
+    /// session is lost.
     pub(super) async fn lease(
         &self,
         target: &Arc<TargetEntry>,
         login: &Login7,
         database: Option<&str>,
     ) -> Result<Lease, LeaseError> {
-        let mut profile = LoginProfile::default();
-        profile.application_name = Some(login.app_name.clone());
-        profile.packet_size = Some(login.packet_size);
-        let database = database.unwrap_or(&login.database);
-        profile.database = Some(database.to_owned()).filter(|name| !name.is_empty());
-        profile.features = login.features.clone();
-        match target.dial(&profile).await {
-            Ok(session) => Ok(Lease::new(session)),
-            Err(source) => Err(LeaseError::Dial {
-                target: target.name.clone(),
-                source: Arc::new(source),
-            }),
-        }
+        let ask = Ask::new(login, database, &target.target(), target.pool.keep);
+        self.pool(target).lease(&ask).await
     }
 
-    /// Every pool at this moment, one per target and identity.
+    /// Every pool at this moment, by target and identity. Those that a reload has
+    /// ended stay with what they counted.
     pub(super) fn pools(&self) -> Vec<PoolView> {
-        Vec::new()
+        let mut members = self.lock();
+        members.forget_retired();
+        let gone = members.gone.values().cloned();
+        let mut views: Vec<_> = members.pools.values().map(|m| m.pool.view()).collect();
+        views.extend(gone);
+        views.sort_by(|a, b| (&a.target, &a.identity).cmp(&(&b.target, &b.identity)));
+        views
     }
 
     /// Hands out no session of the target (of all for `None`) until
     /// [`resume`](Self::resume); clients that have one go on, others wait as
     /// long as they would for a free one.
-    pub(super) fn pause(&self, _target: Option<&str>) {}
+    pub(super) fn pause(&self, target: Option<&str>) {
+        self.set_paused(target, true);
+    }
 
     /// Ends a pause.
-    pub(super) fn resume(&self, _target: Option<&str>) {}
+    pub(super) fn resume(&self, target: Option<&str>) {
+        self.set_paused(target, false);
+    }
 
     /// Closes the sessions of the target (of all for `None`): idle ones now,
     /// those in use when they are given back.
-    pub(super) fn reconnect(&self, _target: Option<&str>) {}
+    pub(super) fn reconnect(&self, target: Option<&str>) {
+        for member in self.lock().named(target) {
+            member.pool.reconnect();
+        }
+    }
 
-    /// Keeps no session for this target any more, since a reload has replaced it.
-    pub(super) fn retire(&self, _target: &Arc<TargetEntry>) {}
+    /// Keeps no session for this target any more, since a reload has replaced
+    /// it. Clients that log in under it still get one.
+    pub(super) fn retire(&self, target: &Arc<TargetEntry>) {
+        let mut members = self.lock();
+        if let Some(member) = members.pools.get(&address(target)) {
+            member.pool.retire();
+        }
+        members.forget_retired();
+    }
 
     /// Closes all that is idle, refuses whoever waits, and waits for the work
-    /// in the background to end.
-    pub(super) async fn close(&self) {}
+    /// in the background to end. Sessions in use end with their clients.
+    ///
+    /// # Cancel safety
+    /// Everything is closed as soon as the future is polled.
+    pub(super) async fn close(&self) {
+        self.end();
+        self.tasks.wait().await;
+    }
+
+    fn end(&self) {
+        let mut members = self.lock();
+        members.ended = true;
+        for member in members.pools.values() {
+            member.pool.end();
+        }
+        self.tasks.close();
+    }
+
+    fn set_paused(&self, target: Option<&str>, paused: bool) {
+        let mut members = self.lock();
+        members.pauses.set(target, paused);
+        for member in members.named(target) {
+            member.pool.set_paused(paused);
+        }
+    }
+
+    fn pool(&self, target: &Arc<TargetEntry>) -> Arc<Pool> {
+        let mut members = self.lock();
+        if let Some(member) = members.pools.get(&address(target)) {
+            return Arc::clone(&member.pool);
+        }
+        let pool = Pool::start(
+            &target.name,
+            &target.identity,
+            target.pool.clone(),
+            Arc::clone(target) as Arc<dyn Open>,
+            self.tasks.clone(),
+        );
+        pool.set_paused(members.pauses.is_paused(&target.name));
+        if members.ended {
+            pool.end();
+        }
+        let member = Member {
+            entry: Arc::clone(target),
+            pool: Arc::clone(&pool),
+        };
+        members.pools.insert(address(target), member);
+        pool
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Upstreams {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Members {
+    fn named(&self, target: Option<&str>) -> impl Iterator<Item = &Member> {
+        self.pools
+            .values()
+            .filter(move |member| target.is_none_or(|name| member.entry.name == name))
+    }
+
+    /// Drops pools that are empty and that nobody can ask any more: only this
+    /// and the pool itself know their entry.
+    fn forget_retired(&mut self) {
+        let gone = &mut self.gone;
+        self.pools.retain(|_, member| {
+            let view = member.pool.view();
+            if !view.retired || !view.is_empty() || Arc::strong_count(&member.entry) > 2 {
+                return true;
+            }
+            member.pool.end();
+            let name = (view.target.clone(), view.identity.clone());
+            gone.entry(name).or_default().add(view);
+            false
+        });
+    }
+}
+
+impl Pauses {
+    fn set(&mut self, target: Option<&str>, paused: bool) {
+        match target {
+            Some(name) => {
+                self.otherwise.insert(name.to_owned(), paused);
+            }
+            None => {
+                self.all = paused;
+                self.otherwise.clear();
+            }
+        }
+    }
+
+    fn is_paused(&self, name: &str) -> bool {
+        self.otherwise.get(name).copied().unwrap_or(self.all)
+    }
+}
+
+fn address(target: &Arc<TargetEntry>) -> usize {
+    Arc::as_ptr(target).addr()
 }
