@@ -1,5 +1,7 @@
 //! `entrada demo`: the whole story on loopback, from an empty machine to an outage that passes by.
 
+#[cfg(feature = "proxy")]
+mod legacy;
 mod story;
 
 use std::time::Duration;
@@ -72,13 +74,18 @@ async fn tell(story: &mut Story, emulator: &Emulator) -> Result<(), Failure> {
     let pool = open_pool(story, emulator).await?;
     work(story, &pool).await?;
     overstep(story, &pool).await?;
+    #[cfg(feature = "proxy")]
+    {
+        let sources = Sources::new(Environment::from_pairs(emulator.imds_environment()));
+        legacy::connect(story, &connection_string(emulator), sources).await?;
+    }
     outlive_an_outage(story, emulator, &pool).await?;
 
     let mut step = Step::begin("The pool closes");
     pool.close().await;
     let counted = emulator.counters();
     step.note(format!(
-        "{} token for {} logins and {} requests; {} logins were refused",
+        "tokens: {}, logins: {}, requests: {}, logins refused: {}",
         counted.tokens_issued, counted.logins_accepted, counted.requests, counted.logins_refused
     ));
     story.tell(step)
@@ -86,13 +93,7 @@ async fn tell(story: &mut Story, emulator: &Emulator) -> Result<(), Failure> {
 
 async fn open_pool(story: &mut Story, emulator: &Emulator) -> Result<Pool, Failure> {
     let mut step = Step::begin("The application opens its pool");
-    let identity = emulator
-        .identities()
-        .into_iter()
-        .find(|identity| identity.name == APP && identity.assignment == Assignment::User);
-    let text = emulator
-        .connection_strings(DATABASE, identity.as_ref())
-        .ado_net;
+    let text = connection_string(emulator);
     step.note(text.replace(';', "; "));
     let target = Target::parse(&text).map_err(Error::from)?;
     let environment = Environment::from_pairs(emulator.imds_environment());
@@ -127,6 +128,17 @@ async fn open_pool(story: &mut Story, emulator: &Emulator) -> Result<Pool, Failu
     drop(client);
     story.tell(step)?;
     Ok(pool)
+}
+
+/// As the application has it in its configuration.
+fn connection_string(emulator: &Emulator) -> String {
+    let identity = emulator
+        .identities()
+        .into_iter()
+        .find(|identity| identity.name == APP && identity.assignment == Assignment::User);
+    emulator
+        .connection_strings(DATABASE, identity.as_ref())
+        .ado_net
 }
 
 async fn work(story: &mut Story, pool: &Pool) -> Result<(), Failure> {
