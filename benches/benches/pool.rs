@@ -13,7 +13,10 @@ const PASSWORD: &str = "Bench-1234";
 
 fn pool(c: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
-    let emulator = Emulator::builder().database("bench").sql_admin(USER, PASSWORD).start();
+    let emulator = Emulator::builder()
+        .database("bench")
+        .sql_admin(USER, PASSWORD)
+        .start();
     let emulator = runtime.block_on(emulator).unwrap();
     let port = emulator.sql_addr().port();
     let mut group = c.benchmark_group("pool");
@@ -26,17 +29,29 @@ fn pool(c: &mut Criterion) {
     group.bench_function("entrada", |b| {
         b.to_async(&runtime).iter(|| async {
             let mut client = ours.get().await.unwrap();
-            let row = client.simple_query("SELECT 1").await.unwrap().into_row().await;
+            let row = client
+                .simple_query("SELECT 1")
+                .await
+                .unwrap()
+                .into_row()
+                .await;
             assert_eq!(row.unwrap().unwrap().get(0), Some(1_i32));
         });
     });
 
     let manager = ConnectionManager::build(config(port)).unwrap();
-    let peer = runtime.block_on(bb8::Pool::builder().max_size(4).build(manager)).unwrap();
+    let peer = runtime
+        .block_on(bb8::Pool::builder().max_size(4).build(manager))
+        .unwrap();
     group.bench_function("bb8-tiberius", |b| {
         b.to_async(&runtime).iter(|| async {
             let mut client = peer.get().await.unwrap();
-            let row = client.simple_query("SELECT 1").await.unwrap().into_row().await;
+            let row = client
+                .simple_query("SELECT 1")
+                .await
+                .unwrap()
+                .into_row()
+                .await;
             assert_eq!(row.unwrap().unwrap().get(0), Some(1_i32));
         });
     });

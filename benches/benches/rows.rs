@@ -61,7 +61,9 @@ async fn plain(address: SocketAddr) -> tiberius::Client<tokio_util::compat::Comp
     config.authentication(tiberius::AuthMethod::sql_server("bench", "bench"));
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
-    tiberius::Client::connect(config, stream.compat_write()).await.unwrap()
+    tiberius::Client::connect(config, stream.compat_write())
+        .await
+        .unwrap()
 }
 
 criterion_group!(benches, rows);

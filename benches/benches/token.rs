@@ -31,12 +31,15 @@ fn token(c: &mut Criterion) {
     let slot = TokenCache::new().slot(Arc::new(source), Resource::new(RESOURCE));
     runtime.block_on(slot.get()).unwrap();
     group.bench_function("entrada", |b| {
-        b.to_async(&runtime).iter(|| async { slot.get().await.unwrap() });
+        b.to_async(&runtime)
+            .iter(|| async { slot.get().await.unwrap() });
     });
 
     let credential = ManagedIdentityCredential::new(None).unwrap();
     let scope = format!("{RESOURCE}.default");
-    runtime.block_on(credential.get_token(&[&scope], None)).unwrap();
+    runtime
+        .block_on(credential.get_token(&[&scope], None))
+        .unwrap();
     group.bench_function("azure_identity", |b| {
         b.to_async(&runtime)
             .iter(|| async { credential.get_token(&[&scope], None).await.unwrap() });

@@ -1,14 +1,15 @@
-//! A server on loopback that takes any login and answers any batch with a million canned rows.
+//! A server on loopback that takes any login and answers with canned bytes: a batch that
+//! reads from a table gets a million rows, any other one row.
 //!
-//! It speaks no TLS and computes nothing, so that what is measured is the client.
+//! It computes nothing, so that what is measured is the client, or what stands between.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use entrada::tds::{self, PacketType};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// Rows in each answer.
 pub const ROWS: u32 = 1_000_000;
@@ -16,40 +17,92 @@ pub const ROWS: u32 = 1_000_000;
 /// Until anything is negotiated, and after it: the default packet size.
 const PACKET_SIZE: usize = 4096;
 
+/// What the server says.
+pub struct Answers {
+    one: Vec<u8>,
+    rows: Vec<u8>,
+}
+
+impl Answers {
+    /// Puts the answers together.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            one: message(&one()),
+            rows: message(&rows()),
+        })
+    }
+
+    /// Bytes of the long answer, packet headers included.
+    pub fn long(&self) -> usize {
+        self.rows.len()
+    }
+}
+
 /// Starts the server; it ends with the runtime.
 pub async fn start() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let rows: Arc<[u8]> = message(&rows()).into();
+    let answers = Answers::new();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, Arc::clone(&rows)));
+            let answers = Arc::clone(&answers);
+            tokio::spawn(async move {
+                stream.set_nodelay(true)?;
+                serve(stream, &answers).await
+            });
         }
     });
     Ok(address)
 }
 
-async fn serve(mut stream: TcpStream, rows: Arc<[u8]>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+/// Serves one client to its end.
+pub async fn serve<S>(mut stream: S, answers: &Answers) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     loop {
         match read_message(&mut stream).await? {
-            PacketType::PRELOGIN => stream.write_all(&message(PRELOGIN)).await?,
-            PacketType::LOGIN7 => stream.write_all(&message(&login())).await?,
-            _ => stream.write_all(&rows).await?,
+            Asked::Prelogin => stream.write_all(&message(PRELOGIN)).await?,
+            Asked::Login => stream.write_all(&message(&login())).await?,
+            Asked::Short => stream.write_all(&answers.one).await?,
+            Asked::Long => {
+                // A packet at a time: SQL Server puts each into a TLS record of its own.
+                for packet in answers.rows.chunks(PACKET_SIZE) {
+                    stream.write_all(packet).await?;
+                }
+            }
         }
+        stream.flush().await?;
     }
 }
 
-/// Reads to the end of a message and tells its type.
-async fn read_message(stream: &mut TcpStream) -> io::Result<PacketType> {
+/// What a message is.
+enum Asked {
+    Prelogin,
+    Login,
+    /// A batch that reads from no table, such as the one by which a pool resets a session.
+    Short,
+    Long,
+}
+
+/// Reads to the end of a message.
+async fn read_message<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Asked> {
+    let from: Vec<u8> = utf16("FROM");
+    let mut long = false;
     loop {
         let mut header = [0; 8];
         stream.read_exact(&mut header).await?;
         let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
         let mut payload = vec![0; length.saturating_sub(header.len())];
         stream.read_exact(&mut payload).await?;
+        long |= payload.windows(from.len()).any(|window| window == from);
         if header[1] & 0x01 != 0 {
-            return Ok(PacketType(header[0]));
+            return Ok(match PacketType(header[0]) {
+                PacketType::PRELOGIN => Asked::Prelogin,
+                PacketType::LOGIN7 => Asked::Login,
+                _ if long => Asked::Long,
+                _ => Asked::Short,
+            });
         }
     }
 }
@@ -94,6 +147,16 @@ fn login() -> Vec<u8> {
     change(&mut out, 4, &b_varchar("4096"), &b_varchar("4096"));
     out.extend([0xfd; 1]);
     out.extend([0; 12]);
+    out
+}
+
+/// One row of one int, preceded by the acknowledgement of a reset, which is harmless if none was asked.
+fn one() -> Vec<u8> {
+    let mut out = vec![0xe3, 3, 0, 18, 0, 0];
+    out.extend([0x81, 1, 0, 0, 0, 0, 0, 1, 0, 0x26, 4, 0]);
+    out.extend([0xd1, 4, 1, 0, 0, 0]);
+    out.extend([0xfd, 0x10, 0, 0xc1, 0]);
+    out.extend(1u64.to_le_bytes());
     out
 }
 

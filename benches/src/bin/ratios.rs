@@ -25,10 +25,18 @@ fn main() -> ExitCode {
             time(peer),
             comparison.peer,
             comparison.bar,
-            if ratio <= comparison.bar { "met" } else { "**missed**" },
+            if ratio <= comparison.bar {
+                "met"
+            } else {
+                "**missed**"
+            },
         );
     }
-    if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Median time of one iteration in nanoseconds.

@@ -1,0 +1,65 @@
+//! The proxy beside its peers, each set up as its users would: stunnel in client mode, HAProxy in
+//! TCP mode, a driver's own TLS login, PgBouncer.
+//!
+//! Every pair is measured in turns within one run. The proxy and its peers are processes of their
+//! own, so that their CPU time and memory can be read from `/proc`.
+
+mod client;
+mod connect;
+mod latency;
+mod memory;
+mod process;
+mod server;
+mod table;
+mod throughput;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use table::Table;
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+const USAGE: &str = "usage: proxy [throughput] [latency] [connect] [memory]   (all of them by default)
+needs Linux, stunnel, haproxy, pgbouncer and PostgreSQL (Debian: stunnel4 haproxy pgbouncer postgresql)";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.first().map(String::as_str) {
+        // How the program starts its own server.
+        Some("serve") => server::run(&arguments[1..]),
+        _ => measure(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("proxy: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(wanted: &[String]) -> Outcome {
+    type Measure = fn(&mut Table) -> Outcome;
+    let all: [(&str, Measure); 4] = [
+        ("throughput", throughput::measure),
+        ("latency", latency::measure),
+        ("connect", connect::measure),
+        ("memory", memory::measure),
+    ];
+    if let Some(unknown) = wanted
+        .iter()
+        .find(|name| all.iter().all(|(known, _)| known != name))
+    {
+        return Err(format!("`{unknown}` is not known\n{USAGE}").into());
+    }
+    let mut table = Table::new();
+    for (name, measure) in all {
+        if wanted.is_empty() || wanted.iter().any(|given| given == name) {
+            eprintln!("measuring: {name}");
+            measure(&mut table)?;
+        }
+    }
+    table.print();
+    Ok(())
+}

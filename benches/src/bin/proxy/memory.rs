@@ -1,0 +1,176 @@
+//! Memory of ten thousand idle clients: the proxy's, each with its session at the server, and
+//! PgBouncer's, whose idle clients have none.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use super::Outcome;
+use super::client::{Client, SHORT};
+use super::process::{Process, free_port};
+use super::table::Table;
+
+const CLIENTS: usize = 10_000;
+
+pub(crate) fn measure(table: &mut Table) -> Outcome {
+    let theirs = pgbouncer()?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("server.pem");
+    let file = file.to_str().ok_or("an odd folder")?;
+    let tls = Process::server(&[file])?;
+    let clear = Process::server(&[])?;
+    let string = |port, rest: &str| {
+        format!(
+            "Server=127.0.0.1,{port};User ID=bench;Password=bench;Packet Size=4096;Max Pool Size=20000;{rest}"
+        )
+    };
+    let encrypted = entrada(&string(
+        tls.port,
+        &format!("Encrypt=strict;ServerCertificate={file}"),
+    ))?;
+    let clear = entrada(&string(clear.port, "Encrypt=optional"))?;
+    let kilobytes = |bytes: f64| format!("{:.1} KiB", bytes / 1024.0);
+    let peer = format!("{} by PgBouncer", kilobytes(theirs));
+    table.row(
+        "memory per idle client, with a session over TLS",
+        &kilobytes(encrypted),
+        &peer,
+        encrypted / theirs,
+        2.0,
+    );
+    table.note(
+        "the same with a session in clear",
+        &kilobytes(clear),
+        &peer,
+        clear / theirs,
+    );
+    Ok(())
+}
+
+fn entrada(connection: &str) -> Outcome<f64> {
+    let proxy = Process::entrada(connection, &[])?;
+    // What the first clients warm up counts for no client.
+    let warm: Vec<Client> = (0..20)
+        .map(|_| Client::connect(proxy.port))
+        .collect::<Outcome<_>>()?;
+    let before = proxy.resident()?;
+    let mut clients = Vec::with_capacity(CLIENTS);
+    for _ in 0..CLIENTS {
+        let mut client = Client::connect(proxy.port)?;
+        client.batch(SHORT)?;
+        clients.push(client.into_idle());
+    }
+    let after = proxy.resident()?;
+    drop((warm, clients));
+    Ok((after - before) / CLIENTS as f64)
+}
+
+/// PgBouncer as it is usually run before many clients: transactions share a few server sessions.
+fn pgbouncer() -> Outcome<f64> {
+    let folder = tempfile::tempdir()?;
+    let (server, port) = (free_port()?, free_port()?);
+    let path = folder.path();
+    run(Command::new("chown").arg("postgres").arg(path))?;
+    let postgres = Postgres::start(path, server)?;
+    let settings = path.join("pgbouncer.ini");
+    let pid_file = path.join("pgbouncer.pid");
+    let text = format!(
+        "[databases]\npostgres = host=127.0.0.1 port={server} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+         listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\nmax_client_conn = 20000\n\
+         default_pool_size = 20\nquiet = 1\npidfile = {}\n",
+        pid_file.display()
+    );
+    fs::write(&settings, text)?;
+    let mut command = Command::new("sh");
+    let line = format!(
+        "ulimit -n 65536 && exec runuser -u postgres -- pgbouncer -q {}",
+        settings.display()
+    );
+    let bouncer = Process::listening(command.args(["-c", &line]), port)?.with_pid(&pid_file)?;
+    let warm: Vec<TcpStream> = (0..20).map(|_| pg_client(port)).collect::<Outcome<_>>()?;
+    let before = bouncer.resident()?;
+    let clients: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| pg_client(port))
+        .collect::<Outcome<_>>()?;
+    let after = bouncer.resident()?;
+    drop((warm, clients, bouncer, postgres));
+    Ok((after - before) / CLIENTS as f64)
+}
+
+/// A PostgreSQL of this run.
+struct Postgres<'a> {
+    folder: &'a Path,
+    programs: String,
+}
+
+impl<'a> Postgres<'a> {
+    fn start(folder: &'a Path, port: u16) -> Outcome<Self> {
+        let found = Command::new("sh")
+            .args(["-c", "ls -d /usr/lib/postgresql/*/bin | tail -1"])
+            .output()?;
+        let programs = String::from_utf8(found.stdout)?.trim().to_owned();
+        let postgres = Self { folder, programs };
+        postgres.as_postgres(&format!("initdb -A trust -D {}/data", folder.display()))?;
+        postgres.as_postgres(&format!(
+            "pg_ctl -w -D {0}/data -l {0}/log -o '-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=' start",
+            folder.display()
+        ))?;
+        Ok(postgres)
+    }
+
+    fn as_postgres(&self, line: &str) -> Outcome {
+        let line = format!("cd / && {}/{line} >/dev/null", self.programs);
+        run(Command::new("runuser").args(["-u", "postgres", "--", "sh", "-c", &line]))
+    }
+}
+
+impl Drop for Postgres<'_> {
+    fn drop(&mut self) {
+        let _ = self.as_postgres(&format!(
+            "pg_ctl -m immediate -D {}/data stop",
+            self.folder.display()
+        ));
+    }
+}
+
+fn run(command: &mut Command) -> Outcome {
+    match command.status()?.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?} failed").into()),
+    }
+}
+
+/// A client of PostgreSQL that has logged in and asked once.
+fn pg_client(port: u16) -> Outcome<TcpStream> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    let mut startup = Vec::from(196_608u32.to_be_bytes());
+    startup.extend(b"user\0postgres\0database\0postgres\0\0");
+    stream.write_all(&(startup.len() as u32 + 4).to_be_bytes())?;
+    stream.write_all(&startup)?;
+    until_ready(&mut stream)?;
+    let query = b"SELECT 1\0";
+    let mut message = vec![b'Q'];
+    message.extend((query.len() as u32 + 4).to_be_bytes());
+    message.extend(query);
+    stream.write_all(&message)?;
+    until_ready(&mut stream)?;
+    Ok(stream)
+}
+
+/// Reads messages up to ReadyForQuery.
+fn until_ready(stream: &mut TcpStream) -> Outcome {
+    loop {
+        let mut header = [0; 5];
+        stream.read_exact(&mut header)?;
+        let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize - 4;
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body)?;
+        match header[0] {
+            b'Z' => return Ok(()),
+            b'E' => return Err(String::from_utf8_lossy(&body).into_owned().into()),
+            _ => {}
+        }
+    }
+}
