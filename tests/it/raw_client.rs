@@ -147,6 +147,26 @@ impl RawClient {
         self.tls = None;
     }
 
+    /// Says goodbye to TLS and goes on without.
+    pub(crate) async fn close_tls(&mut self) {
+        let mut tls = self.tls.take().expect("a connection under TLS");
+        tls.send_close_notify();
+        let mut records = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut records).unwrap();
+        }
+        self.tcp.write_all(&records).await.unwrap();
+    }
+
+    pub(crate) fn tls_version(&self) -> Option<rustls::ProtocolVersion> {
+        self.tls.as_ref()?.protocol_version()
+    }
+
+    pub(crate) fn server_certificate(&self) -> Option<CertificateDer<'static>> {
+        let chain = self.tls.as_ref()?.peer_certificates()?;
+        chain.first().map(|first| first.clone().into_owned())
+    }
+
     pub(crate) async fn login(&mut self, login: &Login7) -> LoginAnswer {
         self.send_login(login).await;
         let answer = self.receive().await.expect("an answer to LOGIN7");
@@ -269,7 +289,7 @@ impl RawClient {
         }
     }
 
-    fn login_answer(&mut self, message: &Message) -> LoginAnswer {
+    pub(crate) fn login_answer(&mut self, message: &Message) -> LoginAnswer {
         let mut answer = LoginAnswer::default();
         for token in read_tokens(&message.payload, TdsVersion::V7_4).unwrap() {
             match token {

@@ -15,6 +15,9 @@ mod opening;
 mod packets;
 mod socket;
 
+#[cfg(all(test, unix))]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -14,8 +14,8 @@ use tokio::net::UnixStream;
 use super::super::admission::Peer;
 use crate::session::SessionStream;
 
-/// After this much silence the peer is asked whether it is still there; it is
-/// given up after a few unanswered questions, about a minute later.
+/// After this much silence the peer is asked whether it is still there, and
+/// again and again until the system gives it up.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 

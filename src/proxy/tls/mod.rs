@@ -16,6 +16,9 @@ mod files;
 mod folder;
 mod in_force;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;

@@ -1,5 +1,6 @@
 //! The proxy between clients and the emulator.
 
+mod client_tls;
 mod smoke;
 
 use std::net::{Ipv4Addr, SocketAddr};
