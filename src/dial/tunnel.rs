@@ -4,7 +4,7 @@
 #[cfg(feature = "proxy")]
 mod record;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -116,6 +116,17 @@ impl<S: AsyncRead + Unpin> Tunnel<S> {
     }
 }
 
+impl<S> Tunnel<S> {
+    /// Adds to the flight, which goes out as a whole.
+    fn take_up(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.flight.len() + bytes.len() > MAX_HANDSHAKE {
+            return Err(invalid("the TLS handshake does not end".to_owned()));
+        }
+        self.flight.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
+
 impl<S: AsyncRead + Unpin> Tunnel<S> {
     /// Fills the header at hand; `false` at a clean end of the stream.
     fn poll_header(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
@@ -198,11 +209,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tunnel<S> {
         if !matches!(this.shape, Shape::Wrapping) {
             return Pin::new(&mut this.socket).poll_write(cx, buf);
         }
-        if this.flight.len() + buf.len() > MAX_HANDSHAKE {
-            return Poll::Ready(Err(invalid("the TLS handshake does not end".to_owned())));
+        Poll::Ready(this.take_up(buf))
+    }
+
+    /// TLS hands over all records that it has at once: they need one system call,
+    /// and an alert at the end of a flight is not left behind.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if !matches!(this.shape, Shape::Wrapping) {
+            return Pin::new(&mut this.socket).poll_write_vectored(cx, bufs);
         }
-        this.flight.extend_from_slice(buf);
-        Poll::Ready(Ok(buf.len()))
+        Poll::Ready(bufs.iter().map(|buf| this.take_up(buf)).sum())
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -30,6 +30,8 @@ pub(in super::super) enum GreetError {
     Foreign { first: u8, looks_like: &'static str },
     #[error("it does not speak TDS as it should")]
     Front(#[from] FrontError),
+    #[error("its side of the TLS handshake makes no sense")]
+    Handshake { source: io::Error },
     #[error("the connection broke")]
     Io { source: io::Error },
     #[error("TLS was agreed on where there is none")]
@@ -75,7 +77,7 @@ impl GreetError {
             Self::CertificateRejected { .. } => "certificate-rejected",
             Self::Closed | Self::Silent => "closed",
             Self::Foreign { .. } => "not-tds",
-            Self::AfterLogin | Self::Front(_) => "protocol",
+            Self::AfterLogin | Self::Front(_) | Self::Handshake { .. } => "protocol",
             Self::Io { .. } => "broken",
             Self::NoTls | Self::Tls { .. } => "tls",
             Self::Refused { .. } => "encryption",
@@ -94,6 +96,7 @@ impl GreetError {
             | Self::Closed
             | Self::Foreign { .. }
             | Self::Front(_)
+            | Self::Handshake { .. }
             | Self::Io { .. }
             | Self::NoTls
             | Self::TooSlow { .. } => {
@@ -139,7 +142,9 @@ impl GreetError {
 
 impl From<io::Error> for GreetError {
     fn from(error: io::Error) -> Self {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        use io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, UnexpectedEof,
+        };
         let tls = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>());
@@ -150,6 +155,7 @@ impl From<io::Error> for GreetError {
             (None, UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe) => {
                 Self::Closed
             }
+            (None, InvalidData) => Self::Handshake { source: error },
             (None, _) => Self::Io { source: error },
         }
     }

@@ -52,6 +52,11 @@ const SERVER_VERSION: Version = Version {
     sub_build: 8,
 };
 
+/// How much of what a client still sends is read when it is left, and for how
+/// long.
+const MAX_UNREAD: u64 = 64 * 1024;
+const PARTING: Duration = Duration::from_secs(1);
+
 /// A client that waits for the answer to its LOGIN7.
 #[derive(Debug)]
 pub(super) struct Greeted {
@@ -98,6 +103,7 @@ async fn begin(
             Some(config) => tls_first(socket, start, config, step).await,
             None => {
                 let _ = socket.write_all(&opening::TLS_REFUSED).await;
+                part_from(socket).await;
                 Err(GreetError::Refused {
                     refusal: Refusal::TlsFirst,
                     told: false,
@@ -170,13 +176,32 @@ async fn accept(
 ) -> Result<Tls, GreetError> {
     let mut taken = Ok(0);
     let accepting = TlsAcceptor::from(config).accept_with(tunnel, |connection| {
-        // To rustls, nothing to read is the end of the stream.
+        // To read nothing would be to read the end of the stream.
         if !start.is_empty() {
             taken = connection.read_tls(&mut start);
         }
     });
     taken?;
-    accepting.await.map_err(GreetError::of_handshake)
+    match accepting.into_fallible().await {
+        Ok(stream) => Ok(stream),
+        Err((error, mut tunnel)) => {
+            // An alert that says why may wait to be wrapped.
+            let _ = tunnel.flush().await;
+            part_from(tunnel).await;
+            Err(GreetError::of_handshake(error))
+        }
+    }
+}
+
+/// Closes in a way that leaves the peer the time to read what it was told: a
+/// close with something unread would take that away from it.
+async fn part_from(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let parting = async {
+        stream.shutdown().await?;
+        let mut unread = stream.take(MAX_UNREAD);
+        tokio::io::copy(&mut unread, &mut tokio::io::sink()).await
+    };
+    let _ = timeout(PARTING, parting).await;
 }
 
 /// The login of a client that is under TLS for good.
@@ -200,17 +225,9 @@ async fn logged_in(
 async fn refuse(mut greeted: Greeted, refusal: Refusal) -> Result<Greeted, GreetError> {
     greeted.front.refuse(&refusal.message())?;
     let answer = greeted.front.take_output();
-    let told = send(&mut greeted.stream, &answer).await.is_ok();
+    let told = greeted.stream.write_all(&answer).await.is_ok();
+    part_from(greeted.stream).await;
     Err(GreetError::Refused { refusal, told })
-}
-
-async fn send(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    bytes: &[u8],
-) -> std::io::Result<()> {
-    stream.write_all(bytes).await?;
-    stream.flush().await?;
-    stream.shutdown().await
 }
 
 fn offer(mode: TlsMode) -> Offer {

@@ -150,7 +150,9 @@ impl Authority {
             GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([127, 0, 0, 0], 8)),
             GeneralSubtree::IpAddress(CidrSubnet::from_v6_prefix(LOOPBACK_V6, 128)),
         ];
-        for name in own_names().iter().chain(names) {
+        let own = own_names();
+        let hosts = own.iter().filter(|name| name.parse::<IpAddr>().is_err());
+        for name in hosts.chain(names) {
             let subtree = subtree(name)?;
             if !permitted.contains(&subtree) {
                 permitted.push(subtree);
