@@ -19,6 +19,9 @@ pub(super) struct Document<'t> {
     text: &'t str,
     root: Spanned<DeTable<'t>>,
     problems: RefCell<Vec<Problem>>,
+    /// Every key that was asked for, whether the text has it or not.
+    #[cfg(test)]
+    pub(super) keys: RefCell<std::collections::BTreeSet<String>>,
 }
 
 /// A table of the document, or the absence of one: all its keys are absent then.
@@ -46,6 +49,8 @@ impl<'t> Document<'t> {
             text,
             root,
             problems: RefCell::default(),
+            #[cfg(test)]
+            keys: RefCell::default(),
         };
         for error in errors {
             let at = error.span().map_or(0, |span: Range<usize>| span.start);
@@ -128,11 +133,6 @@ impl<'d> Section<'d> {
     /// Where it starts, for what is missing in it.
     pub(super) fn at(&self) -> usize {
         self.at
-    }
-
-    /// Whether the document has it.
-    pub(super) fn is_there(&self) -> bool {
-        self.table.is_some()
     }
 
     /// Notes that something is wrong about a key.
@@ -269,11 +269,6 @@ impl<'d> Section<'d> {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn asked(&self) -> Vec<&'static str> {
-        self.asked.borrow().clone()
-    }
-
     fn list<T>(
         &self,
         key: &'static str,
@@ -312,6 +307,8 @@ impl<'d> Section<'d> {
 
     fn get(&self, key: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {
         self.asked.borrow_mut().push(key);
+        #[cfg(test)]
+        self.document.keys.borrow_mut().insert(self.name(key));
         self.table.and_then(|table| table.get(key))
     }
 

@@ -381,3 +381,20 @@ fn read_bounded(path: &Path, most: u64) -> std::io::Result<Secret> {
     }
     Ok(Secret::new(text))
 }
+
+/// Every key that a file may have, with its tables.
+#[cfg(test)]
+pub(super) fn keys() -> std::collections::BTreeSet<String> {
+    use crate::token::Environment;
+
+    // The least that has each table.
+    let text = "target = [{}]\nuser = [{}]\n[[listener]]\nadmission = {}\nrule = [{}]\n";
+    let sources = Sources::new(Environment::from_pairs::<String, String>([]));
+    let document = Document::parse(text);
+    let reading = Reading {
+        folder: Path::new(""),
+        sources: &sources,
+    };
+    reading.config(document.root());
+    document.keys.into_inner()
+}

@@ -4,6 +4,8 @@ mod check;
 mod document;
 mod file;
 mod problem;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::net::{Ipv4Addr, SocketAddr};
