@@ -1,5 +1,7 @@
 //! `entrada proxy`: a plain SQL Server on this machine that is an Azure SQL database.
 
+mod hash_password;
+mod health;
 mod options;
 mod ready;
 mod signals;
@@ -11,10 +13,10 @@ use std::path::PathBuf;
 
 use super::conn_arg::ConnArg;
 use super::exit::{Exit, Failure};
-use super::output::{TextOrJson, print_line};
+use super::output::{TextOrJson, print, print_line};
 use super::source_args::SourceArgs;
 use crate::proxy::config::{Admission, ListenAddress, TlsMode};
-use crate::proxy::{Config, Inherited, Proxy, ProxyError};
+use crate::proxy::{Config, Inherited, Proxy, ProxyError, ca_certificate};
 use crate::token::Sources;
 use crate::{Error, Secret};
 use signals::{Signal, Signals};
@@ -24,6 +26,7 @@ use systemd::Systemd;
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "Clients connect with any user and password, which are not sent on. By default those \
                   of the user that runs the proxy are let in; --config has passwords, rules, several \
                   listeners and more: see docs/proxy.md.\n\
@@ -37,11 +40,14 @@ use systemd::Systemd;
                   3 a secret in a vault cannot be had, 4 an address is taken, 70 internal."
 )]
 pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Subcommand>,
+
     /// Where clients are taken: a connection string, `-`, `env:NAME` or `file:PATH`
     #[arg(
         value_name = "CONN",
         conflicts_with = "config",
-        required_unless_present = "config"
+        required_unless_present_any = ["config", "print_ca"]
     )]
     conn: Option<ConnArg>,
 
@@ -75,6 +81,10 @@ pub(super) struct Args {
     #[arg(long)]
     check_config: bool,
 
+    /// Print the certificate of the local CA, for clients to trust, and end
+    #[arg(long, conflicts_with = "check_config")]
+    print_ca: bool,
+
     /// How what clients need is printed; json is one line, printed when everything is ready
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: TextOrJson,
@@ -83,8 +93,27 @@ pub(super) struct Args {
     sources: SourceArgs,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Subcommand {
+    /// Turn a password into what a configuration holds for it
+    ///
+    /// The password is asked for twice on a terminal, else it is a line of the
+    /// standard input.
+    HashPassword,
+    /// Ask a running proxy whether it is well, for probes in containers
+    Health(health::Args),
+}
+
 /// Reads what must be read before other threads are there, then runs.
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    match &args.command {
+        Some(Subcommand::HashPassword) => return hash_password::run(),
+        Some(Subcommand::Health(args)) => return super::runtime()?.block_on(health::run(args)),
+        None => {}
+    }
+    if args.print_ca {
+        return args.print_ca();
+    }
     // Taking the sockets changes variables, which only a single thread may do.
     let inherited = systemd::sockets()?;
     super::runtime()?.block_on(args.run(inherited))
@@ -126,6 +155,21 @@ impl Args {
             drained = proxy.shutdown(within) => tracing::info!("stopped: {drained}"),
             () = signals.stop() => tracing::warn!("asked twice to stop: clients are cut off"),
         }
+        Ok(Exit::Ok)
+    }
+
+    fn print_ca(&self) -> Result<Exit, Failure> {
+        let sources = self.sources.sources();
+        // The names are of interest, not the targets.
+        let config = self.config(&Some(Secret::default()), &sources)?;
+        let Some(folder) = &config.state_dir else {
+            let what = "there is no folder that keeps a CA; name one by --state";
+            return Err(Failure::new(Exit::Usage, what));
+        };
+        let listeners = config.listeners.iter();
+        let names: Vec<String> = listeners.flat_map(|l| l.tls.names.clone()).collect();
+        let pem = ca_certificate(folder, &names).map_err(|e| Failure::new(Exit::Usage, e))?;
+        print(&pem)?;
         Ok(Exit::Ok)
     }
 

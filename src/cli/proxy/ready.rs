@@ -40,16 +40,30 @@ fn record(proxy: &Proxy, config: &Config) -> Value {
             })
         })
         .collect();
-    json!({ "listeners": listeners })
+    json!({
+        "listeners": listeners,
+        "admin": proxy.admin_address().map(|address| format!("http://{address}")),
+    })
 }
 
 fn text(proxy: &Proxy, config: &Config) -> String {
     let mut lines = Vec::new();
     for (address, listener) in bound(proxy, config) {
-        lines.push(format!("Listener {}", listener.name));
+        let name = &listener.name;
+        lines.push(match &listener.target {
+            Some(target) => format!("Listener {name}, for target {target}"),
+            None => format!("Listener {name}"),
+        });
         lines.push(format!("  server      {}", server(&address)));
         lines.push(format!("  user        {}", user(&listener.admission)));
-        lines.push(format!("  encryption  {}", encryption(listener.tls.mode)));
+        lines.push(format!("  encryption  {}", encryption(listener)));
+        lines.push(String::new());
+    }
+    if config.listeners.iter().any(has_local_certificate) {
+        lines.push("CA certificate  entrada proxy --print-ca".to_owned());
+    }
+    if let Some(address) = proxy.admin_address() {
+        lines.push(format!("status page     http://{address}/"));
     }
     lines.push("Ready; Ctrl-C ends it.".to_owned());
     lines.join("\n")
@@ -79,20 +93,31 @@ fn server(address: &BoundAddress) -> String {
 
 fn user(admission: &Admission) -> &'static str {
     match admission {
-        Admission::SameUser => "any user and password; programs of your user are let in",
-        Admission::Listed { .. } => {
-            "any user and password; programs of the users listed are let in"
+        Admission::SameUser => {
+            "any, with any password; programs of the proxy's own user are let in"
         }
-        Admission::Password => "a user of the configuration, and its password",
-        Admission::Any => "any user and password; EVERYBODY WHO REACHES THE ADDRESS IS LET IN",
+        Admission::Listed { .. } => {
+            "any, with any password; programs of the users listed are let in"
+        }
+        Admission::Password => "one of the configuration, with its password",
+        Admission::Any => "any, with any password; EVERYBODY WHO REACHES THE ADDRESS IS LET IN",
     }
 }
 
-fn encryption(mode: TlsMode) -> &'static str {
-    match mode {
-        TlsMode::Off => "off: Encrypt=no",
-        TlsMode::Optional => "optional: Encrypt=no, or Encrypt=yes with the CA certificate trusted",
-        TlsMode::Required => "required: Encrypt=yes with the CA certificate trusted",
-        TlsMode::Strict => "strict: Encrypt=strict with the CA certificate trusted",
+fn encryption(listener: &ListenerConfig) -> String {
+    let trusting = if has_local_certificate(listener) {
+        " with the CA certificate trusted"
+    } else {
+        ""
+    };
+    match listener.tls.mode {
+        TlsMode::Off => "none: Encrypt=no".to_owned(),
+        TlsMode::Optional => format!("as clients like: Encrypt=no, or Encrypt=yes{trusting}"),
+        TlsMode::Required => format!("required: Encrypt=yes{trusting}"),
+        TlsMode::Strict => format!("TDS 8.0: Encrypt=strict{trusting}"),
     }
+}
+
+fn has_local_certificate(listener: &ListenerConfig) -> bool {
+    listener.tls.mode != TlsMode::Off && listener.tls.certificate.is_none()
 }

@@ -119,7 +119,10 @@ mod under_unix {
     }
 
     fn status(proxy: &Proxy) -> String {
-        format!("{} clients", proxy.clients())
+        match proxy.clients() {
+            1 => "1 client".to_owned(),
+            clients => format!("{clients} clients"),
+        }
     }
 
     /// A manager that cannot be reached is no reason to stop serving.

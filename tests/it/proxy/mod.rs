@@ -1,7 +1,17 @@
 //! The proxy between clients and the emulator.
 
+#[cfg(all(feature = "cli", unix))]
+mod cli_proxy;
 mod client_tls;
+#[cfg(all(feature = "cli", unix))]
+mod drain;
+#[cfg(all(feature = "cli", unix))]
+mod program;
+#[cfg(all(feature = "cli", unix))]
+mod reload;
 mod smoke;
+#[cfg(all(feature = "cli", unix))]
+mod systemd;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
