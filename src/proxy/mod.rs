@@ -163,7 +163,7 @@ impl Proxy {
             admin.listeners_are(self.listening.addresses());
         }
         for entry in reload::gone(&before, &after) {
-            shared.upstreams.retire(&entry);
+            shared.upstreams.retire(entry);
         }
         Ok(Changes::between(&before, &after))
     }

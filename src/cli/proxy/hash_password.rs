@@ -1,6 +1,6 @@
 //! `entrada proxy hash-password`: what stands in a configuration for a password.
 
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::{BufRead, IsTerminal};
 
 use crate::Secret;
 use crate::cli::exit::{Exit, Failure};

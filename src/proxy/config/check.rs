@@ -5,10 +5,9 @@ use std::collections::HashSet;
 use super::problem::{Problem, chain, nearest};
 use super::{
     Admission, Config, ConfigError, ListenAddress, ListenerConfig, PoolConfig, TargetConfig,
-    TlsMode,
 };
-use crate::proxy::admission::check_hash;
-use crate::proxy::{targets, tls};
+use crate::proxy::admission::{check_hash, guard};
+use crate::proxy::{BoundAddress, targets, tls};
 use crate::token::Sources;
 
 /// A step on the way to a value.
@@ -149,7 +148,7 @@ impl Faults {
             let what = format!("the listener `{}` has this address already", other.name);
             self.add(&at("listen"), what);
         }
-        if let Some(what) = beyond_loopback(listener) {
+        if let Some(what) = beyond_loopback(config, listener) {
             self.add(&at("listen"), what);
         }
         if listener.admission == Admission::Password && config.users.is_empty() {
@@ -224,20 +223,14 @@ fn is_same(one: &ListenAddress, other: &ListenAddress) -> bool {
     }
 }
 
-fn beyond_loopback(listener: &ListenerConfig) -> Option<String> {
+/// Why other machines must not reach a listener.
+fn beyond_loopback(config: &Config, listener: &ListenerConfig) -> Option<String> {
     let ListenAddress::Tcp(address) = &listener.address else {
         return None;
     };
-    let encrypted = matches!(listener.tls.mode, TlsMode::Required | TlsMode::Strict);
-    let passwords = listener.admission == Admission::Password;
-    if address.ip().to_canonical().is_loopback() || (encrypted && passwords) {
-        return None;
-    }
-    Some(
-        "other machines reach this address, so it needs tls = \"required\" or \"strict\", and \
-         admission = \"password\""
-            .to_owned(),
-    )
+    let at = BoundAddress::Tcp(*address);
+    let refused = guard(listener, &at, None, config.users.len()).err()?;
+    Some(chain(&refused))
 }
 
 fn unknown(config: &Config, wanted: &str) -> Option<String> {

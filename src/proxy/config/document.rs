@@ -130,9 +130,11 @@ impl<'t> Document<'t> {
 }
 
 impl<'d> Section<'d> {
-    /// Where it starts, for what is missing in it.
-    pub(super) fn at(&self) -> usize {
-        self.at
+    /// Notes that a key is missing, if it is: one with a wrong value has been told of.
+    pub(super) fn missing(&self, key: &str, wanted: &str) {
+        if self.table.is_none_or(|table| !table.contains_key(key)) {
+            self.note(self.at, key, format!("it is missing; write {wanted}"));
+        }
     }
 
     /// Notes that something is wrong about a key.

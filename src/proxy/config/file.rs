@@ -119,8 +119,7 @@ impl Reading<'_> {
         let connection = match section.text("connection") {
             Some(found) => self.connection(&section, found),
             None => {
-                missing(
-                    &section,
+                section.missing(
                     "connection",
                     "a connection string, \"env:NAME\" or \"file:PATH\"",
                 );
@@ -161,9 +160,8 @@ impl Reading<'_> {
 
     fn listener(&self, section: Section<'_>, targets: &[TargetConfig]) -> ListenerConfig {
         let listen = section.parsed("listen", str::parse::<ListenAddress>);
-        if listen.is_none() && section.text("listen").is_none() {
-            missing(
-                &section,
+        if listen.is_none() {
+            section.missing(
                 "listen",
                 "\"127.0.0.1:1433\", \"unix:/path\" or \"systemd:NAME\"",
             );
@@ -265,7 +263,7 @@ fn rule(section: Section<'_>) -> RuleConfig {
     let owned = |key| section.text(key).map(|found| found.value.to_owned());
     let target = owned("target");
     if target.is_none() {
-        missing(&section, "target", "the name of a [[target]]");
+        section.missing("target", "the name of a [[target]]");
     }
     let rule = RuleConfig {
         login: owned("login"),
@@ -306,15 +304,11 @@ fn pool(section: Section<'_>) -> PoolConfig {
 fn user(section: Section<'_>) -> UserConfig {
     let name = section.text("name");
     if name.is_none() {
-        missing(&section, "name", "the login name");
+        section.missing("name", "the login name");
     }
     let hash = section.text("password_hash");
     if hash.is_none() {
-        missing(
-            &section,
-            "password_hash",
-            "what `entrada proxy hash-password` prints",
-        );
+        section.missing("password_hash", "what `entrada proxy hash-password` prints");
     }
     let user = UserConfig {
         name: name.map_or_else(String::new, |found| found.value.to_owned()),
@@ -357,10 +351,6 @@ fn admin(section: Section<'_>) -> AdminConfig {
     };
     section.end();
     admin
-}
-
-fn missing(section: &Section<'_>, key: &str, wanted: &str) {
-    section.note(section.at(), key, format!("it is missing; write {wanted}"));
 }
 
 /// Stands for an address that could not be read.

@@ -242,11 +242,11 @@ fn a_mistake_is_named_with_line_key_and_what_to_write() {
         ),
         (
             "[[listener]]\nlisten = \"0.0.0.0:1433\"",
-            "5 listener.listen: other machines reach this address",
+            "5 listener.listen: listener `0.0.0.0:1433` can be reached from other machines",
         ),
         (
             "[[listener]]\nlisten = \"0.0.0.0:1433\"\ntls = \"required\"",
-            "5 listener.listen: other machines reach this address",
+            "5 listener.listen: listener `0.0.0.0:1433` can be reached from other machines",
         ),
         (
             "[[listener]]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nname = \"127.0.0.1:0\"\nlisten = \"127.0.0.1:0\"",

@@ -100,7 +100,7 @@ async fn mistakes_in_arguments_have_exit_codes_of_their_own() {
         (
             &[conn, "--listen", "0.0.0.0:0"],
             2,
-            "other machines reach this address",
+            "can be reached from other machines",
         ),
         (
             &[conn, "--admission", "password"],
