@@ -173,6 +173,23 @@ impl RawClient {
         self.login_answer(&answer)
     }
 
+    /// A LOGIN7 as it goes over the wire.
+    pub(crate) fn login_bytes(login: &Login7) -> Vec<u8> {
+        let (mut payload, mut packets) = (Vec::new(), Vec::new());
+        login.encode(&mut payload).unwrap();
+        let status = PacketStatus::NORMAL;
+        write_message(PacketType::LOGIN7, status, &payload, 4096, &mut packets);
+        packets
+    }
+
+    /// What a login's answer says, from its bytes.
+    pub(crate) fn read_login_answer(bytes: &[u8]) -> LoginAnswer {
+        let mut messages = MessageReader::new(32767, 1 << 24);
+        messages.push(bytes);
+        let message = messages.next().unwrap().expect("an answer to LOGIN7");
+        read_answer(&message)
+    }
+
     pub(crate) async fn send_login(&mut self, login: &Login7) {
         let mut payload = Vec::new();
         login.encode(&mut payload).unwrap();
@@ -290,19 +307,7 @@ impl RawClient {
     }
 
     pub(crate) fn login_answer(&mut self, message: &Message) -> LoginAnswer {
-        let mut answer = LoginAnswer::default();
-        for token in read_tokens(&message.payload, TdsVersion::V7_4).unwrap() {
-            match token {
-                Token::Error(error) => answer.errors.push(error),
-                Token::Info(info) => answer.infos.push(info),
-                Token::EnvChange(change) => answer.env.push(change),
-                Token::EnvChanges(changes) => answer.env.extend(changes),
-                Token::LoginAck(ack) => answer.ack = Some(ack),
-                Token::FeatureExtAck(features) => answer.features = features,
-                Token::FedAuthInfo(info) => answer.fed_auth_info = Some(info),
-                _ => {}
-            }
-        }
+        let answer = read_answer(message);
         for change in &answer.env {
             if let EnvChange::PacketSize { new, .. } = change {
                 self.packet_size = usize::try_from(*new).unwrap();
@@ -334,6 +339,23 @@ impl RawClient {
         bytes.truncate(got);
         bytes
     }
+}
+
+fn read_answer(message: &Message) -> LoginAnswer {
+    let mut answer = LoginAnswer::default();
+    for token in read_tokens(&message.payload, TdsVersion::V7_4).unwrap() {
+        match token {
+            Token::Error(error) => answer.errors.push(error),
+            Token::Info(info) => answer.infos.push(info),
+            Token::EnvChange(change) => answer.env.push(change),
+            Token::EnvChanges(changes) => answer.env.extend(changes),
+            Token::LoginAck(ack) => answer.ack = Some(ack),
+            Token::FeatureExtAck(features) => answer.features = features,
+            Token::FedAuthInfo(info) => answer.fed_auth_info = Some(info),
+            _ => {}
+        }
+    }
+    answer
 }
 
 impl LoginAnswer {

@@ -214,6 +214,18 @@ pub struct UserConfig {
     pub admin: bool,
 }
 
+impl UserConfig {
+    /// A user who may not use the admin database.
+    #[must_use]
+    pub fn new(name: impl Into<String>, password_hash: impl Into<Secret>) -> Self {
+        Self {
+            name: name.into(),
+            password_hash: password_hash.into(),
+            admin: false,
+        }
+    }
+}
+
 /// Bounds against too many and too slow clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,5 +1,6 @@
 //! The proxy between clients and the emulator.
 
+mod admission;
 #[cfg(all(feature = "cli", unix))]
 mod cli_proxy;
 mod client_tls;
@@ -9,6 +10,8 @@ mod drain;
 mod program;
 #[cfg(all(feature = "cli", unix))]
 mod reload;
+#[cfg(all(feature = "cli", unix))]
+mod listeners;
 mod smoke;
 #[cfg(all(feature = "cli", unix))]
 mod systemd;
