@@ -1,7 +1,7 @@
 //! COLMETADATA: the columns of a result (MS-TDS 2.2.7.4), in the form of 7.2
-//! and later, without column encryption.
+//! and later if nothing else is said, without column encryption.
 
-use super::{DecodeError, EncodeError, Place, Put, Reader, TypeInfo};
+use super::{DecodeError, EncodeError, Place, Put, Reader, TdsVersion, TypeInfo};
 
 /// A column of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +115,41 @@ pub fn encode_columns(columns: &[Column], out: &mut Vec<u8>) -> Result<(), Encod
     columns.iter().try_for_each(|column| column.encode(out))
 }
 
+/// As [`encode_columns`], in the form of a version: up to 7.1 the user type has
+/// two bytes. No column may be text, ntext or image there.
+///
+/// # Errors
+/// As [`encode_columns`], and [`EncodeError::Unsupported`] for those types.
+pub fn encode_columns_for(
+    version: TdsVersion,
+    columns: &[Column],
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    if version >= TdsVersion::V7_2 {
+        return encode_columns(columns, out);
+    }
+    let count = u16::try_from(columns.len()).ok();
+    let count = count.filter(|&count| count < NO_METADATA);
+    out.put_u16_le(count.ok_or(EncodeError::TooLong {
+        what: "the result, in columns",
+        len: columns.len(),
+        max: NO_METADATA as usize - 1,
+    })?);
+    for column in columns {
+        if has_table_name(&column.type_info) {
+            return Err(EncodeError::Unsupported {
+                what: "the column",
+                problem: "its type names its table, which old versions do in another way",
+            });
+        }
+        out.put_u16_le(u16::try_from(column.user_type).unwrap_or_default());
+        out.put_u16_le(column.flags);
+        column.type_info.encode(Place::Row, out)?;
+        out.put_b_varchar("the column name", &column.name)?;
+    }
+    Ok(())
+}
+
 /// Reads what follows COLMETADATA's token byte; no columns for "no metadata".
 ///
 /// # Errors
@@ -137,4 +172,29 @@ pub(super) const NO_METADATA: u16 = 0xFFFF;
 /// Only these types name their table.
 fn has_table_name(type_info: &TypeInfo) -> bool {
     matches!(type_info, TypeInfo::LongLen { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tds::TypeId;
+
+    #[test]
+    fn the_user_type_is_shorter_up_to_7_1() {
+        let id = TypeId::INTN;
+        let column = Column::new("n", TypeInfo::ByteLen { id, max: 8 });
+        let encoded = |version| {
+            let mut out = Vec::new();
+            encode_columns_for(version, std::slice::from_ref(&column), &mut out).unwrap();
+            out
+        };
+        assert_eq!(
+            encoded(TdsVersion::V7_1),
+            [1, 0, 0, 0, 9, 0, 0x26, 8, 1, b'n', 0]
+        );
+        assert_eq!(
+            encoded(TdsVersion::V7_2),
+            [1, 0, 0, 0, 0, 0, 9, 0, 0x26, 8, 1, b'n', 0]
+        );
+    }
 }

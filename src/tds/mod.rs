@@ -38,6 +38,8 @@ mod packet;
 mod prelogin;
 mod reader;
 mod response_walker;
+mod rpc;
+mod scalar;
 mod server_error;
 #[cfg(test)]
 mod tests;
@@ -49,7 +51,7 @@ mod version;
 mod writer;
 
 pub use all_headers::{all_headers, parse_all_headers};
-pub use column::{Column, column_flags, decode_columns, encode_columns};
+pub use column::{Column, column_flags, decode_columns, encode_columns, encode_columns_for};
 pub use done::{Done, DoneKind, DoneStatus};
 pub use env_change::{EnvChange, Routing};
 pub use error::{DecodeError, EncodeError};
@@ -65,6 +67,8 @@ pub use packet::{
 pub use prelogin::{Encryption, Prelogin, Version};
 pub use reader::Reader;
 pub use response_walker::{ResponseWalker, WalkEvent};
+pub use rpc::{RpcCall, RpcParam, RpcProcedure, proc_id};
+pub use scalar::{Moment, Scalar};
 pub use server_error::{
     CANNOT_OPEN_DATABASE, CHANGED_DATABASE, CHANGED_LANGUAGE, KNOWN_ERRORS, KnownError,
     LOGIN_FAILED, LoginRetry, ServerMessage, is_auth, is_firewall, is_transient, known,
