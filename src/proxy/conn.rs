@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
 
+use super::admin_db;
 use super::admission::Route;
 use super::client::{ClientSocket, Greeted, greet};
 use super::refusal;
@@ -40,7 +41,12 @@ async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) {
         .admit(&live, listener, &peer, &greeted.login, greeted.encrypted)
         .await;
     match admitted {
-        Ok(admitted) => take_to(admitted.route, greeted, &live, entry, shared).await,
+        Ok(admitted) => match admitted.route {
+            Route::Admin => {
+                admin_db::serve(greeted, admitted.user, &live, entry, shared).await;
+            }
+            route => take_to(route, greeted, &live, entry, shared).await,
+        },
         Err(denial) => {
             refuse(&mut greeted, &refusal::of_denial(&denial)).await;
         }

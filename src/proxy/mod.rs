@@ -33,6 +33,7 @@
 
 mod access_log;
 mod admin;
+mod admin_db;
 mod admission;
 mod client;
 pub mod config;
