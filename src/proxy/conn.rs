@@ -43,7 +43,8 @@ async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) {
     match admitted {
         Ok(admitted) => match admitted.route {
             Route::Admin => {
-                admin_db::serve(greeted, admitted.user, &live, entry, shared).await;
+                let end = admin_db::serve(greeted, admitted.user, &live, entry, shared).await;
+                tracing::debug!(id = entry.id, end = end.word(), "admin database left");
             }
             route => take_to(route, greeted, &live, entry, shared).await,
         },

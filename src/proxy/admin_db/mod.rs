@@ -17,6 +17,7 @@ mod tables;
 mod transaction;
 
 use self::console::Console;
+use super::access_log::shown;
 use super::client::Greeted;
 use super::registry::{Entry, Phase};
 use super::shared::{Live, Shared};
@@ -33,7 +34,13 @@ pub(super) async fn serve(
     shared: &Shared,
 ) -> session::End {
     entry.learn(|known| {
+        let login = &greeted.login;
         known.state = Phase::Admin;
+        known.login = shown(&login.user_name);
+        known.application = shown(&login.app_name);
+        known.host = shown(&login.host_name);
+        known.tds_version = login.tds_version.to_string();
+        known.encrypted = greeted.encrypted;
         known.database = sql::DATABASE.to_owned();
     });
     tracing::info!(id = entry.id, peer = entry.peer, %user, "admin database opened");

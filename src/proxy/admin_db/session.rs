@@ -15,8 +15,8 @@ use crate::proxy::registry::Entry;
 use crate::proxy::shared::{Live, Shared};
 use crate::session::SessionStream;
 use crate::tds::{
-    DEFAULT_PACKET_SIZE, DecodeError, Done, DoneStatus, MAX_PACKET_SIZE, Message, MessageReader,
-    PacketStatus, PacketType, TdsVersion, Token, write_message,
+    DEFAULT_PACKET_SIZE, DecodeError, Done, DoneStatus, LOGIN_FAILED, MAX_PACKET_SIZE, Message,
+    MessageReader, PacketStatus, PacketType, ServerMessage, TdsVersion, Token, write_message,
 };
 
 /// How a session with the admin database ended.
@@ -32,6 +32,19 @@ pub(in crate::proxy) enum End {
     Broken,
     /// It does not speak the protocol as it should.
     Protocol,
+}
+
+impl End {
+    /// The word for logs and metrics.
+    pub(in crate::proxy) fn word(&self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Drained => "drained",
+            Self::Idle => "idle",
+            Self::Broken => "client-broke",
+            Self::Protocol => "protocol",
+        }
+    }
 }
 
 /// Most bytes of a request.
@@ -94,13 +107,8 @@ async fn serve(
     let spid = spid(entry);
     let version = login.tds_version.round_down();
     if version < TdsVersion::V7_1 {
-        let mut message = info(
-            18456,
-            "the admin database speaks TDS 7.1 and later; this client asks for 7.0".to_owned(),
-        );
-        message.class = 14;
-        front.refuse(&message)?;
-        stream.write_all(&front.take_output()).await?;
+        front.refuse(&too_old())?;
+        write(&mut stream, &front.take_output(), entry).await?;
         return Ok(End::Protocol);
     }
     front.accept(&login_info(spid, encrypted), DEFAULT_PACKET_SIZE)?;
@@ -139,6 +147,14 @@ async fn serve(
         let count = u64::try_from(bytes.len()).unwrap_or_default();
         entry.traffic.sent.fetch_add(count, Ordering::Relaxed);
         reader.push(bytes);
+    }
+}
+
+fn too_old() -> ServerMessage {
+    let text = "the admin database speaks TDS 7.1 and later; this client asks for 7.0";
+    ServerMessage {
+        class: 14,
+        ..info(LOGIN_FAILED, text.to_owned())
     }
 }
 

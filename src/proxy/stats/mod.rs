@@ -146,11 +146,6 @@ impl Stats {
         self.recent.note(text.into());
     }
 
-    /// Every number at this moment.
-    pub(super) fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {
-        self.registry.gather()
-    }
-
     /// The last errors, latest first.
     pub(super) fn recent_errors(&self) -> Vec<RecentError> {
         self.recent.latest_first()

@@ -12,6 +12,7 @@ mod program;
 mod reload;
 #[cfg(all(feature = "cli", unix))]
 mod listeners;
+mod admin_db;
 mod smoke;
 #[cfg(all(feature = "cli", unix))]
 mod systemd;

@@ -65,10 +65,6 @@ impl Scope<'_> {
             .checked_sub(1)
             .ok_or(SqlError::TooDeep { max: MAX_DEPTH })?;
         let boxed = |expr: &ast::Expr| self.bind(expr, depth).map(Box::new);
-        let negated_if = |negated: bool, expr: Expr| match negated {
-            true => Expr::Not(Box::new(expr)),
-            false => expr,
-        };
         Ok(match expr {
             ast::Expr::Nested(of) | ast::Expr::Collate { expr: of, .. } => self.bind(of, depth)?,
             ast::Expr::Value(value) => Expr::Value(literal(&value.value)?),
@@ -89,13 +85,34 @@ impl Scope<'_> {
             }
             ast::Expr::IsNull(of) => Expr::IsNull(boxed(of)?),
             ast::Expr::IsNotNull(of) => Expr::Not(Box::new(Expr::IsNull(boxed(of)?))),
+            ast::Expr::Case {
+                operand,
+                conditions,
+                else_result,
+                ..
+            } => {
+                let (operand, otherwise) = (operand.as_deref(), else_result.as_deref());
+                self.case(operand, conditions, otherwise, depth)?
+            }
+            ast::Expr::Function(function) => self.function(function, depth)?,
+            ast::Expr::InList { .. } | ast::Expr::Between { .. } | ast::Expr::Like { .. } => {
+                self.condition(expr, depth)?
+            }
+            _ => self.conversion(expr, depth)?,
+        })
+    }
+
+    /// IN, BETWEEN and LIKE.
+    fn condition(&self, expr: &ast::Expr, depth: usize) -> Result<Expr, SqlError> {
+        let boxed = |expr: &ast::Expr| self.bind(expr, depth).map(Box::new);
+        let (negated, bound) = match expr {
             ast::Expr::InList {
                 expr,
                 list,
                 negated,
             } => {
                 let list: Result<_, _> = list.iter().map(|item| self.bind(item, depth)).collect();
-                negated_if(*negated, Expr::In(boxed(expr)?, list?))
+                (negated, Expr::In(boxed(expr)?, list?))
             }
             ast::Expr::Between {
                 expr,
@@ -103,11 +120,8 @@ impl Scope<'_> {
                 low,
                 high,
             } => {
-                let bound = boxed(expr)?;
-                let above = Expr::Binary(Binary::GreaterOrEqual, bound.clone(), boxed(low)?);
-                let below = Expr::Binary(Binary::LessOrEqual, bound, boxed(high)?);
-                let both = Expr::Binary(Binary::And, Box::new(above), Box::new(below));
-                negated_if(*negated, both)
+                let between = Expr::Between(boxed(expr)?, boxed(low)?, boxed(high)?);
+                (negated, between)
             }
             ast::Expr::Like {
                 negated,
@@ -118,19 +132,20 @@ impl Scope<'_> {
             } => {
                 let escape = escape_char.as_deref().map(|char| self.escape(char));
                 let pattern = self.bind(pattern, depth)?;
-                negated_if(*negated, like(boxed(expr)?, pattern, escape.transpose()?)?)
+                (negated, like(boxed(expr)?, pattern, escape.transpose()?)?)
             }
-            ast::Expr::Case {
-                operand,
-                conditions,
-                else_result,
-                ..
-            } => self.case(
-                operand.as_deref(),
-                conditions,
-                else_result.as_deref(),
-                depth,
-            )?,
+            _ => return Err(SqlError::unknown("such an expression")),
+        };
+        Ok(match negated {
+            true => Expr::Not(Box::new(bound)),
+            false => bound,
+        })
+    }
+
+    /// CAST, CONVERT, and SUBSTRING, which the parser treats apart.
+    fn conversion(&self, expr: &ast::Expr, depth: usize) -> Result<Expr, SqlError> {
+        let boxed = |expr: &ast::Expr| self.bind(expr, depth).map(Box::new);
+        Ok(match expr {
             ast::Expr::Cast {
                 kind,
                 expr,
@@ -164,13 +179,7 @@ impl Scope<'_> {
                     bound.into_iter().collect::<Result<_, _>>()?,
                 )
             }
-            ast::Expr::Function(function) => self.function(function, depth)?,
-            _ => {
-                return Err(SqlError::unknown(format!(
-                    "`{}`",
-                    shortened(&expr.to_string())
-                )));
-            }
+            _ => return Err(SqlError::unknown("such an expression")),
         })
     }
 
@@ -253,18 +262,11 @@ impl Scope<'_> {
         let mut whens = Vec::new();
         for when in conditions {
             let condition = self.bind(&when.condition, depth)?;
-            let condition = match &operand {
-                Some(operand) => Expr::Binary(
-                    Binary::Equal,
-                    Box::new(operand.clone()),
-                    Box::new(condition),
-                ),
-                None => condition,
-            };
             whens.push((condition, self.bind(&when.result, depth)?));
         }
         let otherwise = otherwise.map(|expr| self.bind(expr, depth)).transpose()?;
         Ok(Expr::Case {
+            operand: operand.map(Box::new),
             whens,
             otherwise: otherwise.map(Box::new),
         })

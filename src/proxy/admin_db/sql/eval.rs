@@ -28,10 +28,19 @@ impl Expr {
             Self::Binary(operator, left, right) if operator.is_arithmetic() => {
                 arithmetic(*operator, &value(left)?, &value(right)?)?
             }
-            Self::Case { whens, otherwise } => {
+            Self::Case {
+                operand,
+                whens,
+                otherwise,
+            } => {
+                let operand = operand.as_deref().map(value).transpose()?;
                 let mut chosen = otherwise.as_deref();
                 for (when, then) in whens {
-                    if when.truth(rows, context)? == Some(true) {
+                    let fits = match &operand {
+                        Some(operand) => compare(operand, &value(when)?)?.map(Ordering::is_eq),
+                        None => when.truth(rows, context)?,
+                    };
+                    if fits == Some(true) {
                         chosen = Some(then);
                         break;
                     }
@@ -90,6 +99,16 @@ impl Expr {
             },
             Self::Binary(operator, left, right) if !operator.is_arithmetic() => {
                 compare(&value(left)?, &value(right)?)?.map(|order| holds(*operator, order))
+            }
+            Self::Between(of, low, high) => {
+                let of = value(of)?;
+                let above = compare(&of, &value(low)?)?.map(Ordering::is_ge);
+                let below = compare(&of, &value(high)?)?.map(Ordering::is_le);
+                match (above, below) {
+                    (Some(false), _) | (_, Some(false)) => Some(false),
+                    (Some(true), Some(true)) => Some(true),
+                    _ => None,
+                }
             }
             Self::In(of, list) => is_in(&value(of)?, list, value)?,
             Self::Like(of, pattern) => value::text(&value(of)?).map(|text| pattern.matches(&text)),

@@ -14,6 +14,8 @@ pub(super) enum Expr {
     Not(Box<Expr>),
     Negative(Box<Expr>),
     Binary(Binary, Box<Expr>, Box<Expr>),
+    /// Not below the second, and not above the third.
+    Between(Box<Expr>, Box<Expr>, Box<Expr>),
     /// True if any is equal; unknown if none is, and one is NULL.
     In(Box<Expr>, Vec<Expr>),
     IsNull(Box<Expr>),
@@ -22,6 +24,8 @@ pub(super) enum Expr {
     /// With one that is not.
     LikeOf(Box<Expr>, Box<Expr>),
     Case {
+        /// What the conditions are compared with, if it is not their truth.
+        operand: Option<Box<Expr>>,
         whens: Vec<(Expr, Expr)>,
         otherwise: Option<Box<Expr>>,
     },
@@ -76,10 +80,15 @@ impl Expr {
             Self::Column(_, kind) | Self::Cast { kind, .. } => *kind,
             Self::Negative(of) => of.kind(),
             Self::Binary(operator, left, right) => binary_kind(*operator, left, right),
-            Self::Not(_) | Self::In(..) | Self::IsNull(_) | Self::Like(..) | Self::LikeOf(..) => {
-                Kind::Bit
-            }
-            Self::Case { whens, otherwise } => {
+            Self::Not(_)
+            | Self::Between(..)
+            | Self::In(..)
+            | Self::IsNull(_)
+            | Self::Like(..)
+            | Self::LikeOf(..) => Kind::Bit,
+            Self::Case {
+                whens, otherwise, ..
+            } => {
                 let results = whens.iter().map(|(_, result)| result);
                 joined_kind(results.chain(otherwise.as_deref()))
             }
@@ -122,9 +131,15 @@ impl Expr {
             | Self::Cast { value: of, .. } => vec![of],
             Self::Binary(_, left, right) | Self::LikeOf(left, right) => vec![left, right],
             Self::In(of, list) => [&**of].into_iter().chain(list).collect(),
-            Self::Case { whens, otherwise } => whens
+            Self::Between(of, low, high) => vec![of, low, high],
+            Self::Case {
+                operand,
+                whens,
+                otherwise,
+            } => whens
                 .iter()
                 .flat_map(|(when, then)| [when, then])
+                .chain(operand.as_deref())
                 .chain(otherwise.as_deref())
                 .collect(),
             Self::Call(_, arguments) => arguments.iter().collect(),

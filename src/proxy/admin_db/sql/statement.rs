@@ -49,14 +49,21 @@ pub(in crate::proxy) enum Statement {
 const MAX_TEXT: usize = 64 * 1024;
 /// Most tokens. They bound how deep a tree can be that is built by a loop, as a
 /// chain of AND is, and which a recursion must walk and drop.
-const MAX_TOKENS: usize = 3000;
+const MAX_TOKENS: usize = 2000;
 /// Deepest nesting that the parser follows.
 const MAX_DEPTH: usize = 40;
+/// Stack for the parser, in bytes; pages of it that are not used cost nothing.
+const STACK: usize = 16 << 20;
 /// IF in IF.
 const MAX_IFS: usize = 20;
 
 /// Reads a batch.
 pub(in crate::proxy) fn parse(text: &str) -> Result<Vec<Statement>, SqlError> {
+    // Not all that nests in the parser is counted by it, such as types.
+    stacker::grow(STACK, || parse_all(text))
+}
+
+fn parse_all(text: &str) -> Result<Vec<Statement>, SqlError> {
     let mut reader = Reader::new(text)?;
     let mut statements = Vec::new();
     loop {
@@ -70,6 +77,10 @@ pub(in crate::proxy) fn parse(text: &str) -> Result<Vec<Statement>, SqlError> {
 
 /// Reads what `sp_executesql` is told of its parameters: `@a int, @b nvarchar(9)`.
 pub(in crate::proxy) fn parse_declarations(text: &str) -> Result<Vec<(String, Kind)>, SqlError> {
+    stacker::grow(STACK, || declarations(text))
+}
+
+fn declarations(text: &str) -> Result<Vec<(String, Kind)>, SqlError> {
     let mut reader = Reader::new(text)?;
     let mut declared = Vec::new();
     while !reader.is_at_end() {

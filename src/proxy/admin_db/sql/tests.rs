@@ -255,10 +255,23 @@ fn depth_and_length_are_bounded() {
         )),
         191
     );
-    assert_eq!(number(format!("SELECT 1{}", " + 1".repeat(1400))), 191);
+    assert_eq!(number(format!("SELECT 1{}", " + 1".repeat(900))), 191);
     assert_eq!(number(format!("SELECT 1{}", " + 1".repeat(5000))), 191);
     assert_eq!(number(format!("SELECT '{}'", "x".repeat(70_000))), 191);
     assert_eq!(number(format!("{} SELECT 1", "IF 1 = 1 ".repeat(100))), 191);
+    let types = format!("{}int{}", "ARRAY<".repeat(600), ">".repeat(600));
+    let nested = number(format!("SELECT CAST(1 AS {types})"));
+    assert!([102, 191, 40517].contains(&nested), "{nested}");
+    assert_eq!(
+        query(&format!("SELECT 1{}", " BETWEEN 0 AND 1".repeat(99))),
+        "1"
+    );
+    let cases = format!(
+        "{}1{}",
+        "CASE ".repeat(9),
+        " WHEN 1 THEN 1 WHEN 2 THEN 1 END".repeat(9)
+    );
+    assert_eq!(query(&format!("SELECT {cases}")), "1");
 }
 
 /// A condition, and what a row-by-row reading of it says.
