@@ -2,7 +2,10 @@
 //! begin and end, and what a request may have left behind in the session.
 
 use super::wire::WireFault;
-use crate::tds::{HEADER_LEN, PacketHeader, PacketStatus, PacketType, parse_all_headers};
+use crate::tds::{
+    HEADER_LEN, PacketHeader, PacketStatus, PacketType, WordFinder, after_headers, announces_rows,
+    parse_all_headers,
+};
 
 /// As much of a request's beginning as is ever looked at: ALL_HEADERS, then a
 /// transaction manager request or the first words of a batch.
@@ -25,8 +28,8 @@ pub(super) struct Requests {
     last: bool,
     mid_message: bool,
     prefix: Vec<u8>,
-    isolation: Finder,
-    app_role: Finder,
+    isolation: WordFinder,
+    app_role: WordFinder,
     traces: Traces,
 }
 
@@ -60,8 +63,8 @@ impl Requests {
             last: true,
             mid_message: false,
             prefix: Vec::with_capacity(PREFIX_LEN),
-            isolation: Finder::new(ISOLATION),
-            app_role: Finder::new(APP_ROLE),
+            isolation: WordFinder::new(ISOLATION),
+            app_role: WordFinder::new(APP_ROLE),
             traces: Traces::default(),
         }
     }
@@ -174,24 +177,6 @@ impl Requests {
     }
 }
 
-/// Whether a batch is `INSERT BULK ..`, whose rows come in a message of their own.
-fn announces_rows(prefix: &[u8]) -> bool {
-    let Some(text) = after_headers(prefix) else {
-        return false;
-    };
-    let units = text
-        .chunks_exact(2)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-    let words: String = char::decode_utf16(units).map_while(Result::ok).collect();
-    let mut words = words.split_whitespace();
-    words
-        .next()
-        .is_some_and(|word| word.eq_ignore_ascii_case("INSERT"))
-        && words
-            .next()
-            .is_some_and(|word| word.eq_ignore_ascii_case("BULK"))
-}
-
 /// Whether a transaction manager request sets an isolation level: a begin with
 /// a level of its own, or a commit or rollback that begins anew
 /// (MS-TDS 2.2.6.9). What cannot be told counts as yes.
@@ -213,88 +198,6 @@ fn may_set_isolation(prefix: &[u8]) -> bool {
             flags.is_none_or(|flags| flags & BEGINS_ANEW != 0)
         }
         _ => false,
-    }
-}
-
-/// What follows ALL_HEADERS, which begin with their own total length.
-fn after_headers(prefix: &[u8]) -> Option<&[u8]> {
-    let (total, _) = prefix.split_first_chunk::<4>()?;
-    prefix.get(usize::try_from(u32::from_le_bytes(*total)).ok()?..)
-}
-
-/// Finds an ASCII word in UTF-16LE text, in any case and across any split.
-///
-/// Requests are searched as bytes, since the text of an RPC may begin at an odd
-/// offset; a word found where no text is costs a round trip, no more.
-#[derive(Debug)]
-struct Finder {
-    word: &'static [u8],
-    /// How many bytes of the word's UTF-16 form the latest bytes match.
-    matched: usize,
-}
-
-impl Finder {
-    /// `word` is not empty, and in upper case.
-    fn new(word: &'static [u8]) -> Self {
-        Self { word, matched: 0 }
-    }
-
-    fn restart(&mut self) {
-        self.matched = 0;
-    }
-
-    fn feed(&mut self, mut bytes: &[u8]) -> bool {
-        let goal = self.word.len() * 2;
-        while let Some((&byte, rest)) = bytes.split_first() {
-            if self.matched == 0 {
-                // Most bytes are skipped here, which is what keeps long
-                // parameters cheap.
-                let first = self.word[0];
-                let Some(at) = bytes
-                    .iter()
-                    .position(|byte| byte.to_ascii_uppercase() == first)
-                else {
-                    return false;
-                };
-                bytes = &bytes[at + 1..];
-                self.matched = 1;
-                continue;
-            }
-            if self.matches(self.matched, byte) {
-                self.matched += 1;
-                bytes = rest;
-                if self.matched == goal {
-                    self.matched = 0;
-                    return true;
-                }
-            } else {
-                self.matched = self.fall_back();
-            }
-        }
-        false
-    }
-
-    fn matches(&self, position: usize, byte: u8) -> bool {
-        if position % 2 == 1 {
-            byte == 0
-        } else {
-            byte.to_ascii_uppercase() == self.word[position / 2]
-        }
-    }
-
-    /// The longest shorter match that the bytes matched so far also end in.
-    fn fall_back(&self) -> usize {
-        let unit = |position: usize| {
-            if position % 2 == 1 {
-                0
-            } else {
-                self.word[position / 2]
-            }
-        };
-        (1..self.matched)
-            .rev()
-            .find(|&shorter| (0..shorter).all(|at| unit(at) == unit(self.matched - shorter + at)))
-            .unwrap_or(0)
     }
 }
 

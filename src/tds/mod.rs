@@ -37,6 +37,7 @@ mod message;
 mod packet;
 mod prelogin;
 mod reader;
+mod request_text;
 mod response_walker;
 mod rpc;
 mod scalar;
@@ -66,6 +67,7 @@ pub use packet::{
 };
 pub use prelogin::{Encryption, Prelogin, Version};
 pub use reader::Reader;
+pub(crate) use request_text::{WordFinder, after_headers, announces_rows};
 pub use response_walker::{ResponseWalker, WalkEvent};
 pub use rpc::{RpcCall, RpcParam, RpcProcedure, proc_id};
 pub use scalar::{Moment, Scalar};
