@@ -1,5 +1,7 @@
 //! A session: a stream on which somebody is logged in, and what the login said.
 
+mod scratch;
+
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
+pub(crate) use self::scratch::Scratch;
 use crate::tds::{EnvChange, Feature, LoginAck, ServerMessage, TdsVersion, Version};
 
 /// A logged-in connection to a server.

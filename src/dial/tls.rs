@@ -193,13 +193,16 @@ impl Tls {
             .connect(name, tunnel)
             .await
             .map_err(|error| self.explain(error, host, mode))?;
+        let (tunnel, _) = stream.get_mut();
         if mode != Mode::Strict {
-            let (tunnel, _) = stream.get_mut();
             tunnel
                 .unwrap_records()
                 .map_err(|source| TlsError::Malformed {
                     source: Arc::new(source),
                 })?;
+        }
+        if mode != Mode::LoginOnly {
+            tunnel.read_ahead();
         }
         Ok(stream)
     }

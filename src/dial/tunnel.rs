@@ -1,6 +1,7 @@
 //! TLS inside PRELOGIN packets: the shape of a TLS handshake in TDS 7.x, for
 //! either side of it.
 
+mod ahead;
 #[cfg(feature = "proxy")]
 mod record;
 
@@ -46,6 +47,8 @@ enum Shape {
     Wrapping,
     /// Whatever comes.
     Bare,
+    /// The same, in large pieces: TLS by itself asks for 4 KiB at a time.
+    Ahead(Option<ahead::Piece>),
     /// TLS records, which are read one by one: TLS will end with one of them.
     #[cfg(feature = "proxy")]
     Records(record::Progress),
@@ -89,6 +92,13 @@ impl<S> Tunnel<S> {
         Ok(())
     }
 
+    /// Reads in large pieces from now on. For TLS that never ends: the socket
+    /// cannot be taken back out then, since bytes of it may be here.
+    pub(crate) fn read_ahead(&mut self) {
+        debug_assert!(matches!(self.shape, Shape::Bare), "the wrapping has ended");
+        self.shape = Shape::Ahead(None);
+    }
+
     /// As [`Tunnel::unwrap_records`], and reads no byte beyond the record that
     /// TLS is at: what follows the last one is left for others to read.
     #[cfg(feature = "proxy")]
@@ -111,7 +121,7 @@ impl<S: AsyncRead + Unpin> Tunnel<S> {
     pub(crate) async fn peek(&mut self) -> io::Result<Option<u8>> {
         match &mut self.shape {
             Shape::Records(progress) => progress.peek(&mut self.socket).await,
-            Shape::Wrapping | Shape::Bare => Ok(None),
+            Shape::Wrapping | Shape::Bare | Shape::Ahead(_) => Ok(None),
         }
     }
 }
@@ -178,6 +188,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tunnel<S> {
         match &mut this.shape {
             Shape::Wrapping => {}
             Shape::Bare => return Pin::new(&mut this.socket).poll_read(cx, buf),
+            Shape::Ahead(piece) => return ahead::poll_read(piece, &mut this.socket, cx, buf),
             #[cfg(feature = "proxy")]
             Shape::Records(progress) => return progress.poll_read(&mut this.socket, cx, buf),
         }

@@ -210,6 +210,7 @@ async fn logged_in(
     mut front: Front,
     step: &mut Step,
 ) -> Result<Greeted, GreetError> {
+    stream.get_mut().0.read_ahead();
     match next_event(&mut stream, &mut front, &[], step).await? {
         Event::LoginRequested(login) => Ok(Greeted {
             stream: SessionStream::wrapped(stream),
