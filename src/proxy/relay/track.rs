@@ -92,7 +92,7 @@ pub(super) enum Rescue {
 /// How a side breaks the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(super) enum Fault {
+pub(in crate::proxy) enum Fault {
     #[error(
         "the client uses MARS (its packets are in SMP frames), which it was told in PRELOGIN is off"
     )]
@@ -138,6 +138,11 @@ impl Track {
         }
     }
 
+    /// The packet size agreed on, in bytes.
+    pub(super) fn packet_size(&self) -> usize {
+        self.packet_size
+    }
+
     /// Whether the session waits for a request and nobody for an answer.
     pub(super) fn at_rest(&self) -> bool {
         self.request.is_none() && !self.answers_due()
@@ -145,16 +150,17 @@ impl Track {
 
     /// Whether the server has something left to say.
     pub(super) fn answers_due(&self) -> bool {
-        self.due > 0
-            || self.attentions > 0
-            || self.replaced_after.is_some()
-            || self.answer.begun
+        self.due > 0 || self.attentions > 0 || self.replaced_after.is_some() || self.answer.begun
     }
 
-    /// Whether a message may be put before the client's eyes now: no answer is
-    /// half sent, and one is due.
-    pub(super) fn may_answer(&self) -> bool {
-        !self.answer.begun && self.answers_due()
+    /// Whether an answer is half sent, so that nothing may be put in between.
+    pub(super) fn mid_answer(&self) -> bool {
+        self.answer.begun
+    }
+
+    /// Whether a request is half sent.
+    pub(super) fn mid_request(&self) -> bool {
+        self.request.is_some()
     }
 
     /// What the requests so far have left behind.

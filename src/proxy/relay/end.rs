@@ -1,0 +1,78 @@
+//! Why a client is no longer connected.
+
+use std::io;
+
+use super::track::Fault;
+
+/// Why a client is no longer connected.
+#[derive(Debug)]
+pub(in crate::proxy) enum End {
+    /// Before it was let in, for this reason.
+    Unserved(&'static str),
+    /// It closed the connection between requests.
+    Left,
+    /// Its connection broke, or ended inside of a request.
+    ClientBroke(io::Error),
+    /// It closed its half, and the answer that it still had due did not come.
+    Deserted,
+    /// It broke the protocol.
+    Protocol(Fault),
+    /// It was silent for too long.
+    Idle,
+    /// Somebody ended it.
+    Killed,
+    /// The proxy is shutting down.
+    Drained,
+    /// The server closed the connection.
+    ServerClosed,
+    /// The connection to the server broke.
+    ServerBroke(io::Error),
+    /// The server broke the protocol.
+    ServerFault(Fault),
+}
+
+impl End {
+    /// The word for logs and metrics.
+    pub(in crate::proxy) fn word(&self) -> &'static str {
+        match self {
+            Self::Unserved(word) => word,
+            Self::Left => "left",
+            Self::ClientBroke(_) => "client-broke",
+            Self::Deserted => "deserted",
+            Self::Protocol(_) => "protocol",
+            Self::Idle => "idle",
+            Self::Killed => "killed",
+            Self::Drained => "drained",
+            Self::ServerClosed => "server-closed",
+            Self::ServerBroke(_) => "server-broke",
+            Self::ServerFault(_) => "server-fault",
+        }
+    }
+
+    /// Whether the server is at fault, so that people should hear of it.
+    pub(in crate::proxy) fn is_servers(&self) -> bool {
+        matches!(
+            self,
+            Self::ServerClosed | Self::ServerBroke(_) | Self::ServerFault(_)
+        )
+    }
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unserved(word) => write!(f, "the client was not served ({word})"),
+            Self::Left => f.write_str("the client closed the connection"),
+            Self::ClientBroke(error) => write!(f, "the client's connection broke: {error}"),
+            Self::Deserted => f.write_str("the client left before it had its answer"),
+            Self::Protocol(fault) | Self::ServerFault(fault) => write!(f, "{fault}"),
+            Self::Idle => f.write_str("the client was silent for longer than `idle_timeout`"),
+            Self::Killed => f.write_str("the client was killed"),
+            Self::Drained => f.write_str("the proxy is shutting down"),
+            Self::ServerClosed => f.write_str("the server closed the connection"),
+            Self::ServerBroke(error) => {
+                write!(f, "the connection to the server broke: {error}")
+            }
+        }
+    }
+}
