@@ -192,9 +192,31 @@ impl Front {
     ///
     /// As for [`accept`](Self::accept).
     pub fn refuse(&mut self, error: &ServerMessage) -> Result<(), FrontError> {
+        self.refuse_with(error, &[])
+    }
+
+    /// As [`refuse`](Self::refuse), with what else there is to say: errors and
+    /// information, by their class.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept).
+    pub fn refuse_with(
+        &mut self,
+        error: &ServerMessage,
+        others: &[ServerMessage],
+    ) -> Result<(), FrontError> {
         let version = granted_version(self.asked()?.version, TdsVersion::V7_4);
         let mut tokens = Vec::new();
         Token::Error(error.clone()).encode(version, &mut tokens)?;
+        for other in others {
+            let token = if other.is_error() {
+                Token::Error(other.clone())
+            } else {
+                Token::Info(other.clone())
+            };
+            token.encode(version, &mut tokens)?;
+        }
         Done::new(DoneStatus::ERROR).encode(version, &mut tokens);
         self.send(&tokens, 0);
         self.state = State::Refused;

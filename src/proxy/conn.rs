@@ -1,95 +1,323 @@
 //! One client, from its first byte to its last.
+//!
+//! ```text
+//! enter ─► greet ─► admit ─► lease ─► answer ─► relay ─► give back
+//!          └────────── any of these may end it ───────┘
+//! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
 
+use super::access_log;
 use super::admin_db;
-use super::admission::Route;
-use super::client::{ClientSocket, Greeted, greet};
-use super::refusal;
+use super::admission::{Peer, Route};
+use super::client::{ClientSocket, GreetError, Greeted, greet};
+use super::refusal::{self, Refusal};
 use super::registry::{Entry, Phase};
 use super::relay::{self, End};
 use super::shared::{Live, Shared};
-use super::upstream::Condition;
-use crate::tds::ServerMessage;
+use super::stats::{LoginOutcome, LoginStep, LoginWatch};
+use super::targets::TargetEntry;
+use super::upstream::{Condition, Lease, LeaseError};
+use crate::session::SessionStream;
+use crate::tds::{Login7, TdsVersion};
+
+/// The most bytes that are kept of what a client sends before its login is
+/// answered. No client has a reason to send any.
+const EARLY: usize = 16 * 1024;
 
 /// Serves a client to its end.
+///
+/// # Cancel safety
+/// Dropping the future closes the client's connection and its session.
 pub(super) async fn serve(socket: ClientSocket, listener: String, shared: Arc<Shared>) {
-    let entry = shared.registry.enter(&listener, socket.peer().to_string());
-    tokio::select! {
-        () = entry.kill.cancelled() => {}
-        () = run(socket, &entry, &shared) => {}
+    let guest = shared.registry.enter(&listener, socket.peer().to_string());
+    let mut leaving = Leaving {
+        entry: &guest,
+        shared: &shared,
+        word: "panicked",
+    };
+    let end = tokio::select! {
+        () = guest.kill.cancelled() => match shared.draining.is_cancelled() {
+            true => End::Drained,
+            false => End::Killed,
+        },
+        end = run(socket, &guest, &shared) => end,
+    };
+    leaving.word = end.word();
+    if end.is_servers() {
+        let target = guest.known().target;
+        tracing::warn!(id = guest.id, target_name = target, "{end}");
+        shared
+            .stats
+            .recent_error(format!("session of target `{target}`: {end}"));
+    } else if matches!(end, End::Protocol(_)) {
+        tracing::warn!(id = guest.id, peer = guest.peer, "{end}");
     }
 }
 
-async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) {
+/// Tells the log and the numbers of a client that leaves, however that is.
+struct Leaving<'a> {
+    entry: &'a Entry,
+    shared: &'a Shared,
+    word: &'static str,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if matches!(self.entry.known().state, Phase::Relaying | Phase::Admin) {
+            let took = self.entry.started.elapsed();
+            self.shared.stats.session_ended(self.word, took);
+        }
+        access_log::left(self.entry, self.word);
+    }
+}
+
+/// A client that has been told that it is in.
+struct Connected {
+    stream: SessionStream,
+    lease: Lease,
+    early: Vec<u8>,
+    idle: Option<Duration>,
+}
+
+async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) -> End {
+    // What a login needs is far more than what a relay does: it is in a box of
+    // its own, and gone while the client is idle.
+    let Connected {
+        mut stream,
+        mut lease,
+        early,
+        idle,
+    } = match Box::pin(connect(socket, entry, shared)).await {
+        Ok(connected) => connected,
+        Err(end) => return end,
+    };
+    let meters = (entry, &shared.stats);
+    let outcome = relay::run(&mut stream, &mut lease, early, idle, meters).await;
+    // The client is gone before its session serves another.
+    drop(stream);
+    if let Some(condition) = outcome.session {
+        lease.give_back(condition);
+    }
+    outcome.end
+}
+
+/// From the first byte to the answer to LOGIN7.
+async fn connect(socket: ClientSocket, entry: &Entry, shared: &Shared) -> Result<Connected, End> {
     let live = shared.live.load_full();
-    let Some(listener) = live.listener(&entry.listener) else {
-        return;
+    let (Some(listener), Some(tls)) = (live.listener(&entry.listener), live.tls(&entry.listener))
+    else {
+        return Err(End::Unserved("no-listener"));
     };
-    let Some(tls) = live.tls(&entry.listener) else {
-        return;
-    };
+    let mut watch = shared.stats.login(&entry.listener);
     let peer = socket.peer().clone();
-    let mut greeted = match greet(socket, tls, live.config.limits.login_timeout).await {
+    let within = live.config.limits.login_timeout;
+    let greeted = match greet(socket, tls, within).await {
         Ok(greeted) => greeted,
-        Err(error) => return error.log(entry.id, &entry.listener, &entry.peer),
+        Err(error) => {
+            error.log(entry.id, &entry.listener, &entry.peer);
+            watch.done(outcome_of(&error));
+            return Err(End::Unserved(error.reason()));
+        }
     };
-    let admitted = live
-        .gate
-        .admit(&live, listener, &peer, &greeted.login, greeted.encrypted)
-        .await;
-    match admitted {
-        Ok(admitted) => match admitted.route {
-            Route::Admin => {
-                let end = admin_db::serve(greeted, admitted.user, &live, entry, shared).await;
-                tracing::debug!(id = entry.id, end = end.word(), "admin database left");
+    watch.step(LoginStep::Greet);
+    learn_login(entry, &greeted);
+    let login = Login {
+        greeted,
+        live: &live,
+        entry,
+        shared,
+        within,
+    };
+    login.admitted(listener, &peer, watch).await
+}
+
+/// A client that waits for the answer to its LOGIN7, and what decides about it.
+struct Login<'a> {
+    greeted: Greeted,
+    live: &'a Live,
+    entry: &'a Entry,
+    shared: &'a Shared,
+    /// The time for each answer to it.
+    within: Duration,
+}
+
+impl Login<'_> {
+    async fn admitted(
+        mut self,
+        listener: &super::config::ListenerConfig,
+        peer: &Peer,
+        mut watch: LoginWatch<'_>,
+    ) -> Result<Connected, End> {
+        let Greeted {
+            login, encrypted, ..
+        } = &self.greeted;
+        let gate = &self.live.gate;
+        let admitted = gate.admit(self.live, listener, peer, login, *encrypted);
+        let admitted = match admitted.await {
+            Ok(admitted) => admitted,
+            Err(denial) => {
+                self.shared.stats.denied(denial.reason());
+                self.refuse(&refusal::of_denial(&denial)).await;
+                watch.done(LoginOutcome::Denied);
+                return Err(End::Unserved(denial.reason()));
             }
-            route => take_to(route, greeted, &live, entry, shared).await,
-        },
-        Err(denial) => {
-            refuse(&mut greeted, &refusal::of_denial(&denial)).await;
+        };
+        watch.step(LoginStep::Admit);
+        let Route::Target { target, database } = admitted.route else {
+            watch.done(LoginOutcome::Accepted);
+            let served = admin_db::serve(
+                self.greeted,
+                admitted.user,
+                self.live,
+                self.entry,
+                self.shared,
+            );
+            return Err(End::Admin(served.await.word()));
+        };
+        self.entry.learn(|known| known.login = admitted.user);
+        let version = self.greeted.login.tds_version;
+        if version < TdsVersion::V7_4 {
+            tracing::warn!(id = self.entry.id, peer = self.entry.peer, %version, "a client speaks too old a version of TDS");
+            self.refuse(&refusal::of_version(version)).await;
+            watch.done(LoginOutcome::Protocol);
+            return Err(End::Unserved("old-version"));
+        }
+        self.connected(&target, database.as_deref(), watch).await
+    }
+
+    /// Gets a session and answers.
+    async fn connected(
+        mut self,
+        target: &Arc<TargetEntry>,
+        database: Option<&str>,
+        mut watch: LoginWatch<'_>,
+    ) -> Result<Connected, End> {
+        self.entry.learn(|known| {
+            known.state = Phase::Waiting;
+            known.target.clone_from(&target.name);
+            known.identity.clone_from(&target.identity);
+        });
+        let mut early = Vec::new();
+        let asked = Instant::now();
+        let lease = tokio::select! {
+            lease = self.shared.upstreams.lease(target, &self.greeted.login, database) => lease,
+            end = leaves(&mut self.greeted.stream, &mut early) => return Err(end),
+        };
+        watch.step(LoginStep::Lease);
+        let lease = match lease {
+            Ok(lease) => lease,
+            Err(error) => {
+                self.report(&error);
+                self.refuse(&refusal::of_lease(&error, &target.identity))
+                    .await;
+                watch.done(LoginOutcome::Failed);
+                return Err(End::Unserved("no-session"));
+            }
+        };
+        let stats = &self.shared.stats;
+        stats.lease(&target.name, lease.origin().word(), asked.elapsed());
+        let connected = self.answer(lease, early).await?;
+        watch.done(LoginOutcome::Accepted);
+        Ok(connected)
+    }
+
+    /// Repeats to the client what the server said at the session's login.
+    async fn answer(self, lease: Lease, early: Vec<u8>) -> Result<Connected, End> {
+        let Greeted {
+            mut stream,
+            mut front,
+            ..
+        } = self.greeted;
+        let info = lease.info();
+        // The session's own packet size, so that no packet is ever cut anew.
+        if let Err(error) = front.accept(info, info.packet_size) {
+            tracing::error!(id = self.entry.id, error = %refusal::chain(&error), "the login's answer cannot be written");
+            lease.give_back(Condition::AtRest);
+            return Err(End::Unserved("no-answer"));
+        }
+        let answer = front.take_output();
+        if let Err(error) = send(&mut stream, &answer, self.within).await {
+            lease.give_back(Condition::AtRest);
+            return Err(End::ClientBroke(error));
+        }
+        self.entry.learn(|known| {
+            known.spid = info.spid;
+            known.database.clone_from(&info.database);
+            known.state = Phase::Relaying;
+        });
+        let mut sent_behind = front.into_rest();
+        sent_behind.extend(early);
+        Ok(Connected {
+            stream,
+            lease,
+            early: sent_behind,
+            idle: self.live.config.limits.idle_timeout,
+        })
+    }
+
+    async fn refuse(&mut self, refusal: &Refusal) {
+        let Greeted { stream, front, .. } = &mut self.greeted;
+        let written = front.refuse_with(&refusal.error, &refusal.others);
+        if written.is_ok()
+            && send(stream, &front.take_output(), self.within)
+                .await
+                .is_ok()
+        {
+            relay::farewell(stream).await;
         }
     }
-}
 
-async fn take_to(route: Route, mut greeted: Greeted, _live: &Live, entry: &Entry, shared: &Shared) {
-    let Route::Target { target, database } = route else {
-        return;
-    };
-    entry.learn(|known| known.state = Phase::Waiting);
-    let lease = shared
-        .upstreams
-        .lease(&target, &greeted.login, database.as_deref())
-        .await;
-    let mut lease = match lease {
-        Ok(lease) => lease,
-        Err(error) => return refuse(&mut greeted, &refusal::of_lease(&error)).await,
-    };
-    let Greeted {
-        mut stream,
-        mut front,
-        ..
-    } = greeted;
-    if front
-        .accept(lease.info(), lease.info().packet_size)
-        .is_err()
-    {
-        return;
-    }
-    if stream.write_all(&front.take_output()).await.is_err() {
-        return lease.give_back(Condition::AtRest);
-    }
-    entry.learn(|known| known.state = Phase::Relaying);
-    if let End::Left = relay::run(&mut stream, &mut lease, front.into_rest(), entry).await {
-        lease.give_back(Condition::AtRest);
+    /// A failed login at the server is for the people who run the proxy, too.
+    fn report(&self, error: &LeaseError) {
+        let text = refusal::chain(error);
+        tracing::warn!(id = self.entry.id, peer = self.entry.peer, error = %text, "no session for a client");
+        self.shared.stats.recent_error(text);
     }
 }
 
-async fn refuse(greeted: &mut Greeted, message: &ServerMessage) {
-    if greeted.front.refuse(message).is_ok() {
-        let _ = greeted.stream.write_all(&greeted.front.take_output()).await;
-        let _ = greeted.stream.shutdown().await;
+/// Ends when a client leaves that should wait. What it sends is kept, as much as
+/// there may be; with more it just waits.
+async fn leaves(stream: &mut SessionStream, early: &mut Vec<u8>) -> End {
+    let mut buffer = [0; 512];
+    while early.len() < EARLY {
+        match stream.read(&mut buffer).await {
+            Ok(0) => return End::Unserved("left-waiting"),
+            Ok(count) => early.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+            Err(error) => return End::ClientBroke(error),
+        }
+    }
+    std::future::pending().await
+}
+
+async fn send(stream: &mut SessionStream, bytes: &[u8], within: Duration) -> std::io::Result<()> {
+    timeout(within, async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    })
+    .await?
+}
+
+fn learn_login(entry: &Entry, greeted: &Greeted) {
+    let login: &Login7 = &greeted.login;
+    entry.learn(|known| {
+        known.login.clone_from(&login.user_name);
+        known.application.clone_from(&login.app_name);
+        known.host.clone_from(&login.host_name);
+        known.database.clone_from(&login.database);
+        known.tds_version = login.tds_version.to_string();
+        known.encrypted = greeted.encrypted;
+    });
+}
+
+fn outcome_of(error: &GreetError) -> LoginOutcome {
+    match error {
+        GreetError::TooSlow { .. } => LoginOutcome::TimedOut,
+        GreetError::Closed | GreetError::Silent | GreetError::Io { .. } => LoginOutcome::Abandoned,
+        _ => LoginOutcome::Protocol,
     }
 }

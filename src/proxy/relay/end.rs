@@ -9,6 +9,8 @@ use super::track::Fault;
 pub(in crate::proxy) enum End {
     /// Before it was let in, for this reason.
     Unserved(&'static str),
+    /// It was in the admin database, and left it for this reason.
+    Admin(&'static str),
     /// It closed the connection between requests.
     Left,
     /// Its connection broke, or ended inside of a request.
@@ -35,7 +37,7 @@ impl End {
     /// The word for logs and metrics.
     pub(in crate::proxy) fn word(&self) -> &'static str {
         match self {
-            Self::Unserved(word) => word,
+            Self::Unserved(word) | Self::Admin(word) => word,
             Self::Left => "left",
             Self::ClientBroke(_) => "client-broke",
             Self::Deserted => "deserted",
@@ -62,6 +64,7 @@ impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unserved(word) => write!(f, "the client was not served ({word})"),
+            Self::Admin(word) => write!(f, "the client left the admin database ({word})"),
             Self::Left => f.write_str("the client closed the connection"),
             Self::ClientBroke(error) => write!(f, "the client's connection broke: {error}"),
             Self::Deserted => f.write_str("the client left before it had its answer"),
