@@ -41,10 +41,13 @@ pub(super) async fn serve(socket: ClientSocket, listener: String, shared: Arc<Sh
         word: "panicked",
     };
     let end = tokio::select! {
-        () = guest.kill.cancelled() => match shared.draining.is_cancelled() {
-            true => End::Drained,
-            false => End::Killed,
-        },
+        () = guest.kill.cancelled() => {
+            if shared.draining.is_cancelled() {
+                End::Drained
+            } else {
+                End::Killed
+            }
+        }
         end = run(socket, &guest, &shared) => end,
     };
     leaving.word = end.word();

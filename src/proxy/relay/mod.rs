@@ -56,22 +56,27 @@ pub(super) async fn run(
     let server = lease.stream_mut();
     let mut pump = Pump::new(client, server, packet_size, early, meters).idle_after(idle);
     pump.spid = spid;
+    until_the_end(pump).await
+}
+
+async fn until_the_end(mut pump: Pump<'_>) -> Outcome {
     let end = poll_fn(|cx| pump.poll(cx)).await;
     // A client that waits for nothing is best told by the close, which is what
     // the pools of drivers look for.
     let waits = pump.track.answers_due() || matches!(end, End::Protocol(_));
-    if let Some(message) = refusal::of_end(&end).filter(|_| waits) {
-        let _ = timeout(LAST_WORDS, rescue::tell(&mut pump, &message)).await;
+    let message = refusal::of_end(&end).filter(|_| waits);
+    if let Some(message) = &message {
+        let _ = timeout(LAST_WORDS, rescue::tell(&mut pump, message)).await;
     }
     let session = if end.is_servers() {
         None
     } else {
         // The client need not wait for that.
-        let _ = pump.client.shutdown().await;
+        let _ = timeout(LAST_WORDS, pump.client.shutdown()).await;
         rescue::rescue(&mut pump).await
     };
-    if matches!(end, End::Protocol(_)) || end.is_servers() {
-        farewell(client).await;
+    if message.is_some() {
+        farewell(pump.client).await;
     }
     Outcome { end, session }
 }
@@ -87,3 +92,6 @@ pub(super) async fn farewell(stream: &mut SessionStream) {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests;

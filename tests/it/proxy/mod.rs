@@ -1,18 +1,24 @@
 //! The proxy between clients and the emulator.
 
+mod admin_db;
 mod admission;
+mod cancel;
 #[cfg(all(feature = "cli", unix))]
 mod cli_proxy;
 mod client_tls;
 #[cfg(all(feature = "cli", unix))]
 mod drain;
-#[cfg(all(feature = "cli", unix))]
-mod program;
-#[cfg(all(feature = "cli", unix))]
-mod reload;
+mod endings;
 #[cfg(all(feature = "cli", unix))]
 mod listeners;
-mod admin_db;
+#[cfg(all(feature = "cli", unix))]
+mod program;
+mod properties;
+mod refusals;
+mod relay;
+#[cfg(all(feature = "cli", unix))]
+mod reload;
+mod scripted;
 mod smoke;
 #[cfg(all(feature = "cli", unix))]
 mod systemd;
