@@ -157,8 +157,8 @@ fn sessions(page: &mut String, status: &Status) -> fmt::Result {
         let tls = if client.encrypted { " 🔒" } else { "" };
         vec![
             client.id.to_string(),
-            client.login.clone(),
-            client.application.clone(),
+            or_dash(&client.login),
+            or_dash(&client.application),
             format!("{}{tls}", client.peer),
             client.target.clone(),
             client.database.clone(),
@@ -234,7 +234,11 @@ fn tokens(page: &mut String, status: &Status) -> fmt::Result {
         vec![
             token.target.clone(),
             token.identity.clone(),
-            token.source.clone(),
+            if token.source == token.identity {
+                or_dash("")
+            } else {
+                token.source.clone()
+            },
             left.unwrap_or_else(|| "no token".to_owned()),
             age.unwrap_or_else(|| "–".to_owned()),
             token.trouble.clone().unwrap_or_else(|| "none".to_owned()),
@@ -254,15 +258,25 @@ fn tokens(page: &mut String, status: &Status) -> fmt::Result {
 
 fn listeners(page: &mut String, status: &Status) -> fmt::Result {
     let rows = status.listeners.iter().map(|listener| {
+        let ends = listener.certificate_expires;
+        let ends = ends.map(|ends| Lasting(ends.saturating_sub(status.now)).to_string());
         vec![
             listener.name.clone(),
             listener.address.clone(),
             listener.tls.to_owned(),
             listener.admission.to_owned(),
             listener.target.clone(),
+            ends.unwrap_or_else(|| "–".to_owned()),
         ]
     });
-    let heads = ["Name", "Address", "TLS", "Admits", "Target"];
+    let heads = [
+        "Name",
+        "Address",
+        "TLS",
+        "Admits",
+        "Target",
+        "Certificate ends in",
+    ];
     table(
         page,
         "listeners",
@@ -288,6 +302,10 @@ fn errors(page: &mut String, status: &Status) -> fmt::Result {
         rows,
         "None.",
     )
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "–" } else { text }.to_owned()
 }
 
 fn table(

@@ -87,7 +87,7 @@
     write(at("bytes"), bytes(all));
     write(at("errors"), String(totals.errors));
     at("errors").classList.toggle("bad", totals.errors > 0);
-    write(at("uptime-note"), `since ${time(status.started).slice(0, 16)} UTC`);
+    write(at("uptime-note"), `since ${time(status.started).slice(5, 16)} UTC`);
     if (!before || before.now >= status.now || before.started !== status.started) return;
     const seconds = (status.now - before.now) / 1000;
     const last = before.totals;
@@ -100,7 +100,7 @@
 
   const sessions = (status) => {
     const rows = [...status.sessions].sort(order).map((client) => [
-      client.id, client.login, client.application, client.peer + (client.encrypted ? " 🔒" : ""), client.target,
+      client.id, client.login || "–", client.application || "–", client.peer + (client.encrypted ? " 🔒" : ""), client.target,
       client.database, client.identity, client.state, lasting(status.now - client.since),
       bytes(client.bytes_from), bytes(client.bytes_to), client.requests,
     ]);
@@ -138,13 +138,25 @@
       const left = token.expires === null ? null : token.expires - status.now;
       const soon = left !== null && left < 300000;
       return [
-        token.target, token.identity, token.source,
+        token.target, token.identity, token.source === token.identity ? "–" : token.source,
         left === null ? "no token" : { text: lasting(left), tone: soon ? "warn" : "" },
         token.obtained === null ? "–" : lasting(status.now - token.obtained),
         token.trouble === null ? "none" : { text: token.trouble, tone: "bad" },
       ];
     });
     fill("tokens", rows, "No target logs in with a token.");
+  };
+
+  const listeners = (status) => {
+    const rows = status.listeners.map((one) => {
+      const left = one.certificate_expires === null ? null : one.certificate_expires - status.now;
+      const soon = left !== null && left < 14 * 86400000;
+      return [
+        one.name, one.address, one.tls, one.admission, one.target,
+        left === null ? "–" : { text: lasting(left), tone: soon ? "warn" : "" },
+      ];
+    });
+    fill("listeners", rows, "There is none.");
   };
 
   const nice = (top) => {
@@ -199,7 +211,7 @@
     sessions(status);
     pools(status);
     tokens(status);
-    fill("listeners", status.listeners.map((one) => [one.name, one.address, one.tls, one.admission, one.target]), "There is none.");
+    listeners(status);
     fill("recent-errors", status.errors.map((error) => [time(error.at), error.text]), "None.");
     chart(status.history);
     write(at("state"), status.draining ? "draining" : "running");
