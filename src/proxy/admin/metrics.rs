@@ -20,9 +20,15 @@ pub(super) fn text(shared: &Shared) -> prometheus::Result<String> {
     clients(&shared.registry, &views);
     pools(&shared.upstreams.pools(), &views);
     tokens(shared, &views);
+    let certificates = names::CERTIFICATE_EXPIRY.floats(&views);
     let live = shared.live.load();
     for listener in &live.config.listeners {
-        shared.stats.expect_logins(&listener.name);
+        let name = listener.name.as_str();
+        shared.stats.expect_logins(name);
+        if let Some(certificate) = live.tls(name).and_then(|tls| tls.certificate()) {
+            let ends = certificates.with_label_values(&[name]);
+            ends.set(seconds(certificate.not_after));
+        }
     }
     let mut families = shared.stats.gather();
     families.extend(views.gather());

@@ -60,6 +60,8 @@ pub(super) struct Listener {
     pub(super) tls: &'static str,
     pub(super) admission: &'static str,
     pub(super) target: String,
+    /// When the certificate that clients are shown ends.
+    pub(super) certificate_expires: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,7 +134,7 @@ impl Status {
                 .config
                 .listeners
                 .iter()
-                .map(|listener| Listener::now(listener, &bound))
+                .map(|listener| Listener::now(listener, &live, &bound))
                 .collect(),
             sessions: first.iter().map(|entry| Client::now(entry)).collect(),
             pools: shared
@@ -172,7 +174,8 @@ impl Sums {
 }
 
 impl Listener {
-    fn now(listener: &ListenerConfig, bound: &[(String, BoundAddress)]) -> Self {
+    fn now(listener: &ListenerConfig, live: &Live, bound: &[(String, BoundAddress)]) -> Self {
+        let certificate = live.tls(&listener.name).and_then(|tls| tls.certificate());
         let address = bound.iter().find(|(name, _)| *name == listener.name);
         Self {
             name: listener.name.clone(),
@@ -192,6 +195,7 @@ impl Listener {
                 Admission::Any => "anybody",
             },
             target: listener.target.clone().unwrap_or_default(),
+            certificate_expires: certificate.map(|certificate| millis(certificate.not_after)),
         }
     }
 }

@@ -44,6 +44,9 @@ impl Stats {
     pub(super) fn new() -> Self {
         let registry = Registry::new();
         let at = &registry;
+        let last_reload = names::LAST_RELOAD_SUCCESSFUL.gauge(at);
+        // The one read at the start is in force.
+        last_reload.set(1);
         Self {
             started: SystemTime::now(),
             logins: names::LOGINS.counters(at),
@@ -57,7 +60,7 @@ impl Stats {
             accept_errors: names::ACCEPT_ERRORS.counters(at),
             errors: names::ERRORS.counter(at),
             reloads: names::RELOADS.counters(at),
-            last_reload: names::LAST_RELOAD_SUCCESSFUL.gauge(at),
+            last_reload,
             recent: Recent::default(),
             registry,
         }

@@ -69,6 +69,7 @@ metrics! {
     TOKEN_EXPIRY = Kind::Gauge, "token_expiry_timestamp_seconds", ["target", "identity"], "When the token in hand ends, in seconds since 1970; absent while there is none.";
     TOKEN_AGE = Kind::Gauge, "token_age_seconds", ["target", "identity"], "How long ago the token in hand was obtained; absent while there is none.";
     TOKEN_TROUBLE = Kind::Gauge, "token_refresh_trouble", ["target", "identity"], "1 while the latest try to get a token has failed.";
+    CERTIFICATE_EXPIRY = Kind::Gauge, "certificate_expiry_timestamp_seconds", ["listener"], "When the certificate that clients are shown ends, in seconds since 1970.";
     ACCEPT_ERRORS = Kind::Counter, "accept_errors_total", ["listener", "kind"], "Connections that could not be accepted, by kind.";
     ERRORS = Kind::Counter, "errors_total", [], "Errors of the kind that the status page lists.";
     RELOADS = Kind::Counter, "config_reloads_total", ["outcome"], "Times that the configuration was read again, by outcome: applied, refused.";
@@ -144,4 +145,67 @@ where
         .register(Box::new(metric.clone()))
         .expect("a name of its own");
     metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: &str = "<!-- metrics:begin -->\n";
+    const END: &str = "<!-- metrics:end -->";
+
+    /// The table in the documentation is this list; `ENTRADA_BLESS=1` writes it anew.
+    #[test]
+    fn the_documentation_has_the_table_of_metrics() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proxy.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (head, rest) = text.split_once(BEGIN).unwrap();
+        let (found, tail) = rest.split_once(END).unwrap();
+        let table = table();
+        if std::env::var_os("ENTRADA_BLESS").is_some() {
+            std::fs::write(path, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
+            return;
+        }
+        assert_eq!(found, table, "run the test with ENTRADA_BLESS=1");
+    }
+
+    fn table() -> String {
+        let mut table = "| Metric | Kind | Labels | |\n| --- | --- | --- | --- |\n".to_owned();
+        for Metric {
+            name,
+            kind,
+            labels,
+            help,
+        } in ALL
+        {
+            let kind = match kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram(_) => "histogram",
+            };
+            let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+            let labels = labels.join(", ");
+            table.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+        }
+        table
+    }
+
+    #[test]
+    fn names_say_kind_and_unit() {
+        for metric in ALL {
+            let is_counter = metric.kind == Kind::Counter;
+            assert_eq!(
+                metric.name.ends_with("_total"),
+                is_counter,
+                "{}",
+                metric.name
+            );
+            let is_histogram = matches!(metric.kind, Kind::Histogram(_));
+            assert!(
+                !is_histogram || metric.name.ends_with("_seconds"),
+                "{}",
+                metric.name
+            );
+        }
+    }
 }

@@ -9,8 +9,10 @@ mod client_tls;
 #[cfg(all(feature = "cli", unix))]
 mod drain;
 mod endings;
+mod health;
 #[cfg(all(feature = "cli", unix))]
 mod listeners;
+mod metrics;
 #[cfg(all(feature = "cli", unix))]
 mod program;
 mod properties;
@@ -20,6 +22,7 @@ mod relay;
 mod reload;
 mod scripted;
 mod smoke;
+mod status_page;
 #[cfg(all(feature = "cli", unix))]
 mod systemd;
 
