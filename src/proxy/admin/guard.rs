@@ -13,17 +13,6 @@ use super::page;
 /// The longest that an answer may take to begin: readiness dials.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const HEADERS: [(HeaderName, &str); 5] = [
-    (header::CACHE_CONTROL, "no-store"),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
-];
-
 pub(super) async fn check(request: Request, next: Next) -> Response {
     let mut response = match refusal(request.headers()) {
         Some(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
@@ -33,11 +22,25 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
         },
     };
     let headers = response.headers_mut();
-    for (name, value) in HEADERS {
+    for (name, value) in precautions() {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.insert(header::CONTENT_SECURITY_POLICY, page::POLICY.clone());
     response
+}
+
+/// What every answer carries.
+fn precautions() -> [(HeaderName, &'static str); 5] {
+    [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ]
 }
 
 fn refusal(headers: &HeaderMap) -> Option<&'static str> {

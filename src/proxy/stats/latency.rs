@@ -52,10 +52,6 @@ impl LatencyCounts {
         (total > 0).then(|| parts.map(|part| self.quantile(part, total)))
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts of requests in ten minutes are exact in a f64"
-    )]
     fn quantile(&self, part: f64, total: u64) -> f64 {
         let rank = part * total as f64;
         let mut seen = 0;

@@ -162,11 +162,7 @@ impl Stats {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "prometheus gives counts as f64, whole and not negative"
-)]
+/// Prometheus gives counts as floats, whole and not negative.
 fn whole(count: f64) -> u64 {
     count as u64
 }

@@ -64,7 +64,6 @@ impl fmt::Display for Lasting {
 }
 
 impl fmt::Display for Bytes {
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut shown, mut unit) = (self.0 as f64, "B");
         for larger in ["kB", "MB", "GB", "TB"] {
