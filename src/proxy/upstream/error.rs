@@ -67,7 +67,7 @@ impl std::fmt::Display for Crowd {
         write!(
             f,
             "of at most {max} sessions {in_use} are in use, {opening} are being opened and \
-             {resetting} are being reset, and {waiting} clients wait, `{application}` among them; \
+             {resetting} are being reset; clients that wait: {waiting}, with `{application}`; \
              raise `max` of the target's pool, or let clients close what they do not use"
         )
     }

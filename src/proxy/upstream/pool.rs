@@ -18,7 +18,7 @@ use super::key::{Ask, Key};
 use super::lease::{Lease, Origin};
 use super::reset::reset;
 use super::slot::Slot;
-use super::state::{Asked, Grant, Place, State};
+use super::state::{Asked, Grant, Place, Stage, State};
 
 use super::tend;
 use super::view::{KeyView, PoolView, Reason};
@@ -238,7 +238,9 @@ impl Pool {
     /// Keeps nothing any more.
     pub(super) fn retire(&self) {
         self.with(|state| {
-            state.retired = true;
+            if state.stage == Stage::Open {
+                state.stage = Stage::Retired;
+            }
             state.close_idle(Instant::now(), |_| Some(Reason::Retired));
         });
     }
@@ -254,7 +256,7 @@ impl Pool {
             target: self.name.to_string(),
             identity: self.identity.clone(),
             paused: state.paused,
-            retired: state.retired,
+            retired: state.stage != Stage::Open,
             max: self.config.max.max(1),
             idle: state.total.idle,
             in_use: state.total.in_use,
@@ -317,11 +319,10 @@ impl Pool {
     /// Why a session is not to be kept, if it is not.
     fn why_not(&self, kept: &Kept, key: &Key) -> Option<Reason> {
         self.with(|state| {
-            if state.ended {
-                return Some(Reason::Shutdown);
-            }
-            if state.retired {
-                return Some(Reason::Retired);
+            match state.stage {
+                Stage::Open => {}
+                Stage::Retired => return Some(Reason::Retired),
+                Stage::Ended => return Some(Reason::Shutdown),
             }
             if kept.epoch != state.epoch {
                 return Some(Reason::Reconnect);

@@ -36,10 +36,7 @@ pub(super) struct State {
     pub(super) reused: u64,
     pub(super) closed: BTreeMap<Reason, u64>,
     pub(super) paused: bool,
-    /// Nothing is kept any more.
-    pub(super) retired: bool,
-    /// Nothing is given out any more.
-    pub(super) ended: bool,
+    pub(super) stage: Stage,
     /// Sessions of an earlier epoch are not kept.
     pub(super) epoch: u64,
     /// Whether login properties are remembered when no session has them.
@@ -70,6 +67,16 @@ pub(super) struct Census {
     pub(super) in_use: usize,
     pub(super) resetting: usize,
     pub(super) idle: usize,
+}
+
+/// How far a pool's life has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Open,
+    /// Nothing is kept any more.
+    Retired,
+    /// Nothing is given out any more.
+    Ended,
 }
 
 /// Where a session is.
@@ -124,8 +131,7 @@ impl State {
             reused: 0,
             closed: BTreeMap::new(),
             paused: false,
-            retired: false,
-            ended: false,
+            stage: Stage::Open,
             epoch: 0,
             remember,
             ahead: Ahead::default(),
@@ -136,7 +142,7 @@ impl State {
 
     /// Takes a session, or leave to open one, or a place in the queue.
     pub(super) fn ask(&mut self, key: &Key, now: Instant) -> Asked {
-        if self.ended {
+        if self.stage == Stage::Ended {
             return Asked::Now(Grant::Ended);
         }
         self.group(key, now).asked = now;
@@ -308,7 +314,7 @@ impl State {
 
     /// Gives out nothing any more.
     pub(super) fn end(&mut self, now: Instant) {
-        self.ended = true;
+        self.stage = Stage::Ended;
         while !self.queue.is_empty() {
             self.send_to_front(Grant::Ended, now);
         }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::key::Key;
 use super::pool::Pool;
 use super::slot::Slot;
-use super::state::{Group, Place, State};
+use super::state::{Group, Place, Stage, State};
 
 /// Sessions are opened ahead for login properties that somebody asked for within
 /// this time.
@@ -113,7 +113,7 @@ impl Pool {
     /// of somebody else's session, and never while clients wait.
     fn missing(&self, state: &mut State, now: Instant) -> Vec<Key> {
         let mut missing = Vec::new();
-        let at_rest = state.paused || state.ended || state.retired || state.waiting() > 0;
+        let at_rest = state.paused || state.stage != Stage::Open || state.waiting() > 0;
         if at_rest || self.min_idle() == 0 || state.ahead.blocked(now).is_some() {
             return missing;
         }
@@ -170,7 +170,12 @@ async fn open_ahead(pool: Arc<Pool>, key: Key, slot: Slot) {
     };
     match opened {
         Ok((kept, slot)) => {
-            pool.with(|state| state.ahead = Ahead::default());
+            let now = Instant::now();
+            pool.with(|state| match kept.is_due(now) {
+                // A token that short gives no session that could be kept.
+                Some(_) => state.ahead.failed(now),
+                None => state.ahead = Ahead::default(),
+            });
             pool.keep(kept, slot);
         }
         Err(error) => {

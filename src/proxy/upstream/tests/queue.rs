@@ -50,7 +50,7 @@ async fn whoever_waits_too_long_is_told_what_to_do() {
     assert_eq!(
         error.to_string(),
         "no session of target `shop` came free within 15s: of at most 2 sessions 2 are in use, \
-         0 are being opened and 0 are being reset, and 1 clients wait, `till` among them; raise \
+         0 are being opened and 0 are being reset; clients that wait: 1, with `till`; raise \
          `max` of the target's pool, or let clients close what they do not use"
     );
     assert_eq!(world.view().waiting, 0);

@@ -133,6 +133,25 @@ async fn a_server_that_refuses_is_not_besieged_for_spare_sessions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sessions_that_cannot_be_kept_are_not_opened_ahead_again_and_again() {
+    let world = world(PoolConfig {
+        min_idle: 1,
+        ..config()
+    });
+    world.manner(|manner| manner.token_lasts = Some(5 * MINUTE));
+    let lease = world.lease("a").await;
+    world.quiet().await;
+    pass(&world, Duration::from_secs(1)).await;
+    assert_eq!(world.logins(), 2);
+    for _ in 0..10 {
+        drop(world.lease("a").await);
+        world.quiet().await;
+    }
+    assert_eq!(world.logins(), 12, "one for each client");
+    drop(lease);
+}
+
+#[tokio::test(start_paused = true)]
 async fn reconnecting_replaces_every_session() {
     let world = world(config());
     let in_use = world.lease("a").await;
