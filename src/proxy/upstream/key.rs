@@ -130,35 +130,38 @@ const NOT_PASSED: [FeatureId; 5] = [
 ];
 
 fn profile(login: &Login7, database: Option<&str>, target: &Target) -> LoginProfile {
-    let mut profile = LoginProfile::default();
-    profile.application_name = said(&login.app_name);
-    profile.host_name = said(&login.host_name);
-    profile.library_name = said(&login.library_name);
-    profile.language = said(&login.language);
-    profile.database = database
+    let database = database
         .map(str::to_owned)
         .or_else(|| said(&login.database))
         .or_else(|| target.database.clone());
-    // 0 leaves it to the server.
-    profile.packet_size =
-        (login.packet_size != 0).then(|| login.packet_size.clamp(MIN_PACKET, MAX_PACKET));
-    // A target for readers only stays one, whatever its clients say.
-    profile.read_only = Some(login.is_read_only() || target.login.read_only);
-    profile.client_version = Some(login.client_prog_version);
-    // Together with the flags it decides the session's collation.
-    profile.lcid = Some(login.lcid);
-    profile.option_flags1 = Some(login.option_flags1);
-    // Kinds of users (replication) and integrated login are not for those who
-    // are let in by us.
-    profile.option_flags2 =
-        Some(login.option_flags2 & (option_flags2::INIT_LANG_FATAL | option_flags2::ODBC));
-    profile.type_flags = Some(login.type_flags & !type_flags::READ_ONLY_INTENT);
-    profile.option_flags3 = Some(
-        login.option_flags3
-            & (option_flags3::BINARY_XML | option_flags3::UNKNOWN_COLLATION_HANDLING),
-    );
-    profile.features = features(&login.features);
-    profile
+    LoginProfile {
+        application_name: said(&login.app_name),
+        host_name: said(&login.host_name),
+        library_name: said(&login.library_name),
+        language: said(&login.language),
+        database,
+        // 0 leaves it to the server.
+        packet_size: (login.packet_size != 0)
+            .then(|| login.packet_size.clamp(MIN_PACKET, MAX_PACKET)),
+        // A target for readers only stays one, whatever its clients say.
+        read_only: Some(login.is_read_only() || target.login.read_only),
+        client_version: Some(login.client_prog_version),
+        // Together with the flags it decides the session's collation.
+        lcid: Some(login.lcid),
+        option_flags1: Some(login.option_flags1),
+        // Kinds of users (replication) and integrated login are not for those
+        // who are let in by us.
+        option_flags2: Some(
+            login.option_flags2 & (option_flags2::INIT_LANG_FATAL | option_flags2::ODBC),
+        ),
+        type_flags: Some(login.type_flags & !type_flags::READ_ONLY_INTENT),
+        option_flags3: Some(
+            login.option_flags3
+                & (option_flags3::BINARY_XML | option_flags3::UNKNOWN_COLLATION_HANDLING),
+        ),
+        features: features(&login.features),
+        ..LoginProfile::default()
+    }
 }
 
 /// What the client asks for, in one order, so that the order makes no difference.

@@ -93,9 +93,11 @@ fn world(config: PoolConfig) -> World {
 
 /// Clients with the same word share sessions.
 fn ask(word: &str) -> Ask {
-    let mut profile = LoginProfile::default();
-    profile.database = Some(word.to_owned());
-    profile.application_name = Some("till".to_owned());
+    let profile = LoginProfile {
+        database: Some(word.to_owned()),
+        application_name: Some("till".to_owned()),
+        ..LoginProfile::default()
+    };
     Ask {
         key: Key::of(profile),
         own: None,
