@@ -25,6 +25,7 @@ mod smoke;
 mod status_page;
 #[cfg(all(feature = "cli", unix))]
 mod systemd;
+mod warm_pool;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
