@@ -30,7 +30,9 @@
 //! | [`dial`] | target and token → logged-in session |
 //! | [`pool`] | sessions → [`tiberius`] clients, kept and handed out again |
 //!
-//! [`tds`] is the protocol as bytes, for all of them and without a socket.
+//! `proxy` takes the same path for programs that know nothing of tokens: they
+//! find a plain SQL Server on localhost. [`tds`] is the protocol as bytes, for
+//! all of them and without a socket.
 //! `emulator` is the far side of each step, on loopback.
 //!
 //! # Features

@@ -194,8 +194,7 @@ impl Proxy {
     }
 
     /// Stops listening, lets clients go on for `within`, ends those that are
-    /// left, and closes the sessions. Clients between requests and without an
-    /// open transaction are ended at once if [`Config::drain_idle`] says so.
+    /// left, and closes the sessions.
     ///
     /// # Cancel safety
     /// Dropping the future ends everything at once.

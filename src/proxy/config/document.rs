@@ -157,8 +157,8 @@ impl<'d> Section<'d> {
 
     /// A time such as `"30s"`, `"5m"` or `"1h 30m"`, longer than none.
     pub(super) fn duration(&self, key: &'static str) -> Option<Duration> {
-        let wrong = "a time is a text with a unit, as \"500ms\", \"30s\", \"5m\" or \"9h\"";
-        let found = self.typed(key, wrong, DeValue::as_str)?;
+        let wanted = "a text with a unit, as \"500ms\", \"30s\", \"5m\" or \"9h\"";
+        let found = self.typed(key, wanted, DeValue::as_str)?;
         let read: Option<jiff::SignedDuration> = found.value.parse().ok();
         let read = read.and_then(|time| Duration::try_from(time).ok());
         match read {
@@ -172,7 +172,7 @@ impl<'d> Section<'d> {
                 None
             }
             None => {
-                self.note(found.at, key, wrong);
+                self.note(found.at, key, format!("write {wanted}"));
                 None
             }
         }

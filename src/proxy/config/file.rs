@@ -107,7 +107,6 @@ impl Reading<'_> {
             drain_timeout: root
                 .duration("drain_timeout")
                 .unwrap_or(super::DRAIN_TIMEOUT),
-            drain_idle: root.flag("drain_idle").unwrap_or_default(),
             targets,
         };
         root.end();

@@ -39,10 +39,6 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// How long clients may go on after a request to stop. Defaults to 30 s.
     pub drain_timeout: Duration,
-    /// Whether a request to stop ends clients at once that are between requests
-    /// and have no open transaction. Defaults to false: they may go on as long
-    /// as the others.
-    pub drain_idle: bool,
 }
 
 /// One address and what holds there.
@@ -295,7 +291,6 @@ impl Config {
             },
             state_dir: None,
             drain_timeout: DRAIN_TIMEOUT,
-            drain_idle: false,
         }
     }
 }
