@@ -7,34 +7,8 @@ use crate::token::{Environment, Sources};
 const TARGET: &str = "[[target]]\nconnection = \"Server=a.example;User ID=u;Password=Pa55\"\n";
 const LISTENER: &str = "[[listener]]\nlisten = \"127.0.0.1:0\"\n";
 
-fn sources() -> Sources {
-    Sources::new(Environment::from_pairs([(
-        "SHOP",
-        "Server=b.example;User ID=u;Password=Pa55\r\n",
-    )]))
-}
-
-fn read(text: &str) -> Result<Config, ConfigError> {
-    Config::from_toml(text, "proxy.toml", Path::new("/folder"), &sources())
-}
-
-/// Each problem as `line key: what`.
-fn problems(text: &str) -> Vec<String> {
-    let error = read(text).unwrap_err();
-    let shown = error.to_string() + &format!("{error:?}");
-    assert!(!shown.contains("Pa55"), "{shown}");
-    let problems = error.problems().iter();
-    problems
-        .map(|problem| {
-            let (line, _) = problem.place.unwrap();
-            format!("{line} {}: {}", problem.key, problem.what)
-        })
-        .collect()
-}
-
-#[test]
-fn a_full_file_is_understood() {
-    let text = r#"
+/// A file with every key.
+const FULL: &str = r#"
         state_dir = "state"
         drain_timeout = "1m 30s"
 
@@ -91,7 +65,35 @@ fn a_full_file_is_understood() {
         listen = "127.0.0.1:9464"
         same_user = true
     "#;
-    let config = read(text).unwrap();
+
+fn sources() -> Sources {
+    Sources::new(Environment::from_pairs([(
+        "SHOP",
+        "Server=b.example;User ID=u;Password=Pa55\r\n",
+    )]))
+}
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    Config::from_toml(text, "proxy.toml", Path::new("/folder"), &sources())
+}
+
+/// Each problem as `line key: what`.
+fn problems(text: &str) -> Vec<String> {
+    let error = read(text).unwrap_err();
+    let shown = error.to_string() + &format!("{error:?}");
+    assert!(!shown.contains("Pa55"), "{shown}");
+    let problems = error.problems().iter();
+    problems
+        .map(|problem| {
+            let (line, _) = problem.place.unwrap();
+            format!("{line} {}: {}", problem.key, problem.what)
+        })
+        .collect()
+}
+
+#[test]
+fn a_full_file_is_understood() {
+    let config = read(FULL).unwrap();
     assert_eq!(
         config.state_dir.as_deref(),
         Some(Path::new("/folder/state"))
@@ -170,136 +172,142 @@ fn every_key_is_in_the_manual() {
     }
 }
 
+/// Mistakes behind a target, and what is said of them.
+const IN_LISTENERS: &[(&str, &str)] = &[
+    (
+        "[[listener]]\nlisten = \"localhost:1433\"",
+        "5 listener.listen: write an IP address",
+    ),
+    (
+        "[[listener]]\nlisten = 1433",
+        "5 listener.listen: write a text between quotes",
+    ),
+    (
+        "[[listener]]\nname = \"x\"",
+        "4 listener.listen: it is missing; write",
+    ),
+    (
+        "[listener]\nlisten = \"127.0.0.1:0\"",
+        "4 listener: there can be several: write it as [[listener]]",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\nmode = 0o600",
+        "6 listener.mode: only the file",
+    ),
+    (
+        "[[listener]]\nlisten = \"unix:/s\"\nmode = 660",
+        "6 listener.mode: write the permissions in octal",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\ntls = \"on\"",
+        "6 listener.tls: write off, optional",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\nadmission = \"all\"",
+        "6 listener.admission: write \"same-user\"",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\nadmission = \"password\"",
+        "6 listener.admission: nobody has a password",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\nadmission = { uids = [-1] }",
+        "6 listener.admission.uids: write a list of whole numbers",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\nadmission = {}",
+        "6 listener.admission: nobody would be let in",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\ntarget = \"defalt\"",
+        "6 listener.target: there is no target `defalt`; did you mean `default`?",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\n[[listener.rule]]\ntarget = \"zzz\"",
+        "7 listener.rule.target: there is no target `zzz`; there are `default`",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\n[[listener.rule]]\nlogin = \"x\"",
+        "6 listener.rule.target: it is missing",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\nkey = \"k.pem\"",
+        "6 listener.certificate: certificate and key go together",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\ncertificate = \"c.pem\"\nkey = \"k.pem\"",
+        "6 listener.certificate: `/folder/c.pem` cannot be used",
+    ),
+    (
+        "[[listener]]\nlisten = \"0.0.0.0:1433\"",
+        "5 listener.listen: listener `0.0.0.0:1433` can be reached from other machines",
+    ),
+    (
+        "[[listener]]\nlisten = \"0.0.0.0:1433\"\ntls = \"required\"",
+        "5 listener.listen: listener `0.0.0.0:1433` can be reached from other machines",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nname = \"127.0.0.1:0\"\nlisten = \"127.0.0.1:0\"",
+        "7 listener.name: another listener is named",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:7\"\n[[listener]]\nname = \"x\"\nlisten = \"127.0.0.1:7\"",
+        "8 listener.listen: the listener `127.0.0.1:7` has this address",
+    ),
+    (
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\nlimts = 3",
+        "6 listener.limts: there is no such key; there are listen, mode",
+    ),
+];
+
+/// Mistakes in front of a target and a listener.
+const ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "drain_timeout = 30",
+        "1 drain_timeout: write a text with a unit",
+    ),
+    (
+        "drain_timeout = \"30\"",
+        "1 drain_timeout: write a text with a unit",
+    ),
+    (
+        "drain_timeout = \"0s\"",
+        "1 drain_timeout: a time is longer than nothing",
+    ),
+    (
+        "drain_timout = \"5s\"",
+        "1 drain_timout: there is no such key; did you mean drain_timeout?",
+    ),
+    (
+        "admin = { listen = \"0.0.0.0:1\" }",
+        "1 admin.listen: metrics and the status page are for this machine",
+    ),
+    (
+        "limits = { connections = 0 }",
+        "1 limits.connections: nobody could connect",
+    ),
+    (
+        "limits = { connections = \"9\" }",
+        "1 limits.connections: write a whole number",
+    ),
+    ("limits = 5", "1 limits: write it as a table, [limits]"),
+    (
+        "user = [{ name = \"ada\" }]",
+        "1 user.password_hash: it is missing; write what `entrada proxy hash-password` prints",
+    ),
+];
+
 /// A mistake alone in a file that is good otherwise, and what is said of it.
 #[test]
 fn a_mistake_is_named_with_line_key_and_what_to_write() {
-    for (text, wanted) in [
-        (
-            "[[listener]]\nlisten = \"localhost:1433\"",
-            "5 listener.listen: write an IP address",
-        ),
-        (
-            "[[listener]]\nlisten = 1433",
-            "5 listener.listen: write a text between quotes",
-        ),
-        (
-            "[[listener]]\nname = \"x\"",
-            "4 listener.listen: it is missing; write",
-        ),
-        (
-            "[listener]\nlisten = \"127.0.0.1:0\"",
-            "4 listener: there can be several: write it as [[listener]]",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\nmode = 0o600",
-            "6 listener.mode: only the file",
-        ),
-        (
-            "[[listener]]\nlisten = \"unix:/s\"\nmode = 660",
-            "6 listener.mode: write the permissions in octal",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\ntls = \"on\"",
-            "6 listener.tls: write off, optional",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\nadmission = \"all\"",
-            "6 listener.admission: write \"same-user\"",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\nadmission = \"password\"",
-            "6 listener.admission: nobody has a password",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\nadmission = { uids = [-1] }",
-            "6 listener.admission.uids: write a list of whole numbers",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\nadmission = {}",
-            "6 listener.admission: nobody would be let in",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\ntarget = \"defalt\"",
-            "6 listener.target: there is no target `defalt`; did you mean `default`?",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\n[[listener.rule]]\ntarget = \"zzz\"",
-            "7 listener.rule.target: there is no target `zzz`; there are `default`",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\n[[listener.rule]]\nlogin = \"x\"",
-            "6 listener.rule.target: it is missing",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\nkey = \"k.pem\"",
-            "6 listener.certificate: certificate and key go together",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\ncertificate = \"c.pem\"\nkey = \"k.pem\"",
-            "6 listener.certificate: `/folder/c.pem` cannot be used",
-        ),
-        (
-            "[[listener]]\nlisten = \"0.0.0.0:1433\"",
-            "5 listener.listen: listener `0.0.0.0:1433` can be reached from other machines",
-        ),
-        (
-            "[[listener]]\nlisten = \"0.0.0.0:1433\"\ntls = \"required\"",
-            "5 listener.listen: listener `0.0.0.0:1433` can be reached from other machines",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nname = \"127.0.0.1:0\"\nlisten = \"127.0.0.1:0\"",
-            "7 listener.name: another listener is named",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:7\"\n[[listener]]\nname = \"x\"\nlisten = \"127.0.0.1:7\"",
-            "8 listener.listen: the listener `127.0.0.1:7` has this address",
-        ),
-        (
-            "[[listener]]\nlisten = \"127.0.0.1:0\"\nlimts = 3",
-            "6 listener.limts: there is no such key; there are listen, mode",
-        ),
-    ] {
+    for (text, wanted) in IN_LISTENERS {
         let told = problems(&format!("{TARGET}\n{text}"));
         assert!(
             told.len() == 1 && told[0].starts_with(wanted),
             "{text}\n{told:?}"
         );
     }
-    for (text, wanted) in [
-        (
-            "drain_timeout = 30",
-            "1 drain_timeout: write a text with a unit",
-        ),
-        (
-            "drain_timeout = \"30\"",
-            "1 drain_timeout: write a text with a unit",
-        ),
-        (
-            "drain_timeout = \"-5s\"",
-            "1 drain_timeout: a time is longer than nothing",
-        ),
-        (
-            "drain_timout = \"5s\"",
-            "1 drain_timout: there is no such key; did you mean drain_timeout?",
-        ),
-        (
-            "admin = { listen = \"0.0.0.0:1\" }",
-            "1 admin.listen: metrics and the status page are for this machine",
-        ),
-        (
-            "limits = { connections = 0 }",
-            "1 limits.connections: nobody could connect",
-        ),
-        (
-            "limits = { connections = \"9\" }",
-            "1 limits.connections: write a whole number",
-        ),
-        ("limits = 5", "1 limits: write it as a table, [limits]"),
-        (
-            "user = [{ name = \"ada\" }]",
-            "1 user.password_hash: it is missing; write what `entrada proxy hash-password` prints",
-        ),
-    ] {
+    for (text, wanted) in ELSEWHERE {
         let told = problems(&format!("{text}\n{TARGET}{LISTENER}"));
         assert!(
             told.len() == 1 && told[0].starts_with(wanted),
