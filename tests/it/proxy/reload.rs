@@ -99,7 +99,7 @@ async fn hangup_reads_the_file_again_and_the_log_says_what_changed() {
     let line = program.logs("the one before stays in force").await;
     assert!(
         line.contains(
-            "line 8, column 1, limits.conections: there is no such key; did you mean connections?"
+            "line 9, column 1, limits.conections: there is no such key; did you mean connections?"
         ),
         "{line}"
     );
