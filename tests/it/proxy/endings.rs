@@ -102,12 +102,17 @@ async fn an_idle_client_is_closed_when_its_server_goes() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_while_it_waits_ends_the_login_for_it() {
-    let server = FakeServer::start(1, |_, mut conn| async move {
-        conn.prelogin(Encryption::NOT_SUP, None).await.unwrap();
-        conn.login().await.unwrap();
-        // No answer; the proxy gives up because its client has.
-        conn.until_closed().await
+async fn a_client_that_leaves_while_it_waits_for_a_session_is_gone_at_once() {
+    let (reached, mut asked) = tokio::sync::watch::channel(false);
+    let server = FakeServer::start(1, move |_, mut conn| {
+        let reached = reached.clone();
+        async move {
+            conn.prelogin(Encryption::NOT_SUP, None).await.unwrap();
+            conn.login().await.unwrap();
+            reached.send_replace(true);
+            // No answer ever.
+            conn.until_closed().await
+        }
     })
     .await;
     let proxy = before(&server).await;
@@ -115,8 +120,13 @@ async fn a_client_that_leaves_while_it_waits_ends_the_login_for_it() {
         let mut client = RawClient::tcp(address(&proxy)).await;
         client.prelogin(Encryption::NOT_SUP, None).await;
         client.send_login(&login()).await;
+        asked.wait_for(|asked| *asked).await.unwrap();
+        assert_eq!(proxy.clients(), 1);
         drop(client);
-        assert!(server.outcomes().await[0].is_empty());
+        while proxy.clients() > 0 {
+            tokio::task::yield_now().await;
+        }
     })
     .await;
+    server.stop();
 }

@@ -25,25 +25,37 @@ async fn answer_to(proxy: &Proxy, login: &Login7) -> LoginAnswer {
 async fn the_servers_own_number_and_words_reach_the_client() {
     const CASES: [(i32, &str); 3] = [
         (18456, "Login failed for user 'u'."),
-        (4060, "Cannot open database \"shop\"."),
+        (
+            916,
+            "The server principal is not able to access the database.",
+        ),
         (40615, "Client with IP address '192.0.2.1' is not allowed."),
     ];
-    let server = FakeServer::start(CASES.len(), |number, mut conn: Conn| async move {
+    // By the database's name, as a login may be tried more than once.
+    let server = FakeServer::start(16, |_, mut conn: Conn| async move {
         conn.prelogin(Encryption::NOT_SUP, None).await.unwrap();
-        conn.login().await.unwrap();
-        let (number, text) = CASES[number];
-        conn.tokens(&refused(number, text)).await.unwrap();
+        let database = conn.login().await.unwrap().database;
+        let case = CASES
+            .iter()
+            .find(|(number, _)| number.to_string() == database);
+        let (number, text) = case.unwrap();
+        conn.tokens(&refused(*number, text)).await.unwrap();
         conn.until_closed().await;
     })
     .await;
     let proxy = before(&server).await;
     for (number, text) in CASES {
-        let answer = answer_to(&proxy, &login()).await;
+        let login = Login7 {
+            database: number.to_string(),
+            ..login()
+        };
+        let answer = answer_to(&proxy, &login).await;
         let (told, message) = answer.refusal().unwrap();
         assert_eq!(told, number);
         assert!(message.starts_with(text), "{message}");
         assert!(message.contains("Entrada, target `default`"), "{message}");
     }
+    server.stop();
 }
 
 #[tokio::test]
