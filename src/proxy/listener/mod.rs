@@ -202,7 +202,7 @@ fn take(kept: &mut Vec<Ready>, place: &ListenAddress) -> Vec<Arc<Socket>> {
             .map(|ready| ready.socket)
             .collect();
     }
-    let first = kept.iter_mut().position(|ready| here(ready));
+    let first = kept.iter_mut().position(here);
     first
         .map(|index| kept.remove(index).socket)
         .into_iter()
