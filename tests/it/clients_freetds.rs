@@ -16,21 +16,32 @@ use crate::raw_client::soon;
 use crate::support::certificates::Certificates;
 use crate::support::clients::{judge, tool};
 
-/// What `tsql` printed, both streams.
-struct Printed {
-    rows: String,
-    messages: String,
+/// What a client printed, both streams.
+pub(crate) struct Printed {
+    pub(crate) rows: String,
+    pub(crate) messages: String,
+}
+
+/// A server as FreeTDS is told of it.
+pub(crate) struct Place {
+    pub(crate) name: &'static str,
+    pub(crate) port: u16,
+    /// `off`, `request` or `require`.
+    pub(crate) encryption: &'static str,
+    /// Whom to trust.
+    pub(crate) authority: Option<PathBuf>,
 }
 
 /// `tsql` with servers named by how they are to be reached.
-struct Tsql {
+pub(crate) struct Tsql {
     files: TempDir,
-    version: String,
+    login: (String, String),
+    pub(crate) version: String,
 }
 
 impl Tsql {
     /// `None` if this machine has no `tsql`, which has been said then.
-    fn new(strict: &Emulator, lenient: &Emulator) -> Option<Self> {
+    pub(crate) fn new(places: &[Place], (user, password): (&str, &str)) -> Option<Self> {
         static VERSION: OnceLock<Option<String>> = OnceLock::new();
         let settings = VERSION
             .get_or_init(|| tool("tsql", &["-C"], "freetds-bin is needed for tsql"))
@@ -38,31 +49,18 @@ impl Tsql {
         let version = settings.split("freetds v").nth(1).unwrap();
         let version = version.split_whitespace().next().unwrap().to_owned();
         let files = TempDir::new().unwrap();
-        let stranger: PathBuf = files.path().join("stranger.pem");
-        std::fs::write(&stranger, Certificates::for_names(&["localhost"]).ca_pem).unwrap();
-        let trusted = strict.ca_certificate_file();
-        let servers = [
-            ("require", strict, "require", Some(&trusted)),
-            ("request", strict, "request", Some(&trusted)),
-            ("stranger", strict, "require", Some(&stranger)),
-            ("off", strict, "off", None),
-            ("lenient", lenient, "off", None),
-        ];
-        let mut text = String::from("[global]\ntds version = 7.4\nclient charset = UTF-8\n");
-        for (name, emulator, encryption, authority) in servers {
-            let port = emulator.sql_addr().port();
-            text +=
-                &format!("[{name}]\nhost = localhost\nport = {port}\nencryption = {encryption}\n");
-            if let Some(file) = authority {
-                text += &format!("ca file = {}\n", file.display());
-            }
-        }
-        std::fs::write(files.path().join("freetds.conf"), text).unwrap();
-        Some(Self { files, version })
+        std::fs::write(files.path().join("freetds.conf"), freetds_conf(places)).unwrap();
+        let login = (user.to_owned(), password.to_owned());
+        Some(Self {
+            files,
+            login,
+            version,
+        })
     }
 
-    async fn ask(&self, server: &str, script: &str) -> Printed {
-        self.ask_as(server, script, ADMIN, "7.4").await
+    pub(crate) async fn ask(&self, server: &str, script: &str) -> Printed {
+        let login = (&*self.login.0, &*self.login.1);
+        self.ask_as(server, script, login, "7.4").await
     }
 
     async fn ask_as(
@@ -74,7 +72,7 @@ impl Tsql {
     ) -> Printed {
         let mut tsql = Command::new("tsql")
             .args(["-S", server, "-U", user, "-P", password, "-D", "demo"])
-            .args(["-o", "q"])
+            .args(["-o", "q", "-a", "judge"])
             .env("FREETDSCONF", self.files.path().join("freetds.conf"))
             .env("TDSVER", version)
             .env("LC_ALL", "C.UTF-8")
@@ -107,12 +105,29 @@ async fn tsql() {
         .start()
         .await
         .unwrap();
-    let Some(tsql) = Tsql::new(&strict, &lenient) else {
+    let files = TempDir::new().unwrap();
+    let stranger = files.path().join("stranger.pem");
+    std::fs::write(&stranger, Certificates::for_names(&["localhost"]).ca_pem).unwrap();
+    let trusted = Some(strict.ca_certificate_file());
+    let place = |name, emulator: &Emulator, encryption, authority| Place {
+        name,
+        port: emulator.sql_addr().port(),
+        encryption,
+        authority,
+    };
+    let places = [
+        place("require", &strict, "require", trusted.clone()),
+        place("request", &strict, "request", trusted),
+        place("stranger", &strict, "require", Some(stranger)),
+        place("off", &strict, "off", None),
+        place("lenient", &lenient, "off", None),
+    ];
+    let Some(tsql) = Tsql::new(&places, ADMIN) else {
         return;
     };
     let mut lines = vec![json!({"version": tsql.version})];
     logins(&tsql, &mut lines).await;
-    batches(&tsql, &mut lines).await;
+    batches(&tsql, "require", &mut lines).await;
     judge("FreeTDS tsql", &lines);
 }
 
@@ -169,7 +184,7 @@ async fn logins(tsql: &Tsql, lines: &mut Vec<Value>) {
 }
 
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
-async fn batches(tsql: &Tsql, lines: &mut Vec<Value>) {
+pub(crate) async fn batches(tsql: &Tsql, server: &str, lines: &mut Vec<Value>) {
     let cases: [(&str, &str, &str, &[&str]); 7] = [
         (
             "Several results of a batch",
@@ -239,14 +254,28 @@ async fn batches(tsql: &Tsql, lines: &mut Vec<Value>) {
         ),
     ];
     for (feature, script, rows, says) in cases {
-        let printed = tsql.ask("require", script).await;
+        let printed = tsql.ask(server, script).await;
         let rows = rows.replace("YYYY", &"y".repeat(8000));
         lines.push(shows(feature, &printed, &rows, says));
     }
 }
 
+/// FreeTDS's file with these servers.
+pub(crate) fn freetds_conf(places: &[Place]) -> String {
+    let mut text = String::from("[global]\ntds version = 7.4\nclient charset = UTF-8\n");
+    for place in places {
+        let (name, port, encryption) = (place.name, place.port, place.encryption);
+        text += &format!("[{name}]\nhost = localhost\nport = {port}\nencryption = {encryption}\n");
+        if let Some(file) = &place.authority {
+            text += &format!("ca file = {}\n", file.display());
+            text += "check certificate hostname = yes\n";
+        }
+    }
+    text
+}
+
 /// One line for the judge: the rows are these (or end with these), and the messages hold these words.
-fn shows(feature: &str, printed: &Printed, rows: &str, says: &[&str]) -> Value {
+pub(crate) fn shows(feature: &str, printed: &Printed, rows: &str, says: &[&str]) -> Value {
     let lines = |text: &str| -> Vec<String> {
         let filled = text.lines().filter(|line| !line.is_empty());
         filled.map(str::to_owned).collect()

@@ -438,7 +438,41 @@ function load(connection, table, columns, data) {
   });
 }
 
-if (process.env.IDENTITY_ENDPOINT) {
+/** What pysqlbridge can do, a server of a part of T-SQL over a table of two people. */
+function bridge() {
+  const count = 'SELECT COUNT(*) FROM people';
+  feature('bridge: a query', async () => connected(async (connection) => {
+    same(await rows(connection, 'SELECT id, name, score FROM people ORDER BY id'), [[1, 'Ada', 99.5], [2, 'Grace', 87.25]]);
+  }));
+  feature('bridge: parameters', async () => connected(async (connection) => {
+    const prepare = (request) => request.addParameter('id', TYPES.Int, 2);
+    const { results } = await send(connection, 'SELECT name FROM people WHERE id = @id', { prepare });
+    same(results.map((r) => r.rows), [[['Grace']]]);
+  }));
+  feature('bridge: temporary tables, and a transaction that is rolled back', async () => connected(async (connection) => {
+    await call(connection, 'beginTransaction');
+    await batch(connection, 'SELECT * INTO #t FROM people');
+    await batch(connection, "INSERT INTO #t VALUES (3, 'Barbara', 1)");
+    same(await rows(connection, 'SELECT COUNT(*), @@TRANCOUNT FROM #t'), [[3, 1]]);
+    // It counts transactions, and takes nothing back.
+    await call(connection, 'rollbackTransaction');
+    same(await rows(connection, 'SELECT @@TRANCOUNT'), [[0]]);
+    await batch(connection, 'DROP TABLE #t');
+  }));
+  feature('bridge: an error, after which the connection lives on', async () => connected(async (connection) => {
+    match((await rejection(batch(connection, 'SELECT * FROM nowhere'))).message, /nowhere/);
+    same(await rows(connection, count), [[2]]);
+  }));
+  feature('bridge: a new connection again and again', async () => {
+    for (let i = 0; i < 5; i++) {
+      await connected(async (connection) => same(await rows(connection, count), [[2]]));
+    }
+  });
+}
+
+if (emulator.bridge) {
+  bridge();
+} else if (process.env.IDENTITY_ENDPOINT) {
   managedIdentity('azure-active-directory-msi-app-service', 'App Service');
 } else if (process.env.AZURE_POD_IDENTITY_AUTHORITY_HOST) {
   managedIdentity('azure-active-directory-msi-vm', 'Virtual machine');

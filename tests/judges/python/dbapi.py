@@ -121,12 +121,55 @@ def one(cursor, text, *parameters):
 
 def shared(driver):
     """Registers the features that all drivers share."""
+    if "bridge" in EMULATOR:
+        bridge(driver)
+        return
     sessions(driver)
     types(driver)
     results(driver)
     statements(driver)
     transactions(driver)
     errors(driver)
+
+
+def bridge(driver):
+    """What pysqlbridge can do, a server of a part of T-SQL over a table of two people."""
+
+    @feature("bridge: a query")
+    def query():
+        with driver.cursor() as cursor:
+            cursor.execute("select id, name, score from people order by id")
+            same(rows(cursor), [[1, "Ada", 99.5], [2, "Grace", 87.25]])
+
+    @feature("bridge: parameters")
+    def parameters():
+        with driver.cursor() as cursor:
+            cursor.execute(driver.sql("select name from people where id = ?"), (2,))
+            same(rows(cursor), [["Grace"]])
+
+    @feature("bridge: temporary tables, and a transaction that is rolled back")
+    def rollback():
+        with driver.cursor() as cursor:
+            cursor.execute("begin tran")
+            cursor.execute("select * into #t from people")
+            cursor.execute("insert into #t values (3, 'Barbara', 1)")
+            same(one(cursor, "select count(*), @@trancount from #t"), [3, 1])
+            # It counts transactions, and takes nothing back.
+            cursor.execute("rollback")
+            same(one(cursor, "select @@trancount"), [0])
+            cursor.execute("drop table #t")
+
+    @feature("bridge: an error, after which the connection lives on")
+    def error():
+        with driver.cursor() as cursor:
+            raises(driver.module.Error, lambda: cursor.execute("select * from nowhere"), "nowhere")
+            same(one(cursor, "select count(*) from people"), [2])
+
+    @feature("bridge: a new connection again and again")
+    def again():
+        for _ in range(5):
+            with driver.cursor() as cursor:
+                same(one(cursor, "select count(*) from people"), [2])
 
 
 def sessions(driver):

@@ -141,6 +141,70 @@ async fn again() -> Outcome {
     Ok(())
 }
 
+/// What pysqlbridge can do, a server of a part of T-SQL over a table of two people.
+async fn bridge() {
+    feature("bridge: a query", async {
+        let mut client = connect(config(password())).await?;
+        let sql = "SELECT id, name, score FROM people ORDER BY id";
+        let rows = client.simple_query(sql).await?.into_first_result().await?;
+        let names: Vec<Option<&str>> = rows.iter().map(|row| row.get(1)).collect();
+        same(names, vec![Some("Ada"), Some("Grace")])
+    })
+    .await;
+    feature("bridge: parameters", async {
+        let mut client = connect(config(password())).await?;
+        let row = client
+            .query("SELECT name FROM people WHERE id = @P1", &[&2])
+            .await?
+            .into_row()
+            .await?;
+        same(
+            row.as_ref().and_then(|row| row.get::<&str, _>(0)),
+            Some("Grace"),
+        )
+    })
+    .await;
+    let what = "bridge: temporary tables, and a transaction that is rolled back";
+    feature(what, async {
+        let mut client = connect(config(password())).await?;
+        client.begin_transaction().await?;
+        let table = "SELECT * INTO #t FROM people";
+        client.simple_query(table).await?.into_results().await?;
+        let row = "INSERT INTO #t VALUES (3, 'Barbara', 1)";
+        client.simple_query(row).await?.into_results().await?;
+        same(count(&mut client, "SELECT COUNT(*) FROM #t").await?, 3)?;
+        // It counts transactions, and takes nothing back.
+        client.rollback_transaction().await?;
+        same(count(&mut client, "SELECT @@TRANCOUNT").await?, 0)?;
+        let drop = "DROP TABLE #t";
+        client.simple_query(drop).await?.into_results().await?;
+        Ok(())
+    })
+    .await;
+    let people = "SELECT COUNT(*) FROM people";
+    feature(
+        "bridge: an error, after which the connection lives on",
+        async move {
+            let mut client = connect(config(password())).await?;
+            match count(&mut client, "SELECT COUNT(*) FROM nowhere").await {
+                Ok(_) => return Err("an error was expected".into()),
+                Err(error) => says(&error.to_string(), "nowhere")?,
+            }
+            same(count(&mut client, people).await?, 2)
+        },
+    )
+    .await;
+    feature("bridge: a new connection again and again", async move {
+        for _ in 0..5 {
+            let mut client = connect(config(password())).await?;
+            same(count(&mut client, people).await?, 2)?;
+            client.close().await?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
 async fn large() -> Outcome {
     let mut client = connect(config(password())).await?;
     let (text, bytes) = ("wörd 😀 ".repeat(150_000), vec![7; 1_280_000]);
@@ -299,6 +363,9 @@ fn strict(auth: AuthMethod) -> Config {
 #[tokio::main]
 async fn main() {
     tell_version("tiberius");
+    if emulator()["bridge"] == true {
+        return bridge().await;
+    }
     let identity = text(&emulator()["identities"][0], "name");
     let me: &'static str = text(&emulator(), "user_name").leak();
     feature("SQL login", logs_in(config(password()), me)).await;
