@@ -148,10 +148,10 @@ fn login_error(dial: &DialError) -> Option<&LoginError> {
 fn outer(dial: &DialError) -> String {
     match dial {
         DialError::GaveUp { source, .. } => format!("{dial}: {}", outer(source)),
-        DialError::Timeout { earlier, .. } => match earlier {
-            Some(earlier) => format!("{dial}: {}", outer(earlier)),
-            None => dial.to_string(),
-        },
+        DialError::Timeout {
+            earlier: Some(earlier),
+            ..
+        } => format!("{dial}: {}", outer(earlier)),
         _ => dial.to_string(),
     }
 }
