@@ -64,7 +64,7 @@ pub enum ProxyError {
         /// The target's name.
         target: String,
         /// What is wrong with it.
-        source: TargetError,
+        source: Box<TargetError>,
     },
     /// A target's identity cannot be used.
     #[error("target `{target}` has no source of tokens")]

@@ -188,9 +188,9 @@ pub(super) fn check(
     if text.is_empty() || is_reference(text) {
         return Ok(());
     }
-    let wrong = |source| ProxyError::Target {
+    let wrong = |source: TargetError| ProxyError::Target {
         target: config.name.clone(),
-        source,
+        source: Box::new(source),
     };
     let draft = Draft::read(text, None).map_err(|error| wrong(error.into()))?;
     if !draft.places().is_empty() {
@@ -236,9 +236,12 @@ fn in_vault(target: &str, error: KeyVaultError) -> ProxyError {
     match error {
         KeyVaultError::ConnectionString(error) => ProxyError::Target {
             target,
-            source: TargetError::from(error),
+            source: Box::new(TargetError::from(error)),
         },
-        KeyVaultError::Target(source) => ProxyError::Target { target, source },
+        KeyVaultError::Target(source) => ProxyError::Target {
+            target,
+            source: Box::new(source),
+        },
         source => ProxyError::KeyVault { target, source },
     }
 }
