@@ -23,6 +23,8 @@ mod clients_python;
 #[cfg(feature = "emulator")]
 mod clients_rust;
 mod conn_string;
+#[cfg(all(feature = "cli", feature = "proxy", unix))]
+mod deploy;
 mod dial;
 #[cfg(feature = "emulator")]
 mod emulator_admin;
