@@ -23,6 +23,8 @@ pub(super) struct Flow {
     by_packet: bool,
     /// Of the packet being written, what is still to come.
     packet_left: usize,
+    /// Why there will be no more to read; what came before it is gone already.
+    broken: Option<io::Error>,
 }
 
 /// What reading gave.
@@ -57,6 +59,9 @@ impl Flow {
         /// Another read is worth it while there is so much room.
         const ROOM: usize = 8 * 1024;
 
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Err(error));
+        }
         let held = self.held.len();
         let mut room = ReadBuf::new(buffer);
         room.put_slice(&self.held);
@@ -67,9 +72,15 @@ impl Flow {
                 Poll::Ready(Ok(())) if room.filled().len() == before => ended = true,
                 Poll::Ready(Ok(())) if room.remaining() >= ROOM => continue,
                 Poll::Ready(Ok(())) => {}
+                // An end without TLS's farewell is an end all the same: that no
+                // message is cut short is seen by its packets.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    ended = true;
+                }
                 // What came before the error is still worth something.
                 Poll::Ready(Err(error)) if before == held => return Poll::Ready(Err(error)),
-                Poll::Ready(Err(_)) => ended = true,
+                // A socket tells of it only once.
+                Poll::Ready(Err(error)) => self.broken = Some(error),
                 Poll::Pending if before == held => return Poll::Pending,
                 Poll::Pending => {}
             }
