@@ -18,12 +18,18 @@ use crate::dial::DialError;
 /// that refuses a crowd is asked once a second, not by each of them.
 pub(super) const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 
+/// How many may be served before somebody whose turn it is, because the session
+/// that comes free has their login properties and not those of the other.
+const OVERTAKING: u32 = 16;
+
 /// The sessions of one target under one identity.
 ///
 /// All of them count towards `max`, from the moment that a login begins until
-/// the session is closed. Whoever waits is served in the order of coming,
-/// whatever it waits for: while somebody waits, nothing is idle and nothing
-/// more may be opened.
+/// the session is closed. Whoever waits is served in the order of coming, but
+/// for a few who can go on with a session as it is, where the first in the queue
+/// would have it closed and another opened: by the order alone a crowd of
+/// several programs would log in anew for each client. While somebody waits,
+/// nothing is idle and nothing more may be opened.
 #[derive(Debug)]
 pub(super) struct State {
     max: usize,
@@ -93,6 +99,8 @@ struct Waiter {
     number: u64,
     key: Key,
     turn: oneshot::Sender<Grant>,
+    /// How many have been served before it since it is the first.
+    overtaken: u32,
 }
 
 /// What somebody gets who asked for a session.
@@ -162,6 +170,7 @@ impl State {
             number: self.next_waiter,
             key: key.clone(),
             turn,
+            overtaken: 0,
         });
         self.group(key, now).waiting += 1;
         Asked::Wait(self.next_waiter, wait)
@@ -185,8 +194,31 @@ impl State {
             && let Some(key) = self.queue.front().map(|waiter| waiter.key.clone())
             && let Some(grant) = self.grant(&key, now)
         {
-            self.send_to_front(grant, now);
+            self.send(0, grant, now);
         }
+    }
+
+    /// Serves somebody for whom the idle session of this key is, before the one
+    /// whose turn it is.
+    fn serve_alike(&mut self, key: &Key, now: Instant) {
+        if let Some(at) = self.overtaker(key)
+            && let Some(grant) = self.grant(key, now)
+        {
+            if let Some(first) = self.queue.front_mut() {
+                first.overtaken += 1;
+            }
+            self.send(at, grant, now);
+        }
+    }
+
+    /// Who in the queue may be served with a session of this key although it is
+    /// another's turn, who has no use for it.
+    fn overtaker(&self, key: &Key) -> Option<usize> {
+        let first = self.queue.front()?;
+        if self.paused || first.key == *key || first.overtaken >= OVERTAKING {
+            return None;
+        }
+        self.queue.iter().position(|waiter| waiter.key == *key)
     }
 
     /// Something for this key, if there is: an idle session, leave to open one
@@ -280,6 +312,7 @@ impl State {
     pub(super) fn settle(&mut self, key: &Key, kept: Kept, from: Place, now: Instant) {
         self.shift(key, Some(from), Some(Place::Idle), now);
         self.group(key, now).idle.push_back(kept);
+        self.serve_alike(key, now);
         self.serve_queue(now);
     }
 
@@ -309,14 +342,16 @@ impl State {
     /// session of this key had better make room.
     pub(super) fn must_yield(&self, key: &Key) -> bool {
         let next = self.queue.front();
-        !self.paused && next.is_some_and(|waiter| waiter.key != *key)
+        !self.paused
+            && next.is_some_and(|waiter| waiter.key != *key)
+            && self.overtaker(key).is_none()
     }
 
     /// Gives out nothing any more.
     pub(super) fn end(&mut self, now: Instant) {
         self.stage = Stage::Ended;
         while !self.queue.is_empty() {
-            self.send_to_front(Grant::Ended, now);
+            self.send(0, Grant::Ended, now);
         }
         self.close_idle(now, |_| Some(Reason::Shutdown));
     }
@@ -414,8 +449,9 @@ impl State {
             .or_insert_with(|| Group::new(now))
     }
 
-    fn send_to_front(&mut self, grant: Grant, now: Instant) {
-        let Some(waiter) = self.queue.pop_front() else {
+    /// Ends the waiting of the one at that place in the queue.
+    fn send(&mut self, at: usize, grant: Grant, now: Instant) {
+        let Some(waiter) = self.queue.remove(at) else {
             return;
         };
         self.group(&waiter.key, now).waiting -= 1;

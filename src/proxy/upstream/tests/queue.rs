@@ -28,6 +28,38 @@ async fn clients_are_served_in_the_order_of_coming() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_fits_nobody_but_a_later_client_is_not_closed_for_the_next() {
+    let world = world(PoolConfig { max: 1, ..config() });
+    let mut lease = world.lease("a").await;
+    let spid = lease.info().spid;
+    let first = world.waiter("b");
+    world.quiet().await;
+    let mut overtakers = Vec::new();
+    for _ in 0..20 {
+        overtakers.push(world.waiter("a"));
+        world.quiet().await;
+    }
+    let mut served = 0;
+    loop {
+        lease.give_back(Condition::AtRest);
+        world.quiet().await;
+        if first.is_finished() {
+            break;
+        }
+        lease = overtakers.remove(0).await.unwrap().unwrap();
+        assert_eq!(lease.info().spid, spid, "one and the same session");
+        served += 1;
+    }
+    // Not for ever: the first in the queue has its turn after so many.
+    assert_eq!((served, world.closed("room")), (16, 1));
+    let first = first.await.unwrap().unwrap();
+    assert_eq!(first.info().database, "b");
+    first.give_back(Condition::AtRest);
+    let next = overtakers.remove(0).await.unwrap().unwrap();
+    assert_eq!(next.info().database, "a");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_oldest_idle_session_makes_room_for_other_properties() {
     let world = world(two());
     let oldest = world.visit("a").await;
