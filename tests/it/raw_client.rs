@@ -55,8 +55,12 @@ pub(crate) struct LoginAnswer {
 
 impl RawClient {
     pub(crate) async fn tcp(address: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    pub(crate) fn over(tcp: TcpStream) -> Self {
         Self {
-            tcp: TcpStream::connect(address).await.unwrap(),
+            tcp,
             tls: None,
             messages: MessageReader::new(32767, 1 << 24),
             packet_size: 4096,

@@ -59,7 +59,10 @@ fn tls(mode: TlsMode) -> ClientTls {
 }
 
 /// Trusts what `entrada proxy --print-ca` prints, and nobody else.
-fn trust(state: &Path, versions: &[&'static rustls::SupportedProtocolVersion]) -> ClientConfig {
+pub(super) fn trust(
+    state: &Path,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> ClientConfig {
     let pem = ca_certificate(state, &[]).unwrap();
     let mut roots = RootCertStore::empty();
     roots

@@ -21,6 +21,8 @@ mod refusals;
 mod relay;
 #[cfg(all(feature = "cli", unix))]
 mod reload;
+#[cfg(all(feature = "cli", unix))]
+mod resilience;
 mod scripted;
 mod smoke;
 mod status_page;

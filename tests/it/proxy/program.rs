@@ -79,6 +79,10 @@ impl Program {
         soon(words, work).await
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("a program that runs")
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id().unwrap()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
