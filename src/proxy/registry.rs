@@ -174,6 +174,17 @@ impl Registry {
         }
     }
 
+    /// Waits until the client with that number is gone.
+    pub(super) async fn gone(&self, id: u64) {
+        loop {
+            let left = self.left.notified();
+            if self.entry(id).is_none() {
+                return;
+            }
+            left.await;
+        }
+    }
+
     fn leave(&self, entry: &Entry) {
         let mut present = self.lock();
         present.entries.remove(&entry.id);

@@ -1,14 +1,23 @@
 //! The commands, which change something: each answers with what it did, and is
 //! written to the log with who did it.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::super::access_log::shown;
 use super::answer::Answer;
 use super::console::Console;
 use super::sql::{Kind, SqlError, convert, same_name};
 use crate::tds::Scalar;
 
+/// How long KILL waits for the session's end before it answers.
+const LEAVING: Duration = Duration::from_secs(5);
+
 impl Console<'_> {
-    /// Ends another client's session.
-    pub(super) fn kill(&self, id: &Scalar, answer: &mut Answer) -> Result<(), SqlError> {
+    /// Ends another client's session. Who asks for the sessions next does not
+    /// find it any more.
+    pub(super) async fn kill(&self, id: &Scalar, answer: &mut Answer) -> Result<(), SqlError> {
         let Scalar::Int(id) = convert(id, Kind::BigInt)? else {
             return Err(SqlError::NoSession { id: 0 });
         };
@@ -28,11 +37,15 @@ impl Console<'_> {
             admin = self.entry.id,
             id,
             peer = killed.peer,
-            login = known.login,
+            login = shown(&known.login),
             target = known.target,
             "session killed"
         );
-        answer.note(format!("session {id} of {} is ended", killed.peer));
+        let gone = timeout(LEAVING, self.shared.registry.gone(number)).await;
+        answer.note(match gone {
+            Ok(()) => format!("session {id} of {} is ended", killed.peer),
+            Err(_) => format!("session {id} of {} is being ended", killed.peer),
+        });
         answer.done_nothing();
         Ok(())
     }

@@ -161,7 +161,7 @@ impl<'a> Console<'a> {
             Statement::Show(name) => self.show(name, answer)?,
             Statement::Kill(id) => {
                 let id = constant(id, params, &self.context())?;
-                self.kill(&id, answer)?;
+                self.kill(&id, answer).await?;
             }
             Statement::Pause(target) => self.pause(target.as_deref(), answer)?,
             Statement::Resume(target) => self.resume(target.as_deref(), answer)?,
