@@ -17,6 +17,8 @@ pub(super) struct Answer {
     procedures: usize,
 }
 
+/// Nothing is added to an answer that is longer.
+const MAX_BYTES: usize = 32 << 20;
 /// `CurCmd` of SELECT.
 const SELECT: u16 = 0xC1;
 /// `CurCmd` of a procedure's end.
@@ -111,6 +113,14 @@ impl Answer {
         if let Some(done) = &mut self.held {
             done.status.insert(DoneStatus::RPCINBATCH);
         }
+    }
+
+    /// Refuses to go on with an answer that is very long.
+    pub(super) fn check_size(&self) -> Result<(), SqlError> {
+        if self.out.len() > MAX_BYTES {
+            return Err(SqlError::TooLarge { max: MAX_BYTES });
+        }
+        Ok(())
     }
 
     /// The whole answer.

@@ -123,6 +123,9 @@ impl<'a> Console<'a> {
         };
         let several = calls.len() > 1;
         for (at, call) in calls.iter().enumerate() {
+            if let Err(error) = answer.check_size() {
+                return Self::conclude(Err(error), answer);
+            }
             self.call(call, answer).await;
             if several && at + 1 < calls.len() {
                 answer.one_of_several();
@@ -138,6 +141,7 @@ impl<'a> Console<'a> {
         answer: &mut Answer,
     ) -> Result<(), SqlError> {
         for statement in sql::parse(text)? {
+            answer.check_size()?;
             self.statement(&statement, params, answer).await?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::answer::Answer;
 use super::console::Console;
-use super::sql::{Kind, Param, SqlError, convert, parse_declarations, same_name};
+use super::sql::{Kind, Param, SqlError, convert, parse, parse_declarations, same_name};
 use crate::tds::{RpcCall, RpcParam, RpcProcedure, Scalar, TypeId, TypeInfo, proc_id};
 
 /// The statements that a client has prepared.
@@ -153,6 +153,8 @@ impl Prepared {
         if self.statements.len() >= MAX_PREPARED {
             return Err(SqlError::TooManyHandles { max: MAX_PREPARED });
         }
+        // Also bounds what is kept.
+        parse(&template.text)?;
         self.last += 1;
         self.statements.insert(self.last, template);
         Ok(self.last)

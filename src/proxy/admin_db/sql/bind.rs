@@ -354,6 +354,12 @@ fn like(of: Box<Expr>, pattern: Expr, escape: Option<char>) -> Result<Expr, SqlE
         _ => None,
     };
     match known {
+        // Matching takes time proportional to the lengths of both.
+        Some(text) if text.len() > usize::from(MAX_TEXT) * 2 => Err(SqlError::TooLong {
+            len: text.len(),
+            max: usize::from(MAX_TEXT) * 2,
+            unit: "bytes of a pattern",
+        }),
         Some(text) => Ok(Expr::Like(of, Pattern::new(text, escape))),
         None if escape.is_some() => Err(SqlError::unknown("ESCAPE with such a pattern")),
         None => Ok(Expr::LikeOf(of, Box::new(pattern))),

@@ -24,6 +24,10 @@ pub(in crate::proxy) enum SqlError {
     TooDeep { max: usize },
     #[error("the query was stopped, as it took longer than {seconds} s")]
     TooSlow { seconds: u64 },
+    #[error(
+        "the answer is too large, at most {max} bytes are given; ask for fewer rows or columns"
+    )]
+    TooLarge { max: usize },
     #[error("there is no table `{name}`; SHOW HELP lists those there are")]
     NoTable { name: String },
     #[error("there is no column `{name}`")]
@@ -68,6 +72,7 @@ impl SqlError {
             Self::Unknown { .. } => 40517,
             Self::TooLong { .. } | Self::TooDeep { .. } => 191,
             Self::TooSlow { .. } => 3617,
+            Self::TooLarge { .. } => 8618,
             Self::NoTable { .. } => 208,
             Self::NoColumn { .. } => 207,
             Self::NotGrouped { .. } => 8120,

@@ -6,7 +6,7 @@ use super::Context;
 use super::error::SqlError;
 use super::expr::{Aggregate, Binary, Expr};
 use super::like::Pattern;
-use super::value::{self, Kind, compare, convert};
+use super::value::{self, Kind, MAX_TEXT, compare, convert};
 use crate::tds::Scalar;
 
 /// A row as it stands in its table.
@@ -161,7 +161,11 @@ fn arithmetic(operator: Binary, left: &Scalar, right: &Scalar) -> Result<Scalar,
         return Ok(Scalar::Null);
     }
     if let (Binary::Add, Scalar::Text(left), Scalar::Text(right)) = (operator, left, right) {
-        return Ok(Scalar::Text(format!("{left}{right}")));
+        // As SQL Server does, and so that no text grows without bound.
+        return Ok(Scalar::Text(value::cut(
+            format!("{left}{right}"),
+            MAX_TEXT.into(),
+        )));
     }
     if matches!(left, Scalar::Float(_)) || matches!(right, Scalar::Float(_)) {
         return floats(operator, left, right);

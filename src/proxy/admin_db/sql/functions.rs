@@ -146,7 +146,7 @@ impl Function {
             },
             Self::Concat => {
                 let texts = given.iter().filter_map(value::text);
-                Ok(Scalar::Text(texts.collect()))
+                Ok(Scalar::Text(value::cut(texts.collect(), MAX_TEXT.into())))
             }
             _ => self.of_text(first, given),
         }

@@ -90,6 +90,8 @@ struct Plan {
     take: usize,
 }
 
+/// Most bytes of a result: far more than ten thousand clients take.
+const MAX_RESULT: usize = 32 << 20;
 /// How long a query may run.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
@@ -153,6 +155,7 @@ impl Plan {
             rows = kept;
         }
         let mut results = Vec::new();
+        let mut size = 0;
         for group in self.groups(&rows) {
             in_time()?;
             if let Some(having) = &self.having
@@ -160,7 +163,15 @@ impl Plan {
             {
                 continue;
             }
-            results.push(self.result(&group, context)?);
+            let result = self.result(&group, context)?;
+            size += [&result.0, &result.1]
+                .into_iter()
+                .map(size_of_row)
+                .sum::<usize>();
+            if size > MAX_RESULT {
+                return Err(SqlError::TooLarge { max: MAX_RESULT });
+            }
+            results.push(result);
         }
         if self.distinct {
             results.sort_by(|(_, a), (_, b)| rows_order(a, b));
@@ -227,6 +238,16 @@ impl Plan {
         });
         first.unwrap_or(Ordering::Equal)
     }
+}
+
+/// About as many bytes as a row takes.
+fn size_of_row(row: &Row) -> usize {
+    row.iter()
+        .map(|value| match value {
+            Scalar::Text(text) => size_of::<Scalar>() + text.len(),
+            _ => size_of::<Scalar>(),
+        })
+        .sum()
 }
 
 fn rows_order(a: &Row, b: &Row) -> Ordering {

@@ -224,7 +224,7 @@ fn integer(value: &Scalar) -> Option<Result<i64, SqlError>> {
 }
 
 /// The first so many UTF-16 units; no character is cut apart.
-fn cut(mut text: String, units: usize) -> String {
+pub(super) fn cut(mut text: String, units: usize) -> String {
     let mut left = units;
     let end = text
         .char_indices()
