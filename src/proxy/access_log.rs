@@ -36,15 +36,23 @@ pub(super) fn left(entry: &Entry, reason: &str) {
 /// What a client says of itself, in a form that forges no line and steers no
 /// terminal.
 pub(super) fn shown(value: &str) -> String {
-    let mut shown: String = value
-        .chars()
-        .take(LONGEST)
-        .map(|c| if is_harmless(c) { c } else { '?' })
-        .collect();
-    if value.chars().nth(LONGEST).is_some() {
+    let start = value.char_indices().nth(LONGEST).map(|(at, _)| at);
+    let mut shown = printable(
+        value
+            .get(..start.unwrap_or(value.len()))
+            .unwrap_or_default(),
+    );
+    if start.is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// A text in such a form, in all its length.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_harmless(c) { c } else { '?' })
+        .collect()
 }
 
 /// Whether a character looks like what it is: no control, and none that turns

@@ -36,7 +36,7 @@ pub(super) async fn serve(
     entry.learn(|known| {
         let login = &greeted.login;
         known.state = Phase::Admin;
-        known.login = shown(&login.user_name);
+        known.login = shown(&user);
         known.application = shown(&login.app_name);
         known.host = shown(&login.host_name);
         known.tds_version = login.tds_version.to_string();

@@ -12,6 +12,7 @@ use super::login::{info, login_info};
 use crate::front::FrontError;
 use crate::proxy::client::Greeted;
 use crate::proxy::registry::Entry;
+use crate::proxy::relay::farewell;
 use crate::proxy::shared::{Live, Shared};
 use crate::session::SessionStream;
 use crate::tds::{
@@ -109,6 +110,7 @@ async fn serve(
     if version < TdsVersion::V7_1 {
         front.refuse(&too_old())?;
         write(&mut stream, &front.take_output(), entry).await?;
+        farewell(&mut stream).await;
         return Ok(End::Protocol);
     }
     front.accept(&login_info(spid, encrypted), DEFAULT_PACKET_SIZE)?;
@@ -129,7 +131,7 @@ async fn serve(
             Err(error) => {
                 let answer = console.broken(&error);
                 send(&mut stream, &answer, spid, entry).await?;
-                stream.shutdown().await?;
+                farewell(&mut stream).await;
                 return Err(error.into());
             }
         }

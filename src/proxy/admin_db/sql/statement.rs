@@ -161,10 +161,10 @@ impl Reader<'_> {
             "HELP" => Statement::Show("help".to_owned()),
             "IF" => self.if_else(ifs)?,
             "KILL" => Statement::Kill(self.expression()?),
-            "PAUSE" => Statement::Pause(self.target()),
+            "PAUSE" => Statement::Pause(self.target()?),
             "PRINT" => Statement::Print(self.expression()?),
-            "RECONNECT" => Statement::Reconnect(self.target()),
-            "RESUME" => Statement::Resume(self.target()),
+            "RECONNECT" => Statement::Reconnect(self.target()?),
+            "RESUME" => Statement::Resume(self.target()?),
             "ROLLBACK" => {
                 self.transaction();
                 self.named(Statement::Rollback)
@@ -256,11 +256,11 @@ impl Reader<'_> {
     }
 
     /// The target of a command: a name, or nothing for all.
-    fn target(&mut self) -> Option<String> {
-        if self.is_at_end() || self.ends() {
-            return None;
+    fn target(&mut self) -> Result<Option<String>, SqlError> {
+        if self.is_at_end() || self.ends() || self.peek_word().is_some_and(|word| word == "ELSE") {
+            return Ok(None);
         }
-        self.name().ok()
+        self.name().map(Some)
     }
 
     fn name(&mut self) -> Result<String, SqlError> {

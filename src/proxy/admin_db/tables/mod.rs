@@ -5,7 +5,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use super::sql::{Kind, Rows, SqlError, Table, Tables, same_name};
+use super::sql::{Kind, Rows, SqlError, Table, Tables, convert, same_name};
 use crate::proxy::shared::{Live, Shared};
 use crate::tds::Scalar;
 
@@ -38,12 +38,19 @@ impl Catalogue<'_> {
             .ok_or_else(|| SqlError::NoTable {
                 name: name.chars().take(128).collect(),
             })?;
+        let fitting = |row: Row| {
+            row.iter()
+                .zip(table.columns)
+                .map(|(value, (_, kind))| convert(value, *kind))
+                .collect()
+        };
+        let rows: Result<_, _> = table.rows.into_iter().map(fitting).collect();
         let columns = table.columns.iter();
         Ok(Rows {
             columns: columns
                 .map(|(name, kind)| ((*name).to_owned(), *kind))
                 .collect(),
-            rows: table.rows,
+            rows: rows?,
         })
     }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::super::console::moment;
 use super::super::sql::{Kind, version};
 use super::{Catalogue, DBO, Definition, Row, int, some_text, text};
+use crate::proxy::access_log::{printable, shown};
 use crate::proxy::config::{Admission, TlsMode};
 use crate::proxy::registry::{Entry, Phase};
 use crate::proxy::targets::TargetEntry;
@@ -165,7 +166,12 @@ fn errors(catalogue: &Catalogue<'_>) -> Vec<Row> {
     let errors = catalogue.shared.stats.recent_errors();
     errors
         .into_iter()
-        .map(|error| vec![Scalar::Moment(moment(error.at)), text(error.text)])
+        .map(|error| {
+            vec![
+                Scalar::Moment(moment(error.at)),
+                text(printable(&error.text)),
+            ]
+        })
         .collect()
 }
 
@@ -251,10 +257,10 @@ fn sessions(catalogue: &Catalogue<'_>) -> Vec<Row> {
             int(entry.id),
             text(&entry.listener),
             text(&entry.peer),
-            some_text(&known.login),
-            some_text(&known.application),
-            some_text(&known.host),
-            some_text(&known.database),
+            some_text(&shown(&known.login)),
+            some_text(&shown(&known.application)),
+            some_text(&shown(&known.host)),
+            some_text(&shown(&known.database)),
             some_text(&known.tds_version),
             Scalar::Bit(known.encrypted),
             some_text(&known.target),
