@@ -1,6 +1,7 @@
 //! The proxy between clients and the emulator.
 
 mod admin_db;
+mod admin_db_clients;
 mod admission;
 mod cancel;
 #[cfg(all(feature = "cli", unix))]

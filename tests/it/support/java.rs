@@ -1,4 +1,4 @@
-//! Microsoft's JDBC driver, and the program of `tests/judges/java/` that drives it.
+//! Microsoft's JDBC driver, and the programs of `tests/judges/java/` that drive it.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -12,12 +12,17 @@ use tokio::process::Command;
 use super::clients::{interpreter, lines};
 use super::judges::{judges, run, target};
 
-const SOURCES: [&str; 2] = ["Judge.java", "JdbcJudge.java"];
+const SOURCES: [&str; 3] = ["Judge.java", "JdbcJudge.java", "AdminJudge.java"];
 
 /// Runs the judge to its end and gives the objects that it printed; `None` if this machine has no
 /// JDK, which has been said then. Java reads no JSON by itself: it gets what it is told as one
 /// variable for each text and number.
 pub(crate) async fn jdbc(features: &[&str], told: &Value) -> Option<Vec<Value>> {
+    java("JdbcJudge", features, told).await
+}
+
+/// As [`jdbc`], for any of the programs.
+pub(crate) async fn java(program: &str, features: &[&str], told: &Value) -> Option<Vec<Value>> {
     let classes = tokio::task::spawn_blocking(classes).await.unwrap()?;
     let home = TempDir::new().unwrap();
     let class_path = format!("{0}/plugin.jar:{0}/classes", classes.display());
@@ -26,7 +31,7 @@ pub(crate) async fn jdbc(features: &[&str], told: &Value) -> Option<Vec<Value>> 
         // It lives for seconds: what the better compiler would win, it would cost.
         .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"])
         .arg(class_path)
-        .arg("JdbcJudge")
+        .arg(program)
         .args(features)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -40,7 +45,7 @@ pub(crate) async fn jdbc(features: &[&str], told: &Value) -> Option<Vec<Value>> 
         };
         command.env(format!("EMULATOR_{}", name.to_uppercase()), text);
     }
-    Some(lines("JdbcJudge", command).await)
+    Some(lines(program, command).await)
 }
 
 /// The folder with the driver and the compiled judge, made once.

@@ -228,6 +228,8 @@ fn what_is_not_done_here_is_said() {
         ("SELECT 9223372036854775807 + 1", 8115),
         ("SELECT FROM", 102),
         ("SELECT 'open", 102),
+        ("PAUSE 5", 102),
+        ("RECONNECT *", 102),
         (")", 102),
     ] {
         let error = match parse(text) {
@@ -272,6 +274,24 @@ fn depth_and_length_are_bounded() {
         " WHEN 1 THEN 1 WHEN 2 THEN 1 END".repeat(9)
     );
     assert_eq!(query(&format!("SELECT {cases}")), "1");
+}
+
+#[test]
+fn results_are_bounded() {
+    let wide = Param {
+        name: "@p".to_owned(),
+        kind: Kind::Text(4000),
+        value: Scalar::Text("数".repeat(4000)),
+    };
+    let ask = |columns: usize| {
+        let text = format!("SELECT {} FROM items", vec!["@p"; columns].join(","));
+        query_with(&text, std::slice::from_ref(&wide))
+    };
+    assert_eq!(ask(100).unwrap().rows.len(), ITEMS.len());
+    assert_eq!(ask(900).unwrap_err().number(), 8618);
+    // A text is never longer than the longest of a column.
+    let sum = query_with("SELECT LEN(@p + @p), LEN(CONCAT(@p, @p))", &[wide]).unwrap();
+    assert_eq!(shown(&sum), "4000|4000");
 }
 
 /// A condition, and what a row-by-row reading of it says.
