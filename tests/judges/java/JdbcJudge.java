@@ -105,6 +105,16 @@ final class JdbcJudge {
         }
     }
 
+    private static List<String> column(ResultSet results, String name) throws SQLException {
+        try (results) {
+            var values = new ArrayList<String>();
+            while (results.next()) {
+                values.add(results.getString(name));
+            }
+            return values;
+        }
+    }
+
     private static void run(Connection connection, String sql) throws SQLException {
         try (var statement = connection.createStatement()) {
             statement.execute(sql);
@@ -146,7 +156,9 @@ final class JdbcJudge {
             Judge.same(error.getErrorCode(), 18456);
         });
         judge.feature("a database that does not exist", () -> {
-            Judge.raises(SQLException.class, () -> connect("databaseName", "nowhere").close(), "nowhere");
+            var says = "Cannot open database \"nowhere\"";
+            var error = Judge.raises(SQLException.class, () -> connect("databaseName", "nowhere").close(), says);
+            Judge.same(error.getErrorCode(), 4060);
         });
         judge.feature("a certificate of an unknown authority", () -> {
             var other = trustStore(Judge.told("OTHER_CA"));
@@ -394,6 +406,28 @@ final class JdbcJudge {
                 run(connection, "DROP TABLE dbo.jdbc_meta");
             }
         });
+        judge.feature("what a database tool asks first", () -> {
+            try (var connection = connect()) {
+                run(connection, "DROP TABLE IF EXISTS dbo.tool_kid; DROP TABLE IF EXISTS dbo.tool_mum");
+                run(connection, "CREATE TABLE dbo.tool_mum (id int NOT NULL CONSTRAINT pk_tool_mum PRIMARY KEY)");
+                run(connection, "CREATE TABLE dbo.tool_kid (mum int NOT NULL CONSTRAINT fk_tool REFERENCES dbo.tool_mum (id))");
+                var meta = connection.getMetaData();
+                Judge.same(column(meta.getCatalogs(), "TABLE_CAT").contains("demo"), true);
+                Judge.same(column(meta.getSchemas(), "TABLE_SCHEM").containsAll(List.of("dbo", "sys")), true);
+                Judge.same(column(meta.getTableTypes(), "TABLE_TYPE").contains("TABLE"), true);
+                Judge.same(column(meta.getTypeInfo(), "TYPE_NAME").contains("nvarchar"), true);
+                var tables = meta.getTables("demo", "dbo", "tool%", new String[] {"TABLE"});
+                Judge.same(column(tables, "TABLE_NAME"), List.of("tool_kid", "tool_mum"));
+                Judge.same(column(meta.getColumns("demo", "dbo", "tool%", "%"), "COLUMN_NAME"), List.of("mum", "id"));
+                Judge.same(column(meta.getImportedKeys("demo", "dbo", "tool_kid"), "FK_NAME"), List.of("fk_tool"));
+                var databases = rows(connection, "SELECT name FROM sys.databases WHERE name = DB_NAME()");
+                Judge.same(databases, List.of(List.of("demo")));
+                var objects = "SELECT s.name, o.name FROM sys.objects o JOIN sys.schemas s ON s.schema_id = o.schema_id WHERE o.name LIKE 'tool%' AND o.type = 'U' ORDER BY o.name";
+                Judge.same(rows(connection, objects), List.of(List.of("dbo", "tool_kid"), List.of("dbo", "tool_mum")));
+                Judge.same(rows(connection, "SELECT CAST(SERVERPROPERTY('EngineEdition') AS int)"), List.of(List.of(5)));
+                run(connection, "DROP TABLE dbo.tool_kid; DROP TABLE dbo.tool_mum");
+            }
+        });
     }
 
     private static void transactions(Judge judge) {
@@ -470,6 +504,20 @@ final class JdbcJudge {
                 stopper.join();
                 Judge.same(rows(connection, "SELECT 1"), List.of(List.of(1)));
                 run(watcher, "DROP TABLE dbo.jdbc_started");
+            }
+        });
+        judge.feature("cancel in the middle of a result, and the connection lives on", () -> {
+            try (var connection = connect("responseBuffering", "adaptive"); var statement = connection.createStatement()) {
+                run(connection, "CREATE TABLE #n (n int NOT NULL); INSERT #n SELECT v FROM (VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)) AS x(v)");
+                var results = statement.executeQuery("SELECT a.n, REPLICATE('x', 100) FROM #n a CROSS JOIN #n b CROSS JOIN #n c CROSS JOIN #n d CROSS JOIN #n e CROSS JOIN #n f");
+                for (int i = 0; i < 1000; i++) {
+                    Judge.same(results.next(), true);
+                }
+                statement.cancel();
+                Judge.raises(SQLException.class, () -> {
+                    while (results.next()) {}
+                }, "cancel");
+                Judge.same(rows(connection, "SELECT COUNT(*), @@TRANCOUNT FROM #n"), List.of(List.of(10, 0)));
             }
         });
         judge.feature("query timeout", () -> {

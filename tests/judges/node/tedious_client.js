@@ -34,16 +34,20 @@ function settings(authentication, options = {}) {
   };
 }
 
-/** A connection that is logged in. It collects messages of PRINT and the like in `infos`. */
+/** A connection that is logged in. It collects messages of PRINT and the like in `infos`, the
+ * numbers of errors in `told`, which the error of a refused login gets, too. */
 function connect(authentication = password, options = {}) {
   const connection = new Connection(settings(authentication, options));
   connection.infos = [];
+  connection.told = [];
+  connection.on('errorMessage', (error) => connection.told.push(error.number));
   connection.on('infoMessage', (info) => connection.infos.push(info));
   connection.on('error', () => {});
   return new Promise((resolve, reject) => {
     connection.connect((error) => {
       if (error) {
         connection.close();
+        error.told = connection.told;
         reject(error);
       } else {
         resolve(connection);

@@ -95,7 +95,14 @@ function logins() {
   feature('A database that does not exist', async () => {
     const error = await rejection(connect(password, { database: 'nowhere' }));
     same(error.code, 'ELOGIN');
-    match(error.message, /^Cannot open database "nowhere"|^Login failed for user/);
+    match(error.message, /^Cannot open database "nowhere"/);
+    same(error.told[0], 4060);
+  });
+  if (!emulator.proxy) return;
+  feature('An identity without a user', async () => {
+    const error = await rejection(connect());
+    same([error.code, error.told], ['ELOGIN', [18456]]);
+    match(error.message, /^Login failed for user .* refused the proxy's identity .* CREATE USER/s);
   });
 }
 

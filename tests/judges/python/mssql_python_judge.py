@@ -105,7 +105,7 @@ def wrong_password():
 @feature("a database that does not exist")
 def no_database():
     string = f"{SERVER.replace('demo', 'nowhere')};{LOGIN}"
-    raises(mssql_python.Error, lambda: connect(string=string), "nowhere")
+    raises(mssql_python.Error, lambda: connect(string=string), 'Cannot open database "nowhere"')
 
 
 @feature("a certificate of another authority, strict TLS")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pymssql
 from dbapi import Driver, one, rows, shared
-from judge import EMULATOR, ENCRYPTION, feature, raises, run, same
+from judge import EMULATOR, ENCRYPTION, PROXY, feature, raises, run, same
 
 # What FreeTDS reads before the first connection.
 CONF = Path(os.environ["HOME"], "freetds.conf")
@@ -69,12 +69,20 @@ def stranger():
 
 @feature("login to a database that does not exist")
 def wrong_database():
-    raises(pymssql.OperationalError, lambda: connect(database="nowhere"), "nowhere")
+    raises(pymssql.OperationalError, lambda: connect(database="nowhere"), "4060", 'Cannot open database "nowhere"')
 
 
 @feature("login with a wrong password")
 def wrong_password():
     raises(pymssql.OperationalError, lambda: connect(password="wrong"), "18456", "Login failed for user 'sa'")
+
+
+if PROXY:
+
+    @feature("login as an identity without a user")
+    def no_user():
+        says = ["18456", "Login failed for user", "refused the proxy's identity", "CREATE USER"]
+        raises(pymssql.OperationalError, connect, *says)
 
 
 @feature("as_dict rows")

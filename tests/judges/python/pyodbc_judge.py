@@ -28,19 +28,11 @@ PASSWORD = f"UID={EMULATOR['user']};PWD={EMULATOR['password']}"
 ENCRYPT = {"off": "Encrypt=no", "on": "Encrypt=Mandatory", "strict": "Encrypt=strict"}[ENCRYPTION]
 LOGIN = f"{PASSWORD};{ENCRYPT}" if PROXY else f"{MSI};{STRICT}"
 ACCESS_TOKEN = 1256  # SQL_COPT_SS_ACCESS_TOKEN
-DATETIMEOFFSET = -155
-
-
-def offset(data):
-    """pyodbc leaves SQL Server's own type to the application."""
-    year, month, day, hour, minute, second, nanos, hours, minutes = struct.unpack("<6hI2h", data)
-    zone = dt.timezone(dt.timedelta(hours=hours, minutes=minutes))
-    return dt.datetime(year, month, day, hour, minute, second, nanos // 1000, zone)
 
 
 def connect(autocommit=True, string=f"{SERVER};{LOGIN};APP=judge", **options):
     connection = pyodbc.connect(string, autocommit=autocommit, **options)
-    connection.add_output_converter(DATETIMEOFFSET, offset)
+    connection.add_output_converter(odbc_driver.DATETIMEOFFSET, odbc_driver.offset)
     return connection
 
 
@@ -107,6 +99,16 @@ if PROXY:
         finally:
             os.environ["SSL_CERT_FILE"] = EMULATOR["ca"]
 
+    @feature("an identity without a user")
+    def no_user():
+        says = ["28000", "Login failed for user", "refused the proxy's identity", "CREATE USER", "(18456)"]
+        raises(pyodbc.InterfaceError, connect, *says)
+
+    @feature("a database that does not exist")
+    def no_database():
+        string = f"{SERVER.replace('demo', 'nowhere')};{LOGIN};APP=judge"
+        raises(pyodbc.Error, lambda: connect(string=string), 'Cannot open database "nowhere"', "(4060)")
+
 
 @feature("the driver manager's pool resets sessions")
 def pooled():
@@ -137,6 +139,20 @@ def cancel():
         stopper.join()
         same(one(connection.cursor(), "select 1"), [1])
         watcher.cursor().execute("drop table dbo.started")
+
+
+@feature("cancel in the middle of a result, and the session goes on")
+def cancel_result():
+    with driver.connection() as connection:
+        cursor = connection.cursor()
+        cursor.execute("set nocount on; create table #n (n int); insert #n values (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)")
+        cursor.execute(
+            "select a.n, replicate('x', 100) from #n a cross join #n b cross join #n c "
+            "cross join #n d cross join #n e cross join #n f"
+        )
+        same(len(cursor.fetchmany(1000)), 1000)
+        cursor.cancel()
+        same(one(connection.cursor(), "select count(*), @@trancount from #n"), [10, 0])
 
 
 @feature("query timeout")

@@ -26,9 +26,19 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) async fn with_fault(fault: Option<&str>) -> Self {
+        Self::start(fault, "app").await
+    }
+
+    /// The proxy logs in as an identity that no database has a user for.
+    pub(super) async fn with_a_stranger() -> Self {
+        Self::start(None, "stranger").await
+    }
+
+    async fn start(fault: Option<&str>, identity: &str) -> Self {
         let mut builder = Emulator::builder()
             .identity(ManagedIdentity::system_assigned("vm"))
             .identity(ManagedIdentity::user_assigned("app"))
+            .identity(ManagedIdentity::user_assigned("stranger"))
             .user("demo", "app", &["db_owner"]);
         if let Some(fault) = fault {
             builder = builder.fault(fault.parse().unwrap());
@@ -41,8 +51,9 @@ impl Bench {
         let other = Certificates::for_names(&["localhost"]).ca_pem;
         std::fs::write(files.path().join("other.pem"), other).unwrap();
         let identities = emulator.identities();
-        let app = identities.iter().find(|identity| identity.name == "app");
-        let mut config = Config::for_connection(emulator.connection_strings("demo", app).ado_net);
+        let identity = identities.iter().find(|one| one.name == identity);
+        let strings = emulator.connection_strings("demo", identity);
+        let mut config = Config::for_connection(strings.ado_net);
         config.state_dir = Some(state);
         let proxy = Proxy::start(with_listeners(config), sources(&emulator))
             .await

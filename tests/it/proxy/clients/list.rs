@@ -44,7 +44,7 @@ pub(super) struct Client {
     errors: Vec<String>,
     large: Vec<String>,
     cancel: Vec<String>,
-    reconnect: Vec<String>,
+    pub(super) reconnect: Vec<String>,
     /// What else works; tried with one kind of encryption only.
     more: Vec<String>,
     /// What must be refused with an error that says so, with and without encryption.
@@ -53,6 +53,9 @@ pub(super) struct Client {
     /// What must be refused where the certificate is verified.
     #[serde(default)]
     refused_encrypted: Vec<String>,
+    /// How it shows a login that the server refuses to the proxy's identity.
+    #[serde(default)]
+    pub(super) refused_identity: Vec<String>,
     /// Why some of the above is empty.
     note: Option<String>,
 }
@@ -182,8 +185,12 @@ fn table() -> String {
     table += "\n| Client | How it trusts the proxy's certificate | What else was tried | Is refused |\n\
               | --- | --- | --- | --- |\n";
     for client in &clients {
-        let refused = client.refused.iter().chain(&client.refused_encrypted);
-        let refused: Vec<&str> = refused.map(String::as_str).collect();
+        let refused = [
+            &client.refused,
+            &client.refused_encrypted,
+            &client.refused_identity,
+        ];
+        let refused: Vec<&str> = refused.into_iter().flatten().map(String::as_str).collect();
         let mut more = client.more.join("; ");
         if let Some(note) = &client.note {
             more = format!("{more}{}{note}", if more.is_empty() { "" } else { ". " });
@@ -195,7 +202,7 @@ fn table() -> String {
 }
 
 impl Client {
-    fn full_name(&self) -> String {
+    pub(super) fn full_name(&self) -> String {
         let over = self.over.iter().map(|over| format!(" over {over}"));
         format!("{} {}{}", self.name, self.version, over.collect::<String>())
     }
