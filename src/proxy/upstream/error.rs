@@ -46,13 +46,6 @@ pub(in crate::proxy) struct Crowd {
     pub(in crate::proxy) max: usize,
 }
 
-impl LeaseError {
-    /// Whether it is the number of sessions that does not suffice.
-    pub(in crate::proxy) fn is_exhausted(&self) -> bool {
-        matches!(self, Self::QueueFull(_) | Self::QueueTimeout(_))
-    }
-}
-
 impl std::fmt::Display for Crowd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {

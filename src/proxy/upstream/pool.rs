@@ -107,7 +107,7 @@ impl Pool {
         let (mut grant, queued) = self.turn(ask).await?;
         loop {
             let mut kept = match grant {
-                Grant::Warm(kept) => kept,
+                Grant::Warm(kept) => *kept,
                 Grant::Cold => {
                     let slot = Slot::new(self, &ask.key, Place::Opening);
                     let origin = if queued { Origin::Queued } else { Origin::Cold };
@@ -319,16 +319,10 @@ impl Pool {
     /// Why a session is not to be kept, if it is not.
     fn why_not(&self, kept: &Kept, key: &Key) -> Option<Reason> {
         self.with(|state| {
-            match state.stage {
-                Stage::Open => {}
-                Stage::Retired => return Some(Reason::Retired),
-                Stage::Ended => return Some(Reason::Shutdown),
-            }
-            if kept.epoch != state.epoch {
-                return Some(Reason::Reconnect);
-            }
-            let due = kept.is_due(Instant::now());
-            due.or_else(|| state.must_yield(key).then_some(Reason::Room))
+            let unwanted = state.unwanted(kept);
+            unwanted
+                .or_else(|| kept.is_due(Instant::now()))
+                .or_else(|| state.must_yield(key).then_some(Reason::Room))
         })
     }
 

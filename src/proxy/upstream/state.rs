@@ -107,7 +107,7 @@ struct Waiter {
 #[derive(Debug)]
 pub(super) enum Grant {
     /// This one, counted as in use. It has not been looked at yet.
-    Warm(Kept),
+    Warm(Box<Kept>),
     /// Leave to open one, counted as opening.
     Cold,
     /// A login for the same has just failed.
@@ -233,7 +233,7 @@ impl State {
                 continue;
             }
             self.reused += 1;
-            return Some(Grant::Warm(kept));
+            return Some(Grant::Warm(Box::new(kept)));
         }
         if let Some(error) = self.group(key, now).failure(now) {
             return Some(Grant::Refused(error));
@@ -250,8 +250,7 @@ impl State {
         match grant {
             Grant::Warm(kept) => {
                 self.reused -= 1;
-                self.shift(key, Some(Place::InUse), Some(Place::Idle), now);
-                self.group(key, now).idle.push_back(kept);
+                self.rest(key, *kept, Place::InUse, now);
             }
             Grant::Cold => self.shift(key, Some(Place::Opening), None, now),
             Grant::Refused(_) | Grant::Ended => {}
@@ -310,10 +309,20 @@ impl State {
     /// Puts a session that is fit into the hands of whoever waits for it, or
     /// among the idle ones.
     pub(super) fn settle(&mut self, key: &Key, kept: Kept, from: Place, now: Instant) {
-        self.shift(key, Some(from), Some(Place::Idle), now);
-        self.group(key, now).idle.push_back(kept);
+        self.rest(key, kept, from, now);
         self.serve_alike(key, now);
         self.serve_queue(now);
+        self.forget_if_empty(key, now);
+    }
+
+    /// Why a session is not to be kept, whatever it is like itself.
+    pub(super) fn unwanted(&self, kept: &Kept) -> Option<Reason> {
+        match self.stage {
+            Stage::Open if kept.epoch == self.epoch => None,
+            Stage::Open => Some(Reason::Reconnect),
+            Stage::Retired => Some(Reason::Retired),
+            Stage::Ended => Some(Reason::Shutdown),
+        }
     }
 
     /// Closes every idle session that the predicate names a reason for.
@@ -447,6 +456,17 @@ impl State {
         self.groups
             .entry(key.clone())
             .or_insert_with(|| Group::new(now))
+    }
+
+    /// Puts a session among the idle ones. It is looked at under the same lock:
+    /// whoever closes the idle ones must not be followed by one of the same kind.
+    fn rest(&mut self, key: &Key, kept: Kept, from: Place, now: Instant) {
+        if let Some(reason) = self.unwanted(&kept) {
+            self.shift(key, Some(from), None, now);
+            return self.doom(kept, reason);
+        }
+        self.shift(key, Some(from), Some(Place::Idle), now);
+        self.group(key, now).idle.push_back(kept);
     }
 
     /// Ends the waiting of the one at that place in the queue.

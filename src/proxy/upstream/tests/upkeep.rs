@@ -171,6 +171,30 @@ async fn reconnecting_replaces_every_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_nobody_comes_for_is_not_kept_beyond_its_time() {
+    let ends: [(fn(&Pool), _); 3] = [
+        (Pool::reconnect, "reconnect"),
+        (Pool::retire, "retired"),
+        (Pool::end, "shutdown"),
+    ];
+    for (end, reason) in ends {
+        let world = world(PoolConfig { max: 1, ..config() });
+        let held = world.lease("a").await;
+        let ask = ask("a");
+        let mut waiting = Box::pin(world.pool.lease(&ask));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        held.give_back(Condition::AtRest);
+        world.quiet().await;
+        assert_eq!((world.view().waiting, world.view().in_use), (0, 1));
+        // It has been given out, and its client has not woken up yet.
+        end(&world.pool);
+        drop(waiting);
+        assert_eq!((world.view().idle, world.view().in_use), (0, 0));
+        assert_eq!(world.closed(reason), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retired_pool_keeps_nothing() {
     let world = world(config());
     let lease = world.lease("a").await;
