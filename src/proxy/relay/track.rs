@@ -36,6 +36,8 @@ pub(super) struct Track {
     due_after_attention: u32,
     /// An answer that the client must not see, after so many others.
     replaced_after: Option<u32>,
+    /// It comes after so many DONE_ATTN, too.
+    replaced_after_attentions: u32,
     answer: Answer,
     app_role: WordFinder,
     traces: Traces,
@@ -132,6 +134,7 @@ impl Track {
             attentions: 0,
             due_after_attention: 0,
             replaced_after: None,
+            replaced_after_attentions: 0,
             answer: Answer::default(),
             app_role: WordFinder::new(b"SP_SETAPPROLE"),
             traces: Traces::default(),
@@ -288,6 +291,7 @@ impl Track {
             Some(kind) if self.replaced_after.is_none() => {
                 self.request = None;
                 self.replaced_after = Some(self.due);
+                self.replaced_after_attentions = self.attentions;
                 Some(take_back(kind))
             }
             _ => {
@@ -339,7 +343,7 @@ impl Track {
             self.answers += 1;
             self.answer = Answer {
                 begun: true,
-                replaced: self.replaced_after == Some(0),
+                replaced: self.replaced_after == Some(0) && self.replaced_after_attentions == 0,
                 ..Answer::default()
             };
         }
@@ -355,8 +359,12 @@ impl Track {
         } else if acknowledges {
             self.attentions -= 1;
             if self.attentions == 0 {
-                self.due = std::mem::take(&mut self.due_after_attention);
+                let left = std::mem::take(&mut self.due_after_attention);
+                let settled = std::mem::replace(&mut self.due, left).saturating_sub(left);
+                self.replaced_after = self.replaced_after.map(|n| n.saturating_sub(settled));
             }
+            let before = self.replaced_after_attentions;
+            self.replaced_after_attentions = before.saturating_sub(1);
         } else if let Some(left) = self.due.checked_sub(1) {
             self.due = left;
             self.replaced_after = self.replaced_after.map(|after| after.saturating_sub(1));

@@ -221,6 +221,24 @@ fn only_the_answer_to_the_request_taken_back_is_replaced() {
 }
 
 #[test]
+fn an_answer_to_be_replaced_is_found_after_an_attention_that_settles_others() {
+    let half = &batch(&"x".repeat(400))[..SIZE];
+    for settled in [vec![answer(0, ATTN)], vec![answer(9, FINAL), answer(0, ATTN)]] {
+        let mut steps = vec![
+            (Client, batch("a"), false),
+            (Client, attention(), false),
+            (Client, half.to_vec(), false),
+            (Client, attention(), false),
+        ];
+        steps.extend(settled.into_iter().map(|answer| (Server, answer, false)));
+        steps.push((Server, answer(0, FINAL), true));
+        let (_, to_client, traces) = play(&steps);
+        assert!(to_client.ends_with(&Track::attention_answer(7)));
+        assert!(!traces.stray);
+    }
+}
+
+#[test]
 fn bulk_rows_are_a_request_of_their_own() {
     let rows = message(PacketType::BULK_LOAD, PacketStatus::NORMAL, &[0x81; 1500]);
     let announced = [
