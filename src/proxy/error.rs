@@ -80,7 +80,7 @@ pub enum ProxyError {
         /// The target's name.
         target: String,
         /// What is wrong with it.
-        source: DialError,
+        source: Box<DialError>,
     },
     /// A listener has no certificate to show to its clients.
     #[error("listener `{listener}` cannot encrypt")]

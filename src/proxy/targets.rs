@@ -167,7 +167,7 @@ impl Ready {
         })?;
         let dialer = Dialer::new(target, token.clone()).map_err(|source| ProxyError::Dial {
             target: name(),
-            source,
+            source: Box::new(source),
         })?;
         Ok(Self {
             said,
@@ -251,7 +251,7 @@ fn in_dial(error: ProxyError, target: &Target) -> DialError {
     let server = target.server.to_string();
     match error {
         ProxyError::Token { source, .. } => DialError::Token { server, source },
-        ProxyError::Dial { source, .. } => source,
+        ProxyError::Dial { source, .. } => *source,
         _ => DialError::NoTokenSource { server },
     }
 }

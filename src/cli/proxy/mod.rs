@@ -139,15 +139,10 @@ impl Args {
             .map_err(Error::from)?;
         print_line(&ready::message(&proxy, self.format))?;
         let mut systemd = Systemd::ready(&proxy);
-        loop {
-            match systemd.or_signal(&proxy, &mut signals).await {
-                Signal::Reload => {
-                    systemd.reloading();
-                    self.reload(&proxy, &given, &sources).await;
-                    systemd.reloaded(&proxy);
-                }
-                Signal::Stop => break,
-            }
+        while let Signal::Reload = systemd.or_signal(&proxy, &mut signals).await {
+            systemd.reloading();
+            self.reload(&proxy, &given, &sources).await;
+            systemd.reloaded(&proxy);
         }
         systemd.stopping();
         let within = proxy.config().drain_timeout;

@@ -52,8 +52,6 @@ pub(super) struct Admitted {
     /// Who it is, for logs: the user whose password it knew, else the login
     /// name that it gave. Printable and short.
     pub(super) user: String,
-    /// Whether it may use the admin database.
-    pub(super) admin: bool,
 }
 
 /// Where an admitted client is taken.
@@ -246,7 +244,7 @@ fn lead(
             });
         }
     };
-    Ok(Admitted { route, user, admin })
+    Ok(Admitted { route, user })
 }
 
 fn listed(peer: &Peer, uids: &[u32], gids: &[u32]) -> Result<(), Why> {

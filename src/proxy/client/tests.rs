@@ -16,8 +16,10 @@ use crate::tds::{
 const PATIENCE: Duration = Duration::from_secs(15);
 
 fn listener(mode: TlsMode) -> ListenerTls {
-    let mut config = ClientTls::default();
-    config.mode = mode;
+    let config = ClientTls {
+        mode,
+        ..ClientTls::default()
+    };
     Certificates::new(None).listener(&config).unwrap()
 }
 

@@ -148,7 +148,8 @@ async fn a_half_closed_client_gets_its_answer_to_the_end() {
         relay.server.write_all(&reply),
         relay.client.read_to_end(&mut seen)
     );
-    (sent.unwrap(), read.unwrap());
+    sent.unwrap();
+    read.unwrap();
     assert_eq!(seen, reply);
     assert_eq!(relay.outcome().await, ("left", AT_REST));
 }

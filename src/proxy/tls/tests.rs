@@ -203,8 +203,10 @@ fn the_authority_cannot_vouch_for_the_rest_of_the_world() {
 fn names_beyond_the_authority_are_refused_where_it_is_kept() {
     let folder = TempDir::new().unwrap();
     ca_certificate(folder.path(), &[]).unwrap();
-    let mut config = ClientTls::default();
-    config.names = names(&["db.test"]);
+    let config = ClientTls {
+        names: names(&["db.test"]),
+        ..ClientTls::default()
+    };
     let kept = Certificates::new(Some(folder.path()));
     let error = kept.listener(&config).unwrap_err();
     let text = error.to_string();
@@ -284,8 +286,10 @@ fn files_are_checked_before_they_are_used() {
     let ended = written(folder.path(), 2021);
     let missing = folder.path().join("missing");
     let outcome = |chain: &Path, key: &Path| {
-        let mut config = ClientTls::default();
-        config.certificate = Some((chain.to_owned(), key.to_owned()));
+        let config = ClientTls {
+            certificate: Some((chain.to_owned(), key.to_owned())),
+            ..ClientTls::default()
+        };
         let checked = check(&config);
         let opened = Certificates::new(None).listener(&config);
         assert_eq!(checked.is_ok(), opened.is_ok());
