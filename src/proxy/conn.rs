@@ -13,8 +13,9 @@ use tokio::time::{Instant, timeout};
 
 use super::access_log;
 use super::admin_db;
-use super::admission::{Peer, Route};
+use super::admission::{Admitted, Denial, Peer, Route};
 use super::client::{ClientSocket, GreetError, Greeted, greet};
+use super::config::{ListenerConfig, TlsMode};
 use super::refusal::{self, Refusal};
 use super::registry::{Entry, Phase};
 use super::relay::{self, End};
@@ -129,39 +130,38 @@ async fn connect(socket: ClientSocket, entry: &Entry, shared: &Shared) -> Result
     };
     watch.step(LoginStep::Greet);
     learn_login(entry, &greeted);
+    let current = shared.live.load_full();
     let login = Login {
         greeted,
-        live: &live,
+        live: &current,
+        before: (!Arc::ptr_eq(&live, &current)).then_some((&live, listener)),
         entry,
         shared,
         within,
     };
-    login.admitted(listener, &peer, watch).await
+    login.admitted(&peer, watch).await
 }
 
 /// A client that waits for the answer to its LOGIN7, and what decides about it.
 struct Login<'a> {
     greeted: Greeted,
     live: &'a Live,
+    /// The configuration that it connected under, if another has replaced it.
+    before: Option<(&'a Live, &'a ListenerConfig)>,
     entry: &'a Entry,
     shared: &'a Shared,
     /// The time for each answer to it.
     within: Duration,
 }
 
-impl Login<'_> {
-    async fn admitted(
-        mut self,
-        listener: &super::config::ListenerConfig,
-        peer: &Peer,
-        mut watch: LoginWatch<'_>,
-    ) -> Result<Connected, End> {
-        let Greeted {
-            login, encrypted, ..
-        } = &self.greeted;
-        let gate = &self.live.gate;
-        let admitted = gate.admit(self.live, listener, peer, login, *encrypted);
-        let admitted = match admitted.await {
+impl<'a> Login<'a> {
+    async fn admitted(mut self, peer: &Peer, mut watch: LoginWatch<'_>) -> Result<Connected, End> {
+        let Some(listener) = self.listener() else {
+            self.refuse(&refusal::of_reload()).await;
+            watch.done(LoginOutcome::Denied);
+            return Err(End::Unserved("reloaded"));
+        };
+        let admitted = match self.admit(listener, peer).await {
             Ok(admitted) => admitted,
             Err(denial) => {
                 self.shared.stats.denied(denial.reason());
@@ -191,6 +191,40 @@ impl Login<'_> {
             return Err(End::Unserved("old-version"));
         }
         self.connected(&target, database.as_deref(), watch).await
+    }
+
+    /// Its listener as it is now, if it may still come in there as it did.
+    fn listener(&self) -> Option<&'a ListenerConfig> {
+        let now = self.live.listener(&self.entry.listener)?;
+        let Some((_, before)) = self.before else {
+            return Some(now);
+        };
+        let is_covered = match now.tls.mode {
+            TlsMode::Off | TlsMode::Optional => true,
+            TlsMode::Required => self.greeted.encrypted,
+            TlsMode::Strict => before.tls.mode == TlsMode::Strict,
+        };
+        is_covered.then_some(now)
+    }
+
+    /// A client that was on its way while the configuration was replaced is to
+    /// be welcome by both: what lets it in now may rely on its not having got as
+    /// far as connecting, and what let it in then may have been taken away.
+    fn admit(
+        &self,
+        listener: &ListenerConfig,
+        peer: &Peer,
+    ) -> impl Future<Output = Result<Admitted, Denial>> {
+        let (login, encrypted) = (&self.greeted.login, self.greeted.encrypted);
+        let (now, before) = (self.live, self.before);
+        async move {
+            if let Some((live, listener)) = before {
+                let gate = &live.gate;
+                gate.admit(live, listener, peer, login, encrypted).await?;
+            }
+            let gate = &now.gate;
+            gate.admit(now, listener, peer, login, encrypted).await
+        }
     }
 
     /// Gets a session and answers.

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 
+use super::access_log::is_harmless;
 use super::admission::Denial;
 use super::relay::End;
 use super::upstream::LeaseError;
@@ -41,6 +42,13 @@ pub(super) struct Refusal {
 
 pub(super) fn of_denial(denial: &Denial) -> Refusal {
     Refusal::of(error(denial.number(), 14, denial.to_string()))
+}
+
+/// A client that came under a configuration which is gone, and whose listener is
+/// gone or has become stricter about encryption.
+pub(super) fn of_reload() -> Refusal {
+    let text = "Entrada: the proxy's configuration was replaced during this login; try again";
+    Refusal::of(error(UNAVAILABLE, 17, text.to_owned()))
 }
 
 /// A client that speaks a version which has no tokens for what we relay.
@@ -168,7 +176,8 @@ fn told(error: &LeaseError) -> String {
     format!("Entrada: {}", chain(error))
 }
 
-/// The error and its causes in one line.
+/// The error and its causes in one line. Servers repeat what clients say: nothing
+/// of it is to look like another line of a log, or to steer a terminal.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -177,7 +186,8 @@ pub(super) fn chain(error: &dyn Error) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    text
+    let harmless = |c| if is_harmless(c) { c } else { ' ' };
+    text.chars().map(harmless).collect()
 }
 
 fn error(number: i32, class: u8, text: String) -> ServerMessage {

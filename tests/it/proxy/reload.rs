@@ -1,11 +1,16 @@
 //! Another configuration in place of the one in force.
 
-use entrada::proxy::config::Config;
+use std::time::Duration;
+
+use entrada::Secret;
+use entrada::proxy::config::{Admission, Config, TlsMode, UserConfig};
+use entrada::proxy::{Proxy, hash_password};
+use entrada::tds::{Encryption, Login7};
 use rustix::process::Signal;
 
 use super::program::{Program, answers, client};
-use super::{address, azure, config, connection, proxy};
-use crate::raw_client::soon;
+use super::{address, azure, config, connection, proxy, sources};
+use crate::raw_client::{RawClient, soon};
 
 #[tokio::test]
 async fn a_session_goes_on_while_its_target_changes_and_new_clients_get_the_new_one() {
@@ -110,4 +115,59 @@ async fn hangup_reads_the_file_again_and_the_log_says_what_changed() {
     program.signal(Signal::TERM);
     assert!(program.ends().await.success());
     assert!(!program.logged.join("\n").contains("Pa55"));
+}
+
+/// A client that has connected and not sent its LOGIN7 yet when the
+/// configuration is replaced; whether it is let in.
+async fn is_let_in_across(
+    before: impl FnOnce(&mut Config),
+    after: impl FnOnce(&mut Config),
+) -> Result<(), i32> {
+    let emulator = azure().await;
+    let mut first = config(&emulator);
+    before(&mut first);
+    let proxy = Proxy::start(first, sources(&emulator)).await.unwrap();
+    let mut client = RawClient::tcp(address(&proxy)).await;
+    client.prelogin(Encryption::NOT_SUP, None).await;
+    let mut second = config(&emulator);
+    after(&mut second);
+    proxy.reload(second).await.unwrap();
+    let login = Login7 {
+        user_name: "bob".to_owned(),
+        password: Secret::new("bob-marker"),
+        ..Login7::default()
+    };
+    let answer = soon("the answer", client.login(&login)).await;
+    soon("the end", proxy.shutdown(Duration::ZERO)).await;
+    answer.refusal().map_or(Ok(()), |(number, _)| Err(number))
+}
+
+#[tokio::test]
+async fn a_client_on_its_way_must_be_welcome_before_and_after() {
+    let nobody = |config: &mut Config| {
+        config.listeners[0].admission = Admission::Listed {
+            uids: vec![4_000_000],
+            gids: vec![],
+        };
+    };
+    let any = |config: &mut Config| config.listeners[0].admission = Admission::Any;
+    let users = |name: &'static str| {
+        move |config: &mut Config| {
+            let hash = hash_password(&Secret::new("bob-marker")).unwrap();
+            config.listeners[0].admission = Admission::Password;
+            config.users = vec![UserConfig::new(name, hash)];
+        }
+    };
+    let encrypted = |config: &mut Config| config.listeners[0].tls.mode = TlsMode::Required;
+    let gone = |config: &mut Config| config.listeners[0].name = "another".to_owned();
+    assert_eq!(is_let_in_across(|_| {}, any).await, Ok(()));
+    assert_eq!(is_let_in_across(users("bob"), users("BOB")).await, Ok(()));
+    assert_eq!(is_let_in_across(any, nobody).await, Err(18456));
+    assert_eq!(is_let_in_across(nobody, any).await, Err(18456));
+    assert_eq!(
+        is_let_in_across(users("bob"), users("eve")).await,
+        Err(18456)
+    );
+    assert_eq!(is_let_in_across(|_| {}, encrypted).await, Err(40613));
+    assert_eq!(is_let_in_across(|_| {}, gone).await, Err(40613));
 }

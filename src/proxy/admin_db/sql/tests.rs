@@ -250,13 +250,7 @@ fn depth_and_length_are_bounded() {
         number(format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500))),
         191
     );
-    assert_eq!(
-        number(format!(
-            "SELECT {}1",
-            "- ".repeat(501)
-        )),
-        191
-    );
+    assert_eq!(number(format!("SELECT {}1", "- ".repeat(501))), 191);
     assert_eq!(number(format!("SELECT 1{}", " + 1".repeat(900))), 191);
     assert_eq!(number(format!("SELECT 1{}", " + 1".repeat(5000))), 191);
     assert_eq!(number(format!("SELECT '{}'", "x".repeat(70_000))), 191);

@@ -223,7 +223,10 @@ fn only_the_answer_to_the_request_taken_back_is_replaced() {
 #[test]
 fn an_answer_to_be_replaced_is_found_after_an_attention_that_settles_others() {
     let half = &batch(&"x".repeat(400))[..SIZE];
-    for settled in [vec![answer(0, ATTN)], vec![answer(9, FINAL), answer(0, ATTN)]] {
+    for settled in [
+        vec![answer(0, ATTN)],
+        vec![answer(9, FINAL), answer(0, ATTN)],
+    ] {
         let mut steps = vec![
             (Client, batch("a"), false),
             (Client, attention(), false),
