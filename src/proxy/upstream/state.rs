@@ -309,8 +309,9 @@ impl State {
     /// Puts a session that is fit into the hands of whoever waits for it, or
     /// among the idle ones.
     pub(super) fn settle(&mut self, key: &Key, kept: Kept, from: Place, now: Instant) {
-        self.rest(key, kept, from, now);
-        self.serve_alike(key, now);
+        if self.rest(key, kept, from, now) {
+            self.serve_alike(key, now);
+        }
         self.serve_queue(now);
         self.forget_if_empty(key, now);
     }
@@ -460,13 +461,16 @@ impl State {
 
     /// Puts a session among the idle ones. It is looked at under the same lock:
     /// whoever closes the idle ones must not be followed by one of the same kind.
-    fn rest(&mut self, key: &Key, kept: Kept, from: Place, now: Instant) {
+    /// `false`: it is closed.
+    fn rest(&mut self, key: &Key, kept: Kept, from: Place, now: Instant) -> bool {
         if let Some(reason) = self.unwanted(&kept) {
             self.shift(key, Some(from), None, now);
-            return self.doom(kept, reason);
+            self.doom(kept, reason);
+            return false;
         }
         self.shift(key, Some(from), Some(Place::Idle), now);
         self.group(key, now).idle.push_back(kept);
+        true
     }
 
     /// Ends the waiting of the one at that place in the queue.
