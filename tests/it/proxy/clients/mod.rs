@@ -172,7 +172,7 @@ async fn stays_warm(client: &Client, judge: Judge, bench: &Bench) -> bool {
         }
     }
     // One that the judge keeps to ask for versions, one that it works with, and others where it
-    // comes back before the session that it has left is ready. It connects 20 times and more.
+    // comes back before the session that it has left is ready. It connects ten times and more.
     let logins = bench.logins();
     assert!(
         logins.len() <= 4,
