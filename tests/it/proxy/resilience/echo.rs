@@ -44,8 +44,8 @@ pub(super) struct Said {
 
 /// How many bytes of text each part of the answer to `BIG` has beside the words.
 const FILLER: usize = 1500;
-/// How many such parts it has: more than sockets hold.
-pub(super) const PARTS: usize = 40;
+/// How many such parts it has.
+pub(super) const PARTS: usize = 24;
 /// Bytes of the answer to `HUGE`.
 pub(super) const HUGE: usize = 4000 * 4096;
 

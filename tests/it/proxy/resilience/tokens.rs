@@ -189,7 +189,9 @@ async fn answer(
     body: &str,
 ) -> std::io::Result<()> {
     let mut request = [0; 4096];
-    socket.read(&mut request).await?;
+    if socket.read(&mut request).await? == 0 {
+        return Ok(());
+    }
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\

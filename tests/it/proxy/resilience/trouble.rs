@@ -114,15 +114,13 @@ fn expected(step: Step, fault: Fault) -> (&'static [i32], &'static [&'static str
         (Step::Request, Fault::Closed | Fault::HalfClosed) => &["the server closed the connection"],
         (Step::Request, _) => &["which is no answer"],
         (Step::Tcp, _) => &["127.0.0.1"],
-        (Step::Prelogin | Step::Redirect, Fault::Html) | (Step::Login, Fault::Html) => {
-            &["a web server"]
-        }
+        (Step::Prelogin | Step::Redirect, Fault::Html) => &["a web server"],
         (Step::Prelogin | Step::Redirect, Fault::Reset) => &["reset by peer"],
         (Step::Prelogin | Step::Redirect, _) => &["(PRELOGIN)"],
         (Step::Tls, _) => &["TLS handshake"],
-        // The reset may overtake the end of the handshake.
-        (Step::Login, Fault::Reset) => &["TLS handshake", "(LOGIN7)"],
-        (Step::Login | Step::Answer, _) => &["(LOGIN7)", "the login's answer"],
+        // What comes at once may be read with the end of the handshake.
+        (Step::Login, _) => &["TLS handshake", "(LOGIN7)"],
+        (Step::Answer, _) => &["(LOGIN7)", "the login's answer"],
     };
     (numbers, words)
 }

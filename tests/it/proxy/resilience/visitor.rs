@@ -33,7 +33,7 @@ pub(super) enum Act {
     Unanswered,
     /// Asks a few times.
     Asks,
-    /// Gets more than sockets hold.
+    /// Gets an answer of many packets.
     Big,
     /// Leaves inside of a request.
     LeavesInRequest,
