@@ -88,7 +88,7 @@ pub enum ProxyError {
         /// The listener's name.
         listener: String,
         /// What is wrong.
-        source: CertificateError,
+        source: Box<CertificateError>,
     },
     /// A rule names an identity for a target that has none to choose.
     #[error(

@@ -91,7 +91,7 @@ impl Live {
             let made = certificates.listener(&listener.tls);
             let made = made.map_err(|source| ProxyError::Certificate {
                 listener: listener.name.clone(),
-                source,
+                source: Box::new(source),
             })?;
             tls.insert(listener.name.clone(), Arc::new(made));
         }
