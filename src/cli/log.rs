@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -20,19 +22,30 @@ pub(super) enum LogFormat {
 const QUIET: &str = "warn,tiberius=off,rustls_platform_verifier=off,rustls::msgs::handshake=error";
 
 /// Starts logging, unless `RUST_LOG` chooses: warnings and errors, and of a service what it does.
-pub(super) fn init(format: LogFormat, service: bool) {
+///
+/// A service writes from a thread of its own: a standard error that nobody reads, a full pipe, would
+/// stop everything else with it. Lines that find no room are lost. What this returns is to be dropped
+/// last, when it waits a moment for the lines that are left.
+pub(super) fn init(format: LogFormat, service: bool) -> Option<WorkerGuard> {
     let own = if service { ",entrada=info" } else { "" };
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET}{own}")));
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let (writer, guard) = if service {
+        let (writer, guard) = NonBlockingBuilder::default().finish(std::io::stderr());
+        (BoxMakeWriter::new(writer), Some(guard))
+    } else {
+        (BoxMakeWriter::new(std::io::stderr), None)
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(colours);
     // A second subscriber in one process is a test's doing, and harmless.
     let _ = match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+    guard
 }

@@ -99,8 +99,11 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
-    log::init(cli.log_format, cli.command.says_more());
-    match run(cli.command) {
+    let log = log::init(cli.log_format, cli.command.says_more());
+    let outcome = run(cli.command);
+    // What was logged stands before what is said at the end.
+    drop(log);
+    match outcome {
         Ok(exit) => exit.into(),
         Err(failure) if failure.is_broken_pipe() => Exit::Ok.into(),
         Err(failure) => {
