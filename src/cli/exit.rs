@@ -91,7 +91,7 @@ impl From<Error> for Failure {
             Error::Proxy(ProxyError::Listen { .. }) => Exit::Network,
             #[cfg(feature = "proxy")]
             Error::Proxy(ProxyError::KeyVault { source, .. }) => {
-                Self::from(Error::from(source.clone())).exit
+                Self::from(Error::from(source.as_ref().clone())).exit
             }
             #[cfg(feature = "proxy")]
             Error::Proxy(_) => Exit::Usage,

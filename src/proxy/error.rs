@@ -107,7 +107,7 @@ pub enum ProxyError {
         /// The target's name.
         target: String,
         /// Why.
-        source: KeyVaultError,
+        source: Box<KeyVaultError>,
     },
 }
 

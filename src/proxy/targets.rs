@@ -242,7 +242,10 @@ fn in_vault(target: &str, error: KeyVaultError) -> ProxyError {
             target,
             source: Box::new(source),
         },
-        source => ProxyError::KeyVault { target, source },
+        source => ProxyError::KeyVault {
+            target,
+            source: Box::new(source),
+        },
     }
 }
 

@@ -65,9 +65,9 @@ mod layers;
 #[cfg(feature = "emulator")]
 mod login_methods;
 mod pool;
-#[cfg(feature = "emulator")]
 #[cfg(all(feature = "emulator", feature = "proxy"))]
 mod proxy;
+#[cfg(feature = "emulator")]
 mod raw_client;
 mod secrets;
 mod support;

@@ -81,6 +81,7 @@ fn assert_refused(answer: &LoginAnswer, number: i32, part: &str) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one row for each way to be denied")]
 async fn every_denial_is_told_and_dials_nothing() {
     let upstream = Upstream::new();
     let plain = login("bob", "any");
@@ -270,7 +271,7 @@ async fn one_client_too_many_is_told_so() {
 #[tokio::test]
 async fn programs_of_other_users_are_not_let_in() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can run a client as another user");
+        skipped();
         return;
     }
     let upstream = Upstream::new();
@@ -306,7 +307,7 @@ async fn programs_of_other_users_are_not_let_in() {
 #[tokio::test]
 async fn unix_sockets_tell_users_and_groups() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can run a client as another user");
+        skipped();
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -499,4 +500,10 @@ impl<'a> MakeWriter<'a> for Kept {
     fn make_writer(&'a self) -> Self {
         self.clone()
     }
+}
+
+/// Says loudly that a test was not run.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests shall see it")]
+fn skipped() {
+    eprintln!("SKIPPED: only root can run a client as another user");
 }
