@@ -8,7 +8,7 @@
 //!  client ◄─────────────── relay ◄──────────────────── upstream ◄────────────┘
 //! ```
 //!
-//! [`conn`] is that path for one client. Nothing is dialled before a client is
+//! `conn.rs` is that path for one client. Nothing is dialled before a client is
 //! admitted, and what it sends as user and password never goes upstream.
 //!
 //! ```no_run
