@@ -16,7 +16,7 @@ pub(crate) fn measure(table: &mut Table) -> Outcome {
     let folder = tempfile::tempdir()?;
     let server = Process::server(&[])?;
     let connection = format!(
-        "Server=127.0.0.1,{};User ID=bench;Password=bench;Encrypt=optional;Packet Size=4096",
+        "sqlserver://bench:bench@127.0.0.1:{}?encrypt=disable",
         server.port
     );
     let ours = Process::entrada(&connection, &[])?;

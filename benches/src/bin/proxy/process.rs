@@ -1,13 +1,26 @@
 //! Processes: the proxy, its peers, and what `/proc` says of them.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Outcome;
+
+/// Room for more clients than are measured, and one session for each.
+const CONFIGURATION: &str = r#"
+[[target]]
+connection = "env:CONNECTION"
+pool = { max = 20000 }
+[[listener]]
+listen = "127.0.0.1:0"
+tls = "off"
+admission = "any"
+[limits]
+connections = 20000
+"#;
 
 /// Ended when dropped.
 pub(crate) struct Process {
@@ -44,16 +57,11 @@ impl Process {
 
     /// The proxy for a connection string, with room for many clients.
     pub(crate) fn entrada(connection: &str, environment: &[(String, String)]) -> Outcome<Self> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(CONFIGURATION.as_bytes())?;
         let mut child = many_files(&entrada_program()?)
-            .args([
-                "proxy",
-                "env:CONNECTION",
-                "--listen",
-                "127.0.0.1:0",
-                "--format",
-                "json",
-            ])
-            .args(["--admission", "any", "--tls", "off"])
+            .args(["proxy", "--format", "json", "--config"])
+            .arg(file.path())
             .env("CONNECTION", connection)
             .env("RUST_LOG", "error")
             .envs(environment.iter().cloned())
@@ -122,7 +130,7 @@ impl Process {
 fn many_files(program: &Path) -> Command {
     let mut command = Command::new("sh");
     command
-        .args(["-c", "ulimit -n 65536 && exec \"$0\" \"$@\""])
+        .args(["-c", "ulimit -n \"$(ulimit -Hn)\" && exec \"$0\" \"$@\""])
         .arg(program);
     command
 }
