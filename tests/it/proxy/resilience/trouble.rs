@@ -118,6 +118,7 @@ fn expected(step: Step, fault: Fault) -> (&'static [i32], &'static [&'static str
         (Step::Prelogin | Step::Redirect, Fault::Reset) => &["reset by peer"],
         (Step::Prelogin | Step::Redirect, _) => &["(PRELOGIN)"],
         (Step::Tls, _) => &["TLS handshake"],
+        (Step::Login, Fault::Stalled) => &["the login's answer"],
         // What comes at once may be read with the end of the handshake.
         (Step::Login, _) => &["TLS handshake", "(LOGIN7)"],
         (Step::Answer, _) => &["(LOGIN7)", "the login's answer"],
