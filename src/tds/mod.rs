@@ -67,6 +67,8 @@ pub use packet::{
 };
 pub use prelogin::{Encryption, Prelogin, Version};
 pub use reader::Reader;
+#[cfg(feature = "proxy")]
+pub(crate) use reader::decode_utf16_lossy;
 pub(crate) use request_text::{WordFinder, after_headers, announces_rows};
 pub use response_walker::{ResponseWalker, WalkEvent};
 pub use rpc::{RpcCall, RpcParam, RpcProcedure, proc_id};

@@ -15,7 +15,7 @@ use crate::proxy::registry::Entry;
 use crate::proxy::shared::{Live, Shared};
 use crate::tds::{
     DecodeError, EnvChange, Login7, Message, Moment, PacketStatus, PacketType, RpcCall, Scalar,
-    TdsVersion, parse_all_headers,
+    TdsVersion, decode_utf16_lossy, parse_all_headers,
 };
 
 /// What a client of the admin database has done so far.
@@ -84,7 +84,7 @@ impl<'a> Console<'a> {
         };
         match message.packet_type {
             PacketType::SQL_BATCH => {
-                let text = utf16(content);
+                let text = decode_utf16_lossy(content);
                 let done = self.batch(&text, &[], &mut answer).await;
                 Self::conclude(done, &mut answer);
             }
@@ -291,18 +291,6 @@ fn use_database(name: &str, answer: &mut Answer) -> Result<(), SqlError> {
     answer.info(in_database());
     answer.done_nothing();
     Ok(())
-}
-
-fn utf16(bytes: &[u8]) -> String {
-    let units = bytes
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .copied()
-        .map(u16::from_le_bytes);
-    char::decode_utf16(units)
-        .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .collect()
 }
 
 /// A time of the clock, in UTC.
