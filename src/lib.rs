@@ -40,8 +40,10 @@
 //! | Feature | Default | What it adds |
 //! | --- | --- | --- |
 //! | `azure-core` | no | `token::AzureCredential` and `token::SourceCredential`: credentials of the Azure SDK for Rust as sources of tokens, and the reverse |
+//! | `check` | yes | the path of a login, step by step |
 //! | `cli` | yes | the `entrada` program |
 //! | `emulator` | yes | the Azure side on loopback |
+//! | `grants` | yes | roles and permissions of a database from a file |
 //! | `proxy` | yes | a plain SQL Server on localhost for clients that know nothing of tokens |
 //!
 //! # What holds everywhere
@@ -57,6 +59,8 @@ pub mod dial;
 pub mod emulator;
 pub mod error;
 pub mod front;
+#[cfg(feature = "grants")]
+pub mod grants;
 pub mod key_vault;
 pub mod pool;
 #[cfg(feature = "proxy")]
@@ -66,6 +70,8 @@ pub mod session;
 pub mod target;
 pub mod tds;
 pub mod token;
+#[cfg(any(feature = "check", feature = "grants"))]
+pub mod tsql;
 
 #[cfg(feature = "cli")]
 pub mod cli;
