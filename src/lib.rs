@@ -65,12 +65,14 @@ pub mod key_vault;
 pub mod pool;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+#[cfg(any(feature = "check", feature = "cli", feature = "grants"))]
+pub mod scripts;
 pub mod secret;
 pub mod session;
 pub mod target;
 pub mod tds;
 pub mod token;
-#[cfg(any(feature = "check", feature = "grants"))]
+#[cfg(any(feature = "check", feature = "cli", feature = "grants"))]
 pub mod tsql;
 
 #[cfg(feature = "cli")]
