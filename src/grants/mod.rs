@@ -4,6 +4,8 @@
 //! have; the catalogue says which it has. The difference is a plan, whose
 //! statements can be read before any is run.
 
+pub mod action;
+pub mod danger;
 mod model;
 
 pub use model::{

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use serde::{Serialize, Serializer};
+
 use super::{Name, Sid};
 
 /// A T-SQL statement without its closing semicolon.
@@ -77,6 +79,13 @@ impl Statement {
         // Writing to a String cannot fail.
         let _ = write!(self.0, "{part}");
         self
+    }
+}
+
+/// Its text.
+impl Serialize for Statement {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
