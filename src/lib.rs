@@ -69,6 +69,8 @@ pub mod proxy;
 pub mod scripts;
 pub mod secret;
 pub mod session;
+#[cfg(any(feature = "grants", feature = "proxy"))]
+mod settings;
 pub mod target;
 pub mod tds;
 pub mod token;

@@ -2,20 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::problem::{Problem, chain, nearest};
+use super::error::chain;
 use super::{
     Admission, Config, ConfigError, ListenAddress, ListenerConfig, PoolConfig, TargetConfig,
 };
 use crate::proxy::admission::{check_hash, guard};
 use crate::proxy::{BoundAddress, targets, tls};
+use crate::settings::{Problem, Step, nearest};
 use crate::token::Sources;
-
-/// A step on the way to a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Key(&'static str),
-    Index(usize),
-}
 
 /// Something that cannot be done, and the value that asks for it.
 #[derive(Debug)]

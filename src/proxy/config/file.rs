@@ -4,18 +4,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::check;
-use super::document::{Document, Found, Section};
+use super::error::chain;
 use super::{
     AdminConfig, Admission, ClientTls, Config, ConfigError, LimitsConfig, ListenAddress,
     ListenerConfig, PoolConfig, RuleConfig, TargetConfig, TlsMode, UserConfig,
 };
 use crate::secret::Secret;
+use crate::settings::{Document, Found, Section, TextSource, read_bounded};
 use crate::token::Sources;
 
 /// Far more than any configuration has.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
-/// As for connection strings on the command line.
-const MAX_CONNECTION: u64 = crate::conn_string::MAX_LEN as u64;
 
 impl Config {
     /// Reads a TOML file, and checks all that can be checked without dialling:
@@ -136,25 +135,12 @@ impl Reading<'_> {
 
     /// The connection string itself, or from where the text says.
     fn connection(&self, section: &Section<'_>, found: Found<&str>) -> Secret {
-        let read = if let Some(name) = found.value.strip_prefix("env:") {
-            let value = self.sources.environment().var(name);
-            value
-                .map(Secret::new)
-                .ok_or_else(|| format!("the variable {name} is not set, is empty or is not text"))
-        } else if let Some(path) = found.value.strip_prefix("file:") {
-            let path = self.folder.join(path);
-            read_bounded(&path, MAX_CONNECTION)
-                .map_err(|error| format!("cannot read {}: {error}", path.display()))
-        } else {
-            Ok(Secret::new(found.value))
-        };
-        let text = read.unwrap_or_else(|what| {
-            section.note(found.at, "connection", what);
+        let source = TextSource::of(found.value, self.folder);
+        let read = source.read(|name| self.sources.environment().var(name));
+        read.unwrap_or_else(|error| {
+            section.note(found.at, "connection", chain(&error));
             Secret::default()
-        });
-        // What editors and shells add.
-        let bare = text.expose().trim_start_matches('\u{feff}');
-        Secret::new(bare.trim_end_matches(['\r', '\n']))
+        })
     }
 
     fn listener(&self, section: Section<'_>, targets: &[TargetConfig]) -> ListenerConfig {
@@ -355,20 +341,6 @@ fn admin(section: Section<'_>) -> AdminConfig {
 /// Stands for an address that could not be read.
 fn nowhere() -> ListenAddress {
     ListenAddress::Tcp((IpAddr::from([127, 0, 0, 1]), 0).into())
-}
-
-fn read_bounded(path: &Path, most: u64) -> std::io::Result<Secret> {
-    use std::io::Read;
-
-    let mut text = String::new();
-    std::fs::File::open(path)?
-        .take(most + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > most {
-        let what = format!("it holds more than {most} bytes");
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, what));
-    }
-    Ok(Secret::new(text))
 }
 
 /// Every key that a file may have, with its tables.

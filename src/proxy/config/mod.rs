@@ -1,9 +1,8 @@
 //! What a proxy is told to do.
 
 mod check;
-mod document;
+mod error;
 mod file;
-mod problem;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -12,9 +11,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use problem::{ConfigError, Problem};
+pub use error::ConfigError;
 
 use crate::secret::Secret;
+pub use crate::settings::Problem;
 
 /// How long clients may go on after a request to stop, unless the configuration says otherwise.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

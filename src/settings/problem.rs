@@ -1,45 +1,8 @@
-//! What is wrong with a configuration, and where.
+//! What is wrong with a file, and where.
 
 use std::fmt;
-use std::io;
-use std::path::PathBuf;
 
-/// Why a configuration cannot be used.
-///
-/// No variant shows a value that could be a secret.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// What it says cannot be done. All that was found is listed.
-    #[error("{}", Listed { origin, problems })]
-    Mistakes {
-        /// The file's name, or another word for where the settings come from.
-        origin: String,
-        /// At least one.
-        problems: Vec<Problem>,
-    },
-}
-
-impl ConfigError {
-    /// Each mistake; none if the file could not be read at all.
-    #[must_use]
-    pub fn problems(&self) -> &[Problem] {
-        match self {
-            Self::Mistakes { problems, .. } => problems,
-            Self::File { .. } => &[],
-        }
-    }
-}
-
-/// One mistake in a configuration.
+/// One mistake in a file of settings.
 ///
 /// `Display` says where, which key, what is wrong and what to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +33,10 @@ impl fmt::Display for Problem {
     }
 }
 
-struct Listed<'a> {
-    origin: &'a str,
-    problems: &'a [Problem],
+/// All that is wrong with what `origin` names.
+pub(crate) struct Listed<'a> {
+    pub(crate) origin: &'a str,
+    pub(crate) problems: &'a [Problem],
 }
 
 impl fmt::Display for Listed<'_> {
@@ -91,20 +55,8 @@ impl fmt::Display for Listed<'_> {
     }
 }
 
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 /// The nearest of some names, if it is near enough to have been meant.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     written: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -3,47 +3,50 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
-use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::check::Step;
 use super::problem::{Problem, nearest};
 
-/// The longest duration that makes sense: it keeps sums of times in range.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
-
 /// The text, and what has been found wrong with it.
-pub(super) struct Document<'t> {
+pub(crate) struct Document<'t> {
     text: &'t str,
-    root: Spanned<DeTable<'t>>,
-    problems: RefCell<Vec<Problem>>,
+    pub(super) root: Spanned<DeTable<'t>>,
+    problems: RefCell<Vec<Noted>>,
     /// Every key that was asked for, whether the text has it or not.
     #[cfg(test)]
-    pub(super) keys: RefCell<std::collections::BTreeSet<String>>,
+    pub(crate) keys: RefCell<std::collections::BTreeSet<String>>,
+}
+
+/// What is wrong, and at which byte.
+struct Noted {
+    at: usize,
+    key: String,
+    what: String,
 }
 
 /// A table of the document, or the absence of one: all its keys are absent then.
-pub(super) struct Section<'d> {
-    document: &'d Document<'d>,
+pub(crate) struct Section<'d> {
+    pub(super) document: &'d Document<'d>,
     /// Its own name with the names of the tables around it.
-    path: String,
-    table: Option<&'d DeTable<'d>>,
-    at: usize,
+    pub(super) path: String,
+    pub(super) table: Option<&'d DeTable<'d>>,
+    /// Where it stands.
+    pub(crate) at: usize,
     asked: RefCell<Vec<&'static str>>,
 }
 
 /// A value and where it stands, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found<T> {
-    pub(super) value: T,
-    pub(super) at: usize,
+pub(crate) struct Found<T> {
+    pub(crate) value: T,
+    pub(crate) at: usize,
 }
 
 impl<'t> Document<'t> {
     /// Reads the syntax.
-    pub(super) fn parse(text: &'t str) -> Self {
+    pub(crate) fn parse(text: &'t str) -> Self {
         let (root, errors) = DeTable::parse_recoverable(text);
         let document = Self {
             text,
@@ -62,47 +65,30 @@ impl<'t> Document<'t> {
     }
 
     /// The keys outside of all tables.
-    pub(super) fn root(&self) -> Section<'_> {
+    pub(crate) fn root(&self) -> Section<'_> {
         self.section(String::new(), Some(self.root.get_ref()), 0)
     }
 
     /// Notes that something is wrong at a byte of the text.
-    pub(super) fn note(&self, at: usize, key: String, what: impl Into<String>) {
-        self.problems.borrow_mut().push(Problem {
-            place: Some(self.place(at)),
-            key,
-            what: what.into(),
-        });
-    }
-
-    /// Where the value of that path stands, or what is nearest to it if it is absent.
-    pub(super) fn find(&self, path: &[Step]) -> usize {
-        let mut at = 0;
-        let mut found: Option<&Spanned<DeValue<'_>>> = None;
-        for step in path {
-            let next = match (step, found.map(Spanned::get_ref)) {
-                (Step::Key(key), None) => self.root.get_ref().get(*key),
-                (Step::Key(key), Some(value)) => value.as_table().and_then(|t| t.get(*key)),
-                (Step::Index(index), Some(value)) => value.as_array().and_then(|a| a.get(*index)),
-                (Step::Index(_), None) => None,
-            };
-            let Some(next) = next else {
-                break;
-            };
-            at = next.span().start;
-            found = Some(next);
-        }
-        at
+    pub(crate) fn note(&self, at: usize, key: String, what: impl Into<String>) {
+        let what = what.into();
+        self.problems.borrow_mut().push(Noted { at, key, what });
     }
 
     /// All that is wrong, in the order of the text.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.place);
-        problems
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        let mut noted = self.problems.into_inner();
+        noted.sort_by_key(|noted| noted.at);
+        let mut places = Places::new(self.text);
+        let problem = |noted: Noted| Problem {
+            place: Some(places.of(noted.at)),
+            key: noted.key,
+            what: noted.what,
+        };
+        noted.into_iter().map(problem).collect()
     }
 
-    pub(super) fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         self.problems.borrow().is_empty()
     }
 
@@ -120,66 +106,31 @@ impl<'t> Document<'t> {
             asked: RefCell::default(),
         }
     }
-
-    fn place(&self, at: usize) -> (usize, usize) {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        let lines = before.bytes().filter(|byte| *byte == b'\n').count();
-        (lines + 1, line.chars().count() + 1)
-    }
 }
 
 impl<'d> Section<'d> {
     /// Notes that a key is missing, if it is: one with a wrong value has been told of.
-    pub(super) fn missing(&self, key: &str, wanted: &str) {
+    pub(crate) fn missing(&self, key: &str, wanted: &str) {
         if self.table.is_none_or(|table| !table.contains_key(key)) {
             self.note(self.at, key, format!("it is missing; write {wanted}"));
         }
     }
 
     /// Notes that something is wrong about a key.
-    pub(super) fn note(&self, at: usize, key: &str, what: impl Into<String>) {
+    pub(crate) fn note(&self, at: usize, key: &str, what: impl Into<String>) {
         self.document.note(at, self.name(key), what);
     }
 
-    pub(super) fn text(&self, key: &'static str) -> Option<Found<&'d str>> {
+    pub(crate) fn text(&self, key: &'static str) -> Option<Found<&'d str>> {
         self.typed(key, "a text between quotes", DeValue::as_str)
     }
 
-    pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
+    pub(crate) fn flag(&self, key: &'static str) -> Option<bool> {
         Some(self.typed(key, "true or false", DeValue::as_bool)?.value)
     }
 
-    /// A number, not negative.
-    pub(super) fn number<T: TryFrom<u64>>(&self, key: &'static str) -> Option<Found<T>> {
-        self.typed(key, "a whole number from 0 up, without quotes", whole)
-    }
-
-    /// A time such as `"30s"`, `"5m"` or `"1h 30m"`, longer than none.
-    pub(super) fn duration(&self, key: &'static str) -> Option<Duration> {
-        let wanted = "a text with a unit, as \"500ms\", \"30s\", \"5m\" or \"9h\"";
-        let found = self.typed(key, wanted, DeValue::as_str)?;
-        let read: Option<jiff::SignedDuration> = found.value.parse().ok();
-        let read = read.and_then(|time| Duration::try_from(time).ok());
-        match read {
-            Some(time) if !time.is_zero() && time <= LONGEST => Some(time),
-            Some(_) => {
-                self.note(
-                    found.at,
-                    key,
-                    "a time is longer than nothing and at most a year",
-                );
-                None
-            }
-            None => {
-                self.note(found.at, key, format!("write {wanted}"));
-                None
-            }
-        }
-    }
-
     /// A text that means something.
-    pub(super) fn parsed<T, E: std::fmt::Display>(
+    pub(crate) fn parsed<T, E: std::fmt::Display>(
         &self,
         key: &'static str,
         read: impl FnOnce(&str) -> Result<T, E>,
@@ -197,16 +148,12 @@ impl<'d> Section<'d> {
         }
     }
 
-    pub(super) fn texts(&self, key: &'static str) -> Vec<&'d str> {
+    pub(crate) fn texts(&self, key: &'static str) -> Vec<&'d str> {
         self.list(key, "a list of texts, as [\"a\", \"b\"]", DeValue::as_str)
     }
 
-    pub(super) fn numbers<T: TryFrom<u64>>(&self, key: &'static str) -> Vec<T> {
-        self.list(key, "a list of whole numbers, as [1000, 1001]", whole)
-    }
-
     /// The table of that name; an absent one has no keys.
-    pub(super) fn table(&self, key: &'static str) -> Section<'d> {
+    pub(crate) fn table(&self, key: &'static str) -> Section<'d> {
         let found = self.get(key);
         let table = found.and_then(|value| value.get_ref().as_table());
         if let Some(value) = found.filter(|_| table.is_none()) {
@@ -221,13 +168,13 @@ impl<'d> Section<'d> {
     }
 
     /// Whether a key has a table for a value, in place of something simpler.
-    pub(super) fn is_table(&self, key: &str) -> bool {
+    pub(crate) fn is_table(&self, key: &str) -> bool {
         let found = self.table.and_then(|table| table.get(key));
         found.is_some_and(|value| value.get_ref().is_table())
     }
 
     /// The tables of that name.
-    pub(super) fn tables(&self, key: &'static str) -> Vec<Section<'d>> {
+    pub(crate) fn tables(&self, key: &'static str) -> Vec<Section<'d>> {
         let Some(found) = self.get(key) else {
             return Vec::new();
         };
@@ -256,7 +203,7 @@ impl<'d> Section<'d> {
     }
 
     /// Notes the keys that nobody has asked for. To be called last.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         let asked = self.asked.borrow();
         for key in self.table.into_iter().flat_map(DeTable::keys) {
             let written = key.get_ref().as_ref();
@@ -271,7 +218,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    fn list<T>(
+    pub(super) fn list<T>(
         &self,
         key: &'static str,
         wanted: &str,
@@ -290,7 +237,7 @@ impl<'d> Section<'d> {
         array.value.iter().filter_map(of).collect()
     }
 
-    fn typed<T>(
+    pub(super) fn typed<T>(
         &self,
         key: &'static str,
         wanted: &str,
@@ -314,7 +261,8 @@ impl<'d> Section<'d> {
         self.table.and_then(|table| table.get(key))
     }
 
-    fn name(&self, key: &str) -> String {
+    /// A key with the names of the tables around it.
+    pub(crate) fn name(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.to_owned()
         } else {
@@ -323,10 +271,35 @@ impl<'d> Section<'d> {
     }
 }
 
-fn whole<T: TryFrom<u64>>(value: &DeValue<'_>) -> Option<T> {
-    let number = value.as_integer()?;
-    let number = u64::from_str_radix(number.as_str(), number.radix()).ok()?;
-    T::try_from(number).ok()
+/// Lines and columns of bytes, asked for from the front to the back.
+struct Places<'t> {
+    text: &'t str,
+    at: usize,
+    line: usize,
+    column: usize,
+}
+
+impl<'t> Places<'t> {
+    fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            at: 0,
+            line: 1,
+            column: 1,
+        }
+    }
+
+    fn of(&mut self, at: usize) -> (usize, usize) {
+        for character in self.text.get(self.at..at).unwrap_or_default().chars() {
+            if character == '\n' {
+                (self.line, self.column) = (self.line + 1, 1);
+            } else {
+                self.column += 1;
+            }
+        }
+        self.at = self.at.max(at);
+        (self.line, self.column)
+    }
 }
 
 /// A key as a person may see it.
