@@ -6,9 +6,13 @@
 
 pub mod action;
 pub mod danger;
+pub mod manifest;
 mod model;
 
+pub use manifest::{Connection, ConnectionError, DatabaseEntry, Manifest, ManifestError};
 pub use model::{
     Desired, Identity, Membership, Permission, PermissionState, Principal, PrincipalKind, Role,
     Securable,
 };
+
+pub use crate::settings::Problem;
