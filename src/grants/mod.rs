@@ -5,14 +5,27 @@
 //! statements can be read before any is run.
 
 pub mod action;
+mod apply;
 pub mod danger;
+mod error;
+mod hint;
+mod key;
 pub mod manifest;
 mod model;
+mod observed;
+mod plan;
 
+pub use apply::{Applied, Progress, apply};
+pub use error::{ApplyError, GrantsError};
 pub use manifest::{Connection, ConnectionError, DatabaseEntry, Manifest, ManifestError};
 pub use model::{
     Desired, Identity, Membership, Permission, PermissionState, Principal, PrincipalKind, Role,
     Securable,
+};
+pub use observed::Observed;
+pub use plan::{
+    Change, ChangeKind, Drift, Mode, Note, Plan, PlanError, Problem as PlanProblem, plan, revoke,
+    verify,
 };
 
 pub use crate::settings::Problem;

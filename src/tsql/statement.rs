@@ -69,6 +69,12 @@ impl Statement {
         self.shown(&sid)
     }
 
+    /// Adds a whole number.
+    #[must_use]
+    pub fn number(self, number: i32) -> Self {
+        self.shown(&number)
+    }
+
     /// The text as it is sent to a server.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,0 +1,92 @@
+//! Grants without an effect, because a DENY elsewhere outweighs them.
+
+use std::collections::BTreeSet;
+
+use super::Work;
+use super::problem::Note;
+use super::users::People;
+use crate::grants::model::{Desired, Permission, PermissionState, Securable};
+use crate::grants::observed::{Action, FoundPermission, FoundState, Observed, PUBLIC, Place};
+
+/// Notes each wanted GRANT that is denied to one of its holder's roles, or on
+/// what the thing lies in.
+pub(super) fn note(work: &mut Work<'_>, people: &People, desired: &Desired) {
+    let observed = work.observed;
+    let denials: Vec<&FoundPermission> = observed
+        .permissions
+        .iter()
+        .filter(|row| row.state == FoundState::Deny && row.column == 0)
+        .filter(|row| !people.is_strict(row.grantee) && !people.dropped.contains(&row.grantee))
+        .collect();
+    if denials.is_empty() {
+        return;
+    }
+    for permission in &desired.permissions {
+        let person = people.find(observed, &permission.to);
+        let Some(id) = person.and_then(|person| person.id) else {
+            continue;
+        };
+        if permission.state == PermissionState::Deny {
+            continue;
+        }
+        let roles = roles_of(observed, id);
+        for row in &denials {
+            if roles.contains(&row.grantee) && outweighs(observed, row, id, permission) {
+                let denied = observed.principals.get(&row.grantee);
+                if let (Some(denied), Some(by)) = (denied, observed.securable(row.place)) {
+                    work.notes.push(Note::Outweighed {
+                        to: permission.to.clone(),
+                        action: permission.action,
+                        on: permission.on.clone(),
+                        denied: denied.name.clone(),
+                        by,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Everybody whose rights somebody has.
+fn roles_of(observed: &Observed, id: i32) -> BTreeSet<i32> {
+    let mut all = BTreeSet::from([id, PUBLIC]);
+    let mut open = vec![id];
+    while let Some(id) = open.pop() {
+        for (role, member) in &observed.members {
+            if *member == id && all.insert(*role) {
+                open.push(*role);
+            }
+        }
+    }
+    all
+}
+
+fn outweighs(observed: &Observed, row: &FoundPermission, id: i32, wanted: &Permission) -> bool {
+    if row.action != Action::Known(wanted.action) {
+        return false;
+    }
+    let Some(place) = observed.securable(row.place) else {
+        return false;
+    };
+    let same_name = |a, b| observed.folding.same(a, b);
+    let same = match (&place, &wanted.on) {
+        (Securable::Object { schema: s, name: n }, Securable::Object { schema, name }) => {
+            same_name(s, schema) && same_name(n, name)
+        }
+        (Securable::Schema(a), Securable::Schema(b)) => same_name(a, b),
+        (a, b) => a == b,
+    };
+    let wider = match (&place, &wanted.on) {
+        (
+            Securable::Schema(a),
+            Securable::Object { schema, .. } | Securable::Type { schema, .. },
+        ) => same_name(a, schema),
+        (Securable::Database, on) => *on != Securable::Database,
+        _ => false,
+    };
+    // On the thing itself and for the holder itself it is a problem, told elsewhere; a
+    // column's GRANT is heard before the table's DENY.
+    let own = row.grantee == id && same;
+    let by_column = same && !wanted.columns.is_empty() && matches!(row.place, Place::Object(_));
+    (same || wider) && !own && !by_column
+}
