@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
+#[cfg(feature = "proxy")]
+use tokio::time::Instant;
 
 use super::identity::{cloud_of, reader};
 use super::store::Entry;
@@ -117,9 +119,32 @@ impl Resolved {
             .iter()
             .map(|held| held.entry.again(&held.value));
         // What cannot be read stays as it was.
-        let _ = futures_util::future::join_all(again).await;
+        let _ = join_all(again).await;
         let renewed = self.current().await;
         (!Arc::ptr_eq(&renewed, refused)).then_some(renewed)
+    }
+
+    /// When a secret is to be read again; never if none can change.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let reading = self.reading();
+        reading.secrets.iter().filter_map(|h| h.entry.due()).min()
+    }
+
+    /// As [`current`](Self::current), after the secrets that are due have been read.
+    #[cfg(feature = "proxy")]
+    pub(crate) async fn freshen(&self) -> Arc<Target> {
+        let reading = self.reading();
+        join_all(reading.secrets.iter().map(|held| held.entry.freshen())).await;
+        self.current().await
+    }
+
+    /// As [`current`](Self::current), after all secrets that can have changed have been read.
+    #[cfg(feature = "proxy")]
+    pub(crate) async fn reread(&self) -> Arc<Target> {
+        let reading = self.reading();
+        join_all(reading.secrets.iter().map(|held| held.entry.reread())).await;
+        self.current().await
     }
 
     async fn follow(&self) {

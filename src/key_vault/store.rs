@@ -112,6 +112,31 @@ impl Entry {
         }
     }
 
+    /// Reads the secret if it is time to, and waits for that.
+    #[cfg(feature = "proxy")]
+    pub(super) async fn freshen(&self) {
+        let _flight = self.flight.lock().await;
+        if self.due().is_some_and(|due| due <= Instant::now()) {
+            // What went wrong has been reported; the old value stays.
+            let _ = self.read().await;
+        }
+    }
+
+    /// Reads the secret if it can have changed, and waits for that.
+    #[cfg(feature = "proxy")]
+    pub(super) async fn reread(&self) {
+        let _flight = self.flight.lock().await;
+        if self.refresh.is_some() {
+            let _ = self.read().await;
+        }
+    }
+
+    /// When the secret is to be read again; never if it cannot change.
+    #[cfg(feature = "proxy")]
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.lock().due
+    }
+
     fn hit(self: &Arc<Self>) -> Option<SecretValue> {
         let mut state = self.lock();
         let value = state.value.clone()?;
