@@ -237,7 +237,7 @@ impl<'a> Login<'a> {
         self.entry.learn(|known| {
             known.state = Phase::Waiting;
             known.target.clone_from(&target.name);
-            known.identity.clone_from(&target.identity);
+            known.identity = target.identity();
         });
         let mut early = Vec::new();
         let asked = Instant::now();
@@ -250,7 +250,7 @@ impl<'a> Login<'a> {
             Ok(lease) => lease,
             Err(error) => {
                 self.report(&error);
-                self.refuse(&refusal::of_lease(&error, &target.identity))
+                self.refuse(&refusal::of_lease(&error, &target.identity()))
                     .await;
                 watch.done(LoginOutcome::Failed);
                 return Err(End::Unserved("no-session"));
@@ -258,6 +258,8 @@ impl<'a> Login<'a> {
         };
         let stats = &self.shared.stats;
         stats.lease(&target.name, lease.origin().word(), asked.elapsed());
+        // A secret may have led elsewhere while the session was opened.
+        self.entry.learn(|known| known.identity = target.identity());
         let connected = self.answer(lease, early).await?;
         watch.done(LoginOutcome::Accepted);
         Ok(connected)

@@ -145,7 +145,10 @@ async fn entry(
 ) -> Result<Arc<TargetEntry>, ProxyError> {
     let kept = before.and_then(|live| live.entry(&target.name, identity));
     match kept.filter(|entry| entry.is_of(target, identity)) {
-        Some(entry) => Ok(Arc::clone(entry)),
+        Some(entry) => {
+            entry.reread().await;
+            Ok(Arc::clone(entry))
+        }
         None => TargetEntry::open(target, identity, means).await,
     }
 }

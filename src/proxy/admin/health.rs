@@ -65,7 +65,7 @@ impl Health {
                 let error = trouble(&entry, &known, &shared).await;
                 TargetReport {
                     name: entry.name.clone(),
-                    identity: entry.identity.clone(),
+                    identity: entry.identity(),
                     ready: error.is_none(),
                     error,
                 }
@@ -86,7 +86,7 @@ impl Health {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(
             known
-                .entry((entry.name.clone(), entry.identity.clone()))
+                .entry((entry.name.clone(), entry.identity()))
                 .or_default(),
         )
     }
@@ -95,9 +95,10 @@ impl Health {
 /// Why no client could get a session of the target, if so.
 async fn trouble(entry: &TargetEntry, known: &Known, shared: &Shared) -> Option<String> {
     let pools = shared.upstreams.pools();
+    let identity = entry.identity();
     let mut pools = pools
         .iter()
-        .filter(|pool| pool.target == entry.name && pool.identity == entry.identity);
+        .filter(|pool| pool.target == entry.name && pool.identity == identity);
     if pools.clone().any(|pool| pool.paused) {
         return Some("it is paused; RESUME in the admin database ends that".to_owned());
     }

@@ -105,7 +105,8 @@ fn tokens(shared: &Shared, views: &Registry) {
         let Some(slot) = entry.token() else {
             continue;
         };
-        let labels = [entry.name.as_str(), entry.identity.as_str()];
+        let identity = entry.identity();
+        let labels = [entry.name.as_str(), identity.as_str()];
         trouble
             .with_label_values(&labels)
             .set(i64::from(slot.trouble().is_some()));

@@ -251,7 +251,7 @@ impl Token {
             .map(|token| SystemTime::now() - token.obtained_at().elapsed());
         Some(Self {
             target: entry.name.clone(),
-            identity: entry.identity.clone(),
+            identity: entry.identity(),
             source: slot.answered_by().to_string(),
             obtained: obtained.map(millis),
             expires: token.map(|token| millis(token.expires_on())),
@@ -272,7 +272,7 @@ impl Error {
 /// The targets in force with each of their identities, in order.
 pub(super) fn entries(live: &Live) -> Vec<&Arc<TargetEntry>> {
     let mut entries: Vec<_> = live.entries().collect();
-    entries.sort_by_key(|entry| (&entry.name, &entry.identity));
+    entries.sort_by_cached_key(|entry| (entry.name.clone(), entry.identity()));
     entries
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Upstreams {
 struct Members {
     /// By the address of the entry, which is held and so stays its own.
     pools: HashMap<usize, Member>,
+    /// Those whose target leads elsewhere now: others are in their places.
+    replaced: Vec<Member>,
     pauses: Pauses,
     ended: bool,
     /// What the pools that are gone have counted, by target and identity, so
@@ -62,6 +64,8 @@ struct Members {
 struct Member {
     entry: Arc<TargetEntry>,
     pool: Arc<Pool>,
+    /// A reload does without the entry.
+    retired: bool,
 }
 
 /// Which targets are paused, those that nobody has asked for yet included.
@@ -98,7 +102,7 @@ impl Upstreams {
         let mut members = self.lock();
         members.forget_retired();
         let gone = members.gone.values().cloned();
-        let mut views: Vec<_> = members.pools.values().map(|m| m.pool.view()).collect();
+        let mut views: Vec<_> = members.all().map(|m| m.pool.view()).collect();
         views.extend(gone);
         views.sort_by(|a, b| (&a.target, &a.identity).cmp(&(&b.target, &b.identity)));
         views
@@ -128,7 +132,8 @@ impl Upstreams {
     /// it. Clients that log in under it still get one.
     pub(super) fn retire(&self, target: &Arc<TargetEntry>) {
         let mut members = self.lock();
-        if let Some(member) = members.pools.get(&address(target)) {
+        if let Some(member) = members.pools.get_mut(&address(target)) {
+            member.retired = true;
             member.pool.retire();
         }
         members.forget_retired();
@@ -147,7 +152,7 @@ impl Upstreams {
     fn end(&self) {
         let mut members = self.lock();
         members.ended = true;
-        for member in members.pools.values() {
+        for member in members.all() {
             member.pool.end();
         }
         self.tasks.close();
@@ -161,27 +166,38 @@ impl Upstreams {
         }
     }
 
+    /// The pool whose sessions are what the target means now.
     fn pool(&self, target: &Arc<TargetEntry>) -> Arc<Pool> {
         let mut members = self.lock();
-        if let Some(member) = members.pools.get(&address(target)) {
-            return Arc::clone(&member.pool);
-        }
+        let retired = match members.pools.get(&address(target)) {
+            Some(member) if !member.pool.is_outdated() => return Arc::clone(&member.pool),
+            Some(member) => member.retired,
+            None => false,
+        };
         let pool = Pool::start(
             &target.name,
-            &target.identity,
+            &target.identity(),
             target.pool.clone(),
             Arc::clone(target) as Arc<dyn Open>,
             self.tasks.clone(),
         );
         pool.set_paused(members.pauses.is_paused(&target.name));
+        if retired {
+            pool.retire();
+        }
         if members.ended {
             pool.end();
         }
         let member = Member {
             entry: Arc::clone(target),
             pool: Arc::clone(&pool),
+            retired,
         };
-        members.pools.insert(address(target), member);
+        if let Some(outdated) = members.pools.insert(address(target), member) {
+            outdated.pool.retire();
+            members.replaced.push(outdated);
+            members.forget_retired();
+        }
         pool
     }
 
@@ -197,26 +213,34 @@ impl Drop for Upstreams {
 }
 
 impl Members {
+    fn all(&self) -> impl Iterator<Item = &Member> {
+        self.pools.values().chain(&self.replaced)
+    }
+
     fn named(&self, target: Option<&str>) -> impl Iterator<Item = &Member> {
-        self.pools
-            .values()
+        self.all()
             .filter(move |member| target.is_none_or(|name| member.entry.name == name))
     }
 
-    /// Drops pools that are empty and that nobody can ask any more: only this
-    /// and the pool itself know their entry.
+    /// Drops pools that are empty and that nobody can ask any more.
     fn forget_retired(&mut self) {
         let gone = &mut self.gone;
-        self.pools.retain(|_, member| {
+        let mut forget = |member: &Member, is_known: bool| {
             let view = member.pool.view();
-            if !view.retired || !view.is_empty() || Arc::strong_count(&member.entry) > 2 {
-                return true;
+            if !view.retired || !view.is_empty() || is_known {
+                return false;
             }
             member.pool.end();
             let name = (view.target.clone(), view.identity.clone());
             gone.entry(name).or_default().add(view);
-            false
-        });
+            true
+        };
+        // Whoever is about to ask a pool that was replaced holds it already.
+        self.replaced
+            .retain(|member| !forget(member, Arc::strong_count(&member.pool) > 1));
+        // Only this and the pool itself know the entry.
+        self.pools
+            .retain(|_, member| !forget(member, Arc::strong_count(&member.entry) > 2));
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,12 +33,21 @@ const RESET_LIMIT: Duration = Duration::from_secs(5);
 #[async_trait]
 pub(super) trait Open: fmt::Debug + Send + Sync + 'static {
     async fn open(&self, profile: &LoginProfile) -> Result<Session, DialError>;
+
+    /// Changes when sessions opened before are not what is asked for now.
+    fn moves(&self) -> Option<watch::Receiver<()>> {
+        None
+    }
 }
 
 #[async_trait]
 impl Open for TargetEntry {
     async fn open(&self, profile: &LoginProfile) -> Result<Session, DialError> {
         self.dial(profile).await
+    }
+
+    fn moves(&self) -> Option<watch::Receiver<()>> {
+        Some(self.moves())
     }
 }
 
@@ -49,6 +58,7 @@ pub(super) struct Pool {
     identity: String,
     pub(super) config: PoolConfig,
     opener: Arc<dyn Open>,
+    pub(super) moves: Option<watch::Receiver<()>>,
     state: Mutex<State>,
     /// Wakes the task that looks after idle sessions.
     pub(super) bell: Arc<Bell>,
@@ -80,6 +90,7 @@ impl Pool {
     ) -> Arc<Self> {
         let bell = Arc::new(Bell::default());
         let pool = Arc::new(Self {
+            moves: opener.moves(),
             name: name.into(),
             identity: identity.to_owned(),
             state: Mutex::new(State::new(
@@ -235,6 +246,12 @@ impl Pool {
         self.bell.0.notify_one();
     }
 
+    /// Whether its sessions lead to where nobody wants to go any more.
+    pub(super) fn is_outdated(&self) -> bool {
+        let moves = self.moves.as_ref();
+        moves.is_some_and(|moves| moves.has_changed().unwrap_or_default())
+    }
+
     /// Keeps nothing any more.
     pub(super) fn retire(&self) {
         self.with(|state| {
@@ -318,6 +335,9 @@ impl Pool {
 
     /// Why a session is not to be kept, if it is not.
     fn why_not(&self, kept: &Kept, key: &Key) -> Option<Reason> {
+        if self.is_outdated() {
+            return Some(Reason::Retired);
+        }
         self.with(|state| {
             let unwanted = state.unwanted(kept);
             unwanted

@@ -1,10 +1,11 @@
 //! Looks after the sessions that nobody has: closes what is too old, idle for
 //! too long or dead, and opens ahead what will be asked for.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
@@ -35,6 +36,7 @@ pub(super) struct Ahead {
 /// The background task of a pool. It does not keep the pool alive.
 pub(super) fn tend(pool: &Arc<Pool>) -> impl Future<Output = ()> + Send + use<> {
     let (bell, ended) = (Arc::clone(&pool.bell), pool.ended.clone());
+    let mut moves = pool.moves.clone();
     let pool = Arc::downgrade(pool);
     // It looks at any number of sockets in one go.
     unconstrained(async move {
@@ -45,6 +47,7 @@ pub(super) fn tend(pool: &Arc<Pool>) -> impl Future<Output = ()> + Send + use<> 
             tokio::select! {
                 () = ended.cancelled() => return,
                 () = bell.0.notified() => {}
+                () = moved(&mut moves) => {}
                 () = sleep_until(next) => {}
             }
         }
@@ -80,6 +83,9 @@ impl Pool {
 
     /// One round; returns when the next is due.
     fn look_after(self: &Arc<Self>) -> Instant {
+        if self.is_outdated() {
+            self.retire();
+        }
         let now = Instant::now();
         let (next, missing) = self.with(|state| {
             self.listen_to_idle(state, now);
@@ -160,6 +166,17 @@ impl Pool {
             }
         }
         next
+    }
+}
+
+/// Waits until the opener leads elsewhere.
+async fn moved(moves: &mut Option<watch::Receiver<()>>) {
+    let heard = match moves {
+        Some(moves) => moves.changed().await.is_ok(),
+        None => false,
+    };
+    if !heard {
+        pending().await
     }
 }
 

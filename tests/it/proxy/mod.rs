@@ -29,6 +29,7 @@ mod smoke;
 mod status_page;
 #[cfg(all(feature = "cli", unix))]
 mod systemd;
+mod vault;
 mod warm_pool;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -22,7 +22,7 @@ async fn proxy(emulator: &Emulator, pool: impl FnOnce(&mut PoolConfig)) -> Proxy
     start(config, emulator).await
 }
 
-async fn start(config: Config, emulator: &Emulator) -> Proxy {
+pub(super) async fn start(config: Config, emulator: &Emulator) -> Proxy {
     Proxy::start(config, sources(emulator)).await.unwrap()
 }
 
@@ -31,7 +31,7 @@ async fn narrow(emulator: &Emulator) -> Proxy {
     proxy(emulator, |pool| pool.max = 1).await
 }
 
-fn login(application: &str) -> Login7 {
+pub(super) fn login(application: &str) -> Login7 {
     Login7 {
         app_name: application.to_owned(),
         host_name: "desk".to_owned(),
@@ -47,14 +47,14 @@ async fn try_login(proxy: &Proxy, login: &Login7) -> (RawClient, LoginAnswer) {
 }
 
 /// A client that is in.
-async fn client(proxy: &Proxy, login: &Login7) -> RawClient {
+pub(super) async fn client(proxy: &Proxy, login: &Login7) -> RawClient {
     let (client, answer) = try_login(proxy, login).await;
     assert!(answer.ack.is_some(), "refused: {:?}", answer.errors);
     client
 }
 
 /// Runs a batch whose answer must name this, in UTF-16.
-async fn says(client: &mut RawClient, sql: &str, expected: &str) {
+pub(super) async fn says(client: &mut RawClient, sql: &str, expected: &str) {
     let answer = client.batch(sql).await;
     let units: Vec<u8> = expected.encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(
@@ -64,7 +64,7 @@ async fn says(client: &mut RawClient, sql: &str, expected: &str) {
     );
 }
 
-async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
     soon(what, async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -235,6 +235,20 @@ async fn databases_and_identities_never_share() {
     // Whoever came back before its session was ready has been given another.
     let logins = emulator.counters().logins_accepted;
     assert!((3..=9).contains(&logins), "{logins}");
+    // As many of each at a time, with all that is idle to choose from.
+    let crowd = (0..4).flat_map(|_| all[..2].iter());
+    futures_util::future::join_all(crowd.map(|(login, expected)| async {
+        let mut client = soon("the login", client(&proxy, login)).await;
+        for _ in 0..3 {
+            says(
+                &mut client,
+                "SELECT CONCAT(USER_NAME(), N' in ', DB_NAME())",
+                expected,
+            )
+            .await;
+        }
+    }))
+    .await;
 }
 
 #[tokio::test]

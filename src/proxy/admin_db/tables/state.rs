@@ -357,7 +357,7 @@ fn targets(catalogue: &Catalogue<'_>) -> Vec<Row> {
     let target = |target: &Arc<TargetEntry>| {
         vec![
             text(&target.name),
-            text(&target.identity),
+            text(target.identity()),
             int(target.pool.max),
             int(target.pool.min_idle),
             Scalar::Bit(target.pool.keep),
@@ -376,7 +376,7 @@ fn tokens(catalogue: &Catalogue<'_>) -> Vec<Row> {
         let trouble = slot.trouble().map(|error| chain(&error));
         Some(vec![
             text(&target.name),
-            text(&target.identity),
+            text(target.identity()),
             of(&|token| Scalar::Moment(moment(token.expires_on()))),
             of(&|token| seconds(token.remaining())),
             of(&|token| seconds(token.obtained_at().elapsed())),

@@ -1,8 +1,15 @@
 //! Targets, ready to be dialled.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod same;
 
-use tokio::time::timeout;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use same::leads_elsewhere;
 
 use super::ProxyError;
 use super::config::{PoolConfig, TargetConfig};
@@ -35,15 +42,19 @@ impl Means {
 #[derive(Debug)]
 pub(super) struct TargetEntry {
     pub(super) name: String,
-    /// Who logs in, for logs.
-    pub(super) identity: String,
     pub(super) pool: PoolConfig,
     config: TargetConfig,
     /// The client id of an identity in place of the target's own.
     other: Option<String>,
     resolved: Resolved,
     means: Arc<Means>,
-    current: Mutex<Arc<Ready>>,
+    current: ArcSwap<Ready>,
+    /// Held while that is replaced, so that what is older never follows.
+    replacing: Mutex<()>,
+    moves: watch::Sender<()>,
+    /// Reads secrets again in time, so that no client has to wait for a vault,
+    /// and no idle session outlives its target.
+    _reader: Option<AbortOnDropHandle<()>>,
 }
 
 /// What a connection string means at a time: secrets in vaults change.
@@ -69,19 +80,17 @@ impl TargetEntry {
         let resolved = means.vaults.resolve(config.connection.expose()).await;
         let resolved = resolved.map_err(|source| in_vault(&config.name, source))?;
         let ready = Ready::new(config, other, resolved.target(), means)?;
-        let identity = ready
-            .token
-            .as_ref()
-            .map_or_else(|| "SQL login".to_owned(), |slot| slot.key().to_string());
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|this| Self {
             name: config.name.clone(),
-            identity,
             pool: config.pool.clone(),
             config: config.clone(),
             other: other.map(str::to_owned),
-            resolved,
             means: Arc::clone(means),
-            current: Mutex::new(Arc::new(ready)),
+            current: ArcSwap::from_pointee(ready),
+            replacing: Mutex::default(),
+            moves: watch::Sender::default(),
+            _reader: reader(this, &resolved),
+            resolved,
         }))
     }
 
@@ -95,12 +104,41 @@ impl TargetEntry {
 
     /// Where sessions are opened to.
     pub(super) fn target(&self) -> Arc<Target> {
-        Arc::clone(&self.ready().said)
+        Arc::clone(&self.current.load().said)
     }
 
     /// The token that sessions are opened with; none for a SQL login.
     pub(super) fn token(&self) -> Option<TokenSlot> {
-        self.ready().token.clone()
+        self.current.load().token.clone()
+    }
+
+    /// Who logs in, for logs.
+    pub(super) fn identity(&self) -> String {
+        match &self.current.load().token {
+            Some(slot) => slot.key().to_string(),
+            None => "SQL login".to_owned(),
+        }
+    }
+
+    /// Changes whenever a secret has come to lead to another server, or to log in
+    /// as somebody else or on other terms: sessions opened before are not for new
+    /// clients any more. A new password is none of that: the server lets sessions
+    /// live that logged in with the old one, and they are whose they were.
+    pub(super) fn moves(&self) -> watch::Receiver<()> {
+        self.moves.subscribe()
+    }
+
+    /// Reads secrets in vaults again, as far as they can have changed. What
+    /// cannot be read stays as it was.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(super) async fn reread(&self) {
+        if self.resolved.has_references() {
+            // Too late is as good as not at all: the log has said why.
+            let _ = timeout(READ_LIMIT, self.resolved.reread()).await;
+            self.follow_quietly();
+        }
     }
 
     /// Opens a session, with the secrets as they are now. A login that is
@@ -109,40 +147,82 @@ impl TargetEntry {
     /// # Cancel safety
     /// As [`Dialer::dial`].
     pub(super) async fn dial(&self, profile: &LoginProfile) -> Result<Session, DialError> {
-        let target = self.resolved.current().await;
-        let error = match self.follow(&target)?.dialer.dial_with(profile).await {
+        self.resolved.current().await;
+        let ready = self.follow()?;
+        let error = match ready.dialer.dial_with(profile).await {
             Err(error) if error.is_auth() && self.resolved.has_references() => error,
             outcome => return outcome,
         };
         // Whoever waits is to hear of the refusal, even if the vault says nothing.
-        let renewed = timeout(READ_LIMIT, self.resolved.renew(&target)).await;
-        match renewed.unwrap_or_default() {
-            Some(renewed) => {
-                tracing::info!(
-                    target = self.name,
-                    "a login was refused and a secret has changed; trying the new one"
-                );
-                self.follow(&renewed)?.dialer.dial_with(profile).await
-            }
-            None => Err(error),
+        let renewed = timeout(READ_LIMIT, self.resolved.renew(&ready.said)).await;
+        if renewed.unwrap_or_default().is_none() {
+            return Err(error);
         }
+        tracing::info!(
+            target = self.name,
+            "a login was refused and a secret has changed; trying the new one"
+        );
+        self.follow()?.dialer.dial_with(profile).await
     }
 
-    fn follow(&self, target: &Arc<Target>) -> Result<Arc<Ready>, DialError> {
-        let ready = self.ready();
-        if Arc::ptr_eq(&ready.said, target) {
+    /// What the connection string means by what is known of its secrets.
+    fn follow(&self) -> Result<Arc<Ready>, DialError> {
+        let now = || (self.current.load_full(), self.resolved.target());
+        let (ready, target) = now();
+        if Arc::ptr_eq(&ready.said, &target) {
+            return Ok(ready);
+        }
+        let replacing = self.replacing.lock();
+        let _one_at_a_time = replacing.unwrap_or_else(PoisonError::into_inner);
+        let (ready, target) = now();
+        if Arc::ptr_eq(&ready.said, &target) {
             return Ok(ready);
         }
         let other = self.other.as_deref();
-        let made = Ready::new(&self.config, other, Arc::clone(target), &self.means);
-        let made = Arc::new(made.map_err(|error| in_dial(error, target))?);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&made);
-        Ok(made)
+        let made = Ready::new(&self.config, other, Arc::clone(&target), &self.means);
+        let made = made.map(Arc::new);
+        if let Ok(made) = &made {
+            self.current.store(Arc::clone(made));
+        }
+        // After that: who has heard of it dials the new target.
+        if leads_elsewhere(&ready.said, &target) {
+            tracing::info!(
+                target = self.name,
+                server = %target.server,
+                "a secret leads elsewhere now: sessions opened before serve no new client"
+            );
+            self.moves.send_replace(());
+        }
+        made.map_err(|error| in_dial(error, &target))
     }
 
-    fn ready(&self) -> Arc<Ready> {
-        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    /// As [`follow`](Self::follow); who dials hears of what is wrong.
+    fn follow_quietly(&self) {
+        if let Err(error) = self.follow() {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                target = self.name,
+                error,
+                "cannot use what a secret says now"
+            );
+        }
     }
+}
+
+/// Reads the secrets of a connection string whenever they are due.
+fn reader(entry: &Weak<TargetEntry>, resolved: &Resolved) -> Option<AbortOnDropHandle<()>> {
+    resolved.due()?;
+    let (entry, resolved) = (Weak::clone(entry), resolved.clone());
+    Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        while let Some(due) = resolved.due() {
+            sleep_until(due).await;
+            resolved.freshen().await;
+            match entry.upgrade() {
+                Some(entry) => entry.follow_quietly(),
+                None => return,
+            }
+        }
+    })))
 }
 
 impl Ready {
