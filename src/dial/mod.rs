@@ -342,6 +342,7 @@ impl Dialer {
     fn ask<'a>(&self, route: &'a Route) -> Ask<'a> {
         Ask {
             encrypt: self.target.tls.encrypt,
+            words: self.target.encrypt_words(),
             token: self.target.auth.uses_token(),
             instance: match &route.endpoint {
                 Endpoint::Instance(instance) => Some(instance),

@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::tls::Mode;
 use super::wire::{self, Bounds, WireError};
-use crate::target::Encrypt;
+use crate::target::{Encrypt, EncryptWords};
 use crate::tds::{DecodeError, EncodeError, Encryption, PacketType, Prelogin, Version};
 
 /// MS-TDS 2.2.6.5: INSTOPT's answer to a client that came to the wrong instance.
@@ -29,8 +29,9 @@ pub enum PreloginError {
         /// Why it cannot be done without.
         why: &'static str,
     },
-    /// TLS is forbidden, and the server insists on it.
-    #[error("the server insists on encryption; drop Encrypt=disable")]
+    /// TLS is forbidden, which only `sqlserver://` URLs can say, and the server
+    /// insists on it.
+    #[error("the server insists on encryption; drop encrypt=disable")]
     EncryptionRequired,
     /// An ENCRYPTION option that means nothing.
     #[error("the server answered with an encryption setting that does not exist ({0:?})")]
@@ -50,6 +51,8 @@ pub enum PreloginError {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ask<'a> {
     pub(super) encrypt: Encrypt,
+    /// What that is called where it was written.
+    pub(super) words: EncryptWords,
     pub(super) token: bool,
     pub(super) instance: Option<&'a str>,
 }
@@ -133,9 +136,7 @@ fn encryption(ask: Ask<'_>, answer: Encryption) -> Result<Option<Mode>, Prelogin
     }
     let must_have = match ask.encrypt {
         _ if ask.token => Some("a token is never sent in clear"),
-        Encrypt::Mandatory => {
-            Some("the connection must have it; Encrypt=optional would do without")
-        }
+        Encrypt::Mandatory => Some(ask.words.must),
         _ => None,
     };
     match (answered, must_have, ask.encrypt) {
@@ -149,7 +150,7 @@ fn encryption(ask: Ask<'_>, answer: Encryption) -> Result<Option<Mode>, Prelogin
         (Encryption::OFF | Encryption::NOT_SUP, None, Encrypt::Disable) => Ok(None),
         (Encryption::OFF, None, _) => Ok(Some(Mode::LoginOnly)),
         (Encryption::NOT_SUP, None, _) => Err(PreloginError::NoEncryption {
-            why: "the password would be sent in clear; Encrypt=disable would allow that",
+            why: ask.words.in_clear,
         }),
         _ => Err(PreloginError::Encryption(answer)),
     }
@@ -158,6 +159,7 @@ fn encryption(ask: Ask<'_>, answer: Encryption) -> Result<Option<Mode>, Prelogin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::{Auth, Server, Target};
 
     const ANSWERS: [Encryption; 4] = [
         Encryption::OFF,
@@ -169,6 +171,7 @@ mod tests {
     fn ask(encrypt: Encrypt, token: bool) -> Ask<'static> {
         Ask {
             encrypt,
+            words: Target::new(Server::new("a"), Auth::Callback).encrypt_words(),
             token,
             instance: None,
         }
@@ -202,6 +205,59 @@ mod tests {
         assert_eq!(row(Encrypt::Optional, true), "!tt!");
         assert_eq!(row(Encrypt::Disable, true), "!tt!");
         assert_eq!(row(Encrypt::Strict, true), "ssss");
+    }
+
+    /// What a user is told whose server answers like this.
+    fn told(text: &str, answer: Encryption) -> String {
+        let target = Target::parse(text).unwrap();
+        let asked = Ask {
+            words: target.encrypt_words(),
+            ..ask(target.tls.encrypt, false)
+        };
+        encryption(asked, answer).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn errors_name_the_settings_of_the_dialect() {
+        for (mandatory, optional, lifts) in [
+            (
+                "Data Source=a;User ID=u;Password=p",
+                "Data Source=a;User ID=u;Password=p;Encrypt=Optional",
+                "; Encrypt=Optional would do without",
+            ),
+            (
+                "Driver={ODBC Driver 18 for SQL Server};Server=a;UID=u;PWD=p",
+                "Driver={ODBC Driver 18 for SQL Server};Server=a;UID=u;PWD=p;Encrypt=no",
+                "; Encrypt=no would do without",
+            ),
+            (
+                "jdbc:sqlserver://a;user=u;password=p",
+                "jdbc:sqlserver://a;user=u;password=p;encrypt=false",
+                "; encrypt=false would do without",
+            ),
+            (
+                "sqlserver://u:p@a?encrypt=true",
+                "sqlserver://u:p@a?encrypt=false",
+                "; encrypt=false would do without",
+            ),
+        ] {
+            let must = told(mandatory, Encryption::OFF);
+            assert!(must.ends_with(lifts), "{must}");
+            // What is advised is understood, and means what it is to mean.
+            let clear = told(optional, Encryption::NOT_SUP);
+            let by_url = optional.starts_with("sqlserver:");
+            assert_eq!(
+                clear.ends_with("; encrypt=disable would allow that"),
+                by_url,
+                "{clear}"
+            );
+            assert_eq!(
+                clear.ends_with("a sqlserver:// URL with encrypt=disable would"),
+                !by_url
+            );
+        }
+        let insists = told("sqlserver://u:p@a?encrypt=disable", Encryption::REQ);
+        assert!(insists.ends_with("; drop encrypt=disable"), "{insists}");
     }
 
     #[test]

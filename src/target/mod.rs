@@ -20,6 +20,7 @@ mod federated;
 mod options;
 mod resolve;
 mod server;
+mod words;
 
 pub use auth::{AssertionFrom, Auth, Identity, IdentityPlatform};
 pub use cloud::Cloud;
@@ -29,8 +30,9 @@ pub use options::{
     Encrypt, IpPreference, Limits, LoginOptions, PoolBlocking, PoolDefaults, TlsPolicy,
 };
 pub use server::{Endpoint, Server};
+pub(crate) use words::EncryptWords;
 
-use crate::conn_string::ConnectionString;
+use crate::conn_string::{ConnectionString, Dialect};
 
 /// Where to log in, as whom, and under which terms.
 #[derive(Clone, Debug)]
@@ -53,6 +55,7 @@ pub struct Target {
     /// What the string says about pooling.
     pub pool: PoolDefaults,
     notes: Vec<Note>,
+    dialect: Option<Dialect>,
 }
 
 impl Target {
@@ -73,6 +76,7 @@ impl Target {
             limits,
             pool: PoolDefaults::default(),
             notes: Vec::new(),
+            dialect: None,
         }
     }
 
@@ -113,6 +117,11 @@ impl Target {
     pub fn with_database(mut self, database: impl Into<String>) -> Self {
         self.database = Some(database.into());
         self
+    }
+
+    /// What settings of encryption are called where this target was written.
+    pub(crate) fn encrypt_words(&self) -> EncryptWords {
+        EncryptWords::of(self.dialect)
     }
 
     /// What the string asked for and will not get, and why.

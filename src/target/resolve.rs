@@ -50,6 +50,7 @@ fn build(string: &ConnectionString, auth: Auth) -> Result<Target, TargetError> {
         auth,
         tls,
         notes,
+        dialect: Some(string.dialect()),
     })
 }
 
