@@ -96,7 +96,7 @@ impl Live {
             tls.insert(listener.name.clone(), Arc::new(made));
         }
         Ok(Self {
-            gate: Gate::new(&config)?,
+            gate: Gate::new(&config, before.map(|live| &live.gate))?,
             config,
             targets,
             others,

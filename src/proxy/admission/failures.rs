@@ -1,7 +1,7 @@
 //! How often each peer has failed to log in, lately.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -14,7 +14,8 @@ const MAX_PEERS: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Failures {
     per_minute: u32,
-    buckets: Mutex<HashMap<Who, Bucket>>,
+    /// Those of all configurations since the start: a reload forgives nothing.
+    buckets: Arc<Mutex<HashMap<Who, Bucket>>>,
 }
 
 /// A login that is being checked; it has cost its peer one failure in advance,
@@ -36,7 +37,15 @@ impl Failures {
     pub(super) fn new(per_minute: u32) -> Self {
         Self {
             per_minute: per_minute.max(1),
-            buckets: Mutex::default(),
+            buckets: Arc::default(),
+        }
+    }
+
+    /// The same with another budget.
+    pub(super) fn with_budget(&self, per_minute: u32) -> Self {
+        Self {
+            buckets: Arc::clone(&self.buckets),
+            ..Self::new(per_minute)
         }
     }
 
@@ -101,6 +110,20 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn another_budget_forgives_nothing() {
+        let failures = Failures::new(2);
+        let who = Who::Uid(1);
+        for _ in 0..2 {
+            assert!(failures.begin(who).is_some());
+        }
+        let more = failures.with_budget(60);
+        assert!(more.begin(who).is_none());
+        advance(Duration::from_secs(1)).await;
+        assert!(more.begin(who).is_some(), "it fills up by the new budget");
+        assert!(failures.begin(who).is_none());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_may_fail_so_often_per_minute() {

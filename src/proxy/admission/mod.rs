@@ -75,15 +75,21 @@ struct Guest {
 }
 
 impl Gate {
+    /// Failed logins count on from the gate before.
+    ///
     /// # Errors
     /// Which user has no hash that passwords can be checked against.
-    pub(super) fn new(config: &Config) -> Result<Self, ProxyError> {
+    pub(super) fn new(config: &Config, before: Option<&Self>) -> Result<Self, ProxyError> {
         let passwords = Passwords::new(&config.users)
             .map_err(|(user, source)| ProxyError::PasswordHash { user, source })?;
+        let per_minute = config.limits.failed_logins_per_minute;
         Ok(Self {
             own_uid: own_uid(),
             passwords,
-            failures: Failures::new(config.limits.failed_logins_per_minute),
+            failures: match before {
+                Some(before) => before.failures.with_budget(per_minute),
+                None => Failures::new(per_minute),
+            },
             log: Throttle::new(LOG_BURST, LOG_WINDOW),
         })
     }
