@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::TextOrJson;
-use crate::proxy::config::{Admission, Config, ListenerConfig, TlsMode};
+use crate::proxy::config::{Admission, Config, ListenAddress, ListenerConfig, TlsMode};
 use crate::proxy::{BoundAddress, Proxy};
 
 pub(super) fn message(proxy: &Proxy, format: TextOrJson) -> String {
@@ -20,12 +20,26 @@ pub(super) fn counts(config: &Config) -> String {
         1 => format!("1 {what}"),
         many => format!("{many} {what}s"),
     };
-    format!(
+    let counts = format!(
         "{}, {}, {}",
         count(config.listeners.len(), "listener"),
         count(config.targets.len(), "target"),
         count(config.users.len(), "user")
-    )
+    );
+    if !config.listeners.iter().any(may_be_reached_from_afar) {
+        return counts;
+    }
+    let most = config.limits.connections_per_machine();
+    format!("{counts}, at most {most} clients of another machine")
+}
+
+fn may_be_reached_from_afar(listener: &ListenerConfig) -> bool {
+    match &listener.address {
+        ListenAddress::Tcp(address) => !address.ip().to_canonical().is_loopback(),
+        ListenAddress::Unix { .. } => false,
+        // Whoever opened the socket knows.
+        _ => listener.admission == Admission::Password,
+    }
 }
 
 fn record(proxy: &Proxy, config: &Config) -> Value {

@@ -85,8 +85,12 @@ impl Seat {
         peer: &Peer,
         limits: &LimitsConfig,
     ) -> Option<(Self, Option<Excess>)> {
-        let Some(limit) = limits.connections_per_peer else {
-            return Some((self, None));
+        // On this machine many programs can be one user, and whoever wants to be
+        // in their way has better means.
+        let limit = match limits.connections_per_peer {
+            Some(limit) => limit,
+            None if peer.is_on_loopback() => return Some((self, None)),
+            None => limits.connections_per_machine(),
         };
         if self.kind == Kind::Spare {
             return Some((self, None));
@@ -186,6 +190,23 @@ mod tests {
         let counts = crowd.lock();
         assert_eq!((counts.admissible, counts.spare), (0, 0));
         assert!(counts.peers.is_empty(), "nothing is remembered of the gone");
+    }
+
+    #[test]
+    fn another_machine_has_a_bound_by_default_and_this_one_has_none() {
+        for (all, per_machine) in [(10_000, 1000), (200, 20), (50, 10)] {
+            let crowd = Arc::new(Crowd::default());
+            let limits = limits(all, None);
+            let enter = |peer: &Peer| crowd.enter(&limits).unwrap().0.of(peer, &limits).unwrap();
+            let far: Vec<_> = (0..per_machine).map(|_| enter(&peer(1))).collect();
+            assert!(far.iter().all(|it| it.1.is_none()));
+            let excess = Excess::OfPeer { limit: per_machine };
+            assert_eq!(enter(&peer(1)).1, Some(excess));
+            assert_eq!(enter(&peer(2)).1, None);
+            let here = Peer::tcp(([127, 0, 0, 1], 1).into());
+            let near: Vec<_> = (far.len() + 1..all).map(|_| enter(&here)).collect();
+            assert!(near.iter().all(|it| it.1.is_none()), "{all}");
+        }
     }
 
     #[test]

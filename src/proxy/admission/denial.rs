@@ -102,12 +102,15 @@ impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Login failed for user '{}'.", self.login)?;
         let more = match self.why {
+            Why::Excess(Excess::OfPeer { limit }) => {
+                return write!(
+                    f,
+                    " You have as many connections as one client may have: {limit} \
+                     (limits.connections_per_peer). Close some."
+                );
+            }
             Why::Excess(Excess::All { .. }) => {
                 "The proxy serves as many clients as it may (limits.connections). Try again later."
-            }
-            Why::Excess(Excess::OfPeer { .. }) => {
-                "You have as many connections as one client may have (limits.connections_per_peer). \
-                 Close some."
             }
             Why::TooManyFailures => "Too many logins have failed. Try again in a minute.",
             Why::OtherUser { .. } => {
@@ -163,6 +166,19 @@ mod tests {
         assert_eq!(one.to_string(), two.to_string());
         assert_eq!((one.reason(), one.number()), (two.reason(), two.number()));
         assert_ne!(one.detail(), two.detail(), "the log tells");
+    }
+
+    #[test]
+    fn whoever_has_too_many_is_told_how_many_may_be() {
+        let denial = Denial {
+            login: "bob".to_owned(),
+            why: Why::Excess(Excess::OfPeer { limit: 1000 }),
+        };
+        let text = denial.to_string();
+        assert!(
+            text.contains("may have: 1000 (limits.connections_per_peer)"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -234,7 +234,7 @@ async fn one_client_too_many_is_told_so() {
     let upstream = Upstream::new();
     for (all, of_peer, part) in [
         (1, None, "limits.connections)"),
-        (100, Some(1), "limits.connections_per_peer"),
+        (100, Some(1), "may have: 1 (limits.connections_per_peer)"),
     ] {
         let mut config = upstream.config();
         config.limits.connections = all;
