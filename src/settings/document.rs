@@ -111,7 +111,7 @@ impl<'t> Document<'t> {
 impl<'d> Section<'d> {
     /// Notes that a key is missing, if it is: one with a wrong value has been told of.
     pub(crate) fn missing(&self, key: &str, wanted: &str) {
-        if self.table.is_none_or(|table| !table.contains_key(key)) {
+        if !self.has(key) {
             self.note(self.at, key, format!("it is missing; write {wanted}"));
         }
     }
@@ -165,6 +165,11 @@ impl<'d> Section<'d> {
         }
         let at = found.map_or(self.at, |value| value.span().start);
         self.document.section(self.name(key), table, at)
+    }
+
+    /// Whether the key is there.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
     }
 
     /// Whether a key has a table for a value, in place of something simpler.

@@ -268,7 +268,9 @@ fn pool(section: Section<'_>) -> PoolConfig {
             .number(key)
             .map_or(or, |found: Found<usize>| found.value)
     };
+    let keys = ["max", "min_idle", "lifetime", "idle_timeout", "keep"];
     let pool = PoolConfig {
+        stated: keys.into_iter().filter(|key| section.has(key)).collect(),
         max: count("max", or.max),
         min_idle: count("min_idle", or.min_idle),
         lifetime: section.duration("lifetime").unwrap_or(or.lifetime),

@@ -15,9 +15,14 @@ pub use error::ConfigError;
 
 use crate::secret::Secret;
 pub use crate::settings::Problem;
+use crate::target::PoolDefaults;
 
 /// How long clients may go on after a request to stop, unless the configuration says otherwise.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// So many clients of another machine there may be at least, unless the
+/// configuration says otherwise.
+const LEAST_PER_MACHINE: usize = 10;
 
 /// The whole configuration. [`Config::for_connection`] is that of
 /// `entrada proxy CONN`.
@@ -180,6 +185,37 @@ pub struct PoolConfig {
     /// Whether a reset counts without the server's acknowledgement, for servers
     /// that never send one. Defaults to false.
     pub unacknowledged_reset: bool,
+    /// The keys that a file has, so that they count even with the default's value.
+    pub(in crate::proxy) stated: Vec<&'static str>,
+}
+
+impl PoolConfig {
+    /// With what a connection string says about pooling in place of the defaults
+    /// of this, as far as nothing else has been said here.
+    pub(in crate::proxy) fn with_defaults(&self, of: &PoolDefaults) -> Self {
+        let or = Self::default();
+        let is_open = |key, is_default| is_default && !self.stated.contains(&key);
+        let mut pool = self.clone();
+        if is_open("max", self.max == or.max) {
+            pool.max = usize::try_from(of.max_size).unwrap_or(usize::MAX);
+        }
+        if is_open("min_idle", self.min_idle == or.min_idle) {
+            pool.min_idle = usize::try_from(of.min_size).unwrap_or(usize::MAX);
+        }
+        if is_open("lifetime", self.lifetime == or.lifetime) {
+            pool.lifetime = of.lifetime.unwrap_or(or.lifetime);
+        }
+        if is_open("idle_timeout", self.idle_timeout == or.idle_timeout) {
+            // Without end is until the lifetime's.
+            pool.idle_timeout = of.idle_timeout.unwrap_or(pool.lifetime);
+        }
+        if is_open("keep", self.keep == or.keep) {
+            pool.keep = of.enabled;
+        }
+        // String and file have each agreed with themselves, not with each other.
+        pool.min_idle = pool.min_idle.min(pool.max);
+        pool
+    }
 }
 
 impl Default for PoolConfig {
@@ -193,6 +229,7 @@ impl Default for PoolConfig {
             queue: 1000,
             keep: true,
             unacknowledged_reset: false,
+            stated: Vec::new(),
         }
     }
 }
@@ -228,7 +265,9 @@ impl UserConfig {
 pub struct LimitsConfig {
     /// Clients at a time. Defaults to 10,000.
     pub connections: usize,
-    /// Clients at a time of one peer (address or uid). Defaults to no bound.
+    /// Clients at a time of one peer (address or uid). Defaults to a tenth of
+    /// `connections`, at least 10, for peers on other machines, and to no bound
+    /// on this one.
     pub connections_per_peer: Option<usize>,
     /// Failed logins of one peer per minute; more are refused unheard.
     /// Defaults to 30.
@@ -238,6 +277,15 @@ pub struct LimitsConfig {
     pub login_timeout: Duration,
     /// How long a client may be silent after its login. Defaults to no bound.
     pub idle_timeout: Option<Duration>,
+}
+
+impl LimitsConfig {
+    /// Clients at a time of one other machine.
+    #[must_use]
+    pub fn connections_per_machine(&self) -> usize {
+        let default = (self.connections / 10).max(LEAST_PER_MACHINE);
+        self.connections_per_peer.unwrap_or(default)
+    }
 }
 
 impl Default for LimitsConfig {

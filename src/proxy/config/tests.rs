@@ -396,3 +396,36 @@ fn names_of_users_and_targets_are_unique() {
         "{told:?}"
     );
 }
+
+#[test]
+fn a_connection_string_has_defaults_for_the_pool_and_the_file_wins() {
+    let pool = |string: &str, keys: &str| {
+        let text = format!(
+            "[[target]]\nconnection = \"Server=a.example;User ID=u;Password=p;{string}\"\n\
+             [target.pool]\n{keys}\n[[listener]]\nlisten = \"127.0.0.1:1433\""
+        );
+        let target = read(&text).unwrap().targets.remove(0);
+        let said = crate::target::Target::parse(target.connection.expose()).unwrap();
+        target.pool.with_defaults(&said.pool)
+    };
+    let said = "Max Pool Size=7;Min Pool Size=3;Connection Lifetime=60;Pooling=false";
+    let by_string = pool(said, "");
+    assert_eq!((by_string.max, by_string.min_idle), (7, 3));
+    assert_eq!(by_string.lifetime, Duration::from_secs(60));
+    assert!(!by_string.keep);
+    let by_file = pool(
+        said,
+        "max = 100\nmin_idle = 0\nlifetime = \"9h\"\nidle_timeout = \"5m\"\nkeep = true",
+    );
+    let default = super::PoolConfig::default();
+    assert_eq!(
+        (by_file.max, by_file.min_idle),
+        (default.max, default.min_idle)
+    );
+    assert_eq!((by_file.lifetime, by_file.keep), (default.lifetime, true));
+    assert_eq!(pool(said, "max = 2").min_idle, 2, "never more than may be");
+    let silent = pool("", "");
+    assert_eq!((silent.max, silent.min_idle, silent.keep), (100, 0, true));
+    assert_eq!(silent.lifetime, default.lifetime);
+    assert_eq!(silent.idle_timeout, default.idle_timeout);
+}

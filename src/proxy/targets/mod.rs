@@ -42,6 +42,7 @@ impl Means {
 #[derive(Debug)]
 pub(super) struct TargetEntry {
     pub(super) name: String,
+    /// With what the connection string said of it when this was opened.
     pub(super) pool: PoolConfig,
     config: TargetConfig,
     /// The client id of an identity in place of the target's own.
@@ -82,7 +83,7 @@ impl TargetEntry {
         let ready = Ready::new(config, other, resolved.target(), means)?;
         Ok(Arc::new_cyclic(|this| Self {
             name: config.name.clone(),
-            pool: config.pool.clone(),
+            pool: config.pool.with_defaults(&ready.said.pool),
             config: config.clone(),
             other: other.map(str::to_owned),
             means: Arc::clone(means),
