@@ -17,7 +17,7 @@ use super::admission::{Admitted, Denial, Peer, Route};
 use super::client::{ClientSocket, GreetError, Greeted, greet};
 use super::config::{ListenerConfig, TlsMode};
 use super::refusal::{self, Refusal};
-use super::registry::{Entry, Phase};
+use super::registry::{Entry, Guest, Phase};
 use super::relay::{self, End};
 use super::shared::{Live, Shared};
 use super::stats::{LoginOutcome, LoginStep, LoginWatch};
@@ -30,53 +30,101 @@ use crate::tds::{Login7, TdsVersion};
 /// answered. No client has a reason to send any.
 const EARLY: usize = 16 * 1024;
 
-/// Serves a client to its end.
+/// Lets a client in: from its first byte to the answer to its LOGIN7. `None` if
+/// it has gone, unserved or served by the admin database.
 ///
 /// # Cancel safety
 /// Dropping the future closes the client's connection and its session.
-pub(super) async fn serve(socket: ClientSocket, listener: String, shared: Arc<Shared>) {
-    let guest = shared.registry.enter(&listener, socket.peer().to_string());
-    let mut leaving = Leaving {
-        entry: &guest,
-        shared: &shared,
+pub(super) async fn arrive(
+    socket: ClientSocket,
+    listener: &str,
+    shared: Arc<Shared>,
+) -> Option<Stay> {
+    let visit = Visit {
+        guest: shared.registry.enter(listener, socket.peer().to_string()),
+        shared,
         word: "panicked",
     };
-    let end = tokio::select! {
-        () = guest.kill.cancelled() => {
-            if shared.draining.is_cancelled() {
-                End::Drained
-            } else {
-                End::Killed
-            }
-        }
-        end = run(socket, &guest, &shared) => end,
+    let (guest, shared) = (&visit.guest, &visit.shared);
+    let connected = tokio::select! {
+        () = guest.kill.asked() => Err(cut(shared)),
+        connected = connect(socket, guest, shared) => connected,
     };
-    leaving.word = end.word();
-    if end.is_servers() {
-        let target = guest.known().target;
-        tracing::warn!(id = guest.id, target_name = target, "{end}");
-        shared
-            .stats
-            .recent_error(format!("session of target `{target}`: {end}"));
-    } else if matches!(end, End::Protocol(_)) {
-        tracing::warn!(id = guest.id, peer = guest.peer, "{end}");
+    match connected {
+        Ok(connected) => Some(Stay {
+            visit,
+            connected: Box::new(connected),
+        }),
+        Err(end) => {
+            visit.ended(&end);
+            None
+        }
     }
 }
 
-/// Tells the log and the numbers of a client that leaves, however that is.
-struct Leaving<'a> {
-    entry: &'a Entry,
-    shared: &'a Shared,
+/// A client that is in, which is nearly always idle: what is kept of it until it
+/// leaves is as little as can be.
+pub(super) struct Stay {
+    visit: Visit,
+    connected: Box<Connected>,
+}
+
+impl Stay {
+    /// Relays until the client leaves.
+    ///
+    /// # Cancel safety
+    /// As of [`arrive`].
+    pub(super) async fn relay(self) {
+        let Self { visit, connected } = self;
+        let (guest, shared) = (&visit.guest, &visit.shared);
+        let end = tokio::select! {
+            () = guest.kill.asked() => cut(shared),
+            end = relayed(connected, guest, shared) => end,
+        };
+        visit.ended(&end);
+    }
+}
+
+/// A client's time here. The log and the numbers are told of its end, however
+/// that comes about.
+struct Visit {
+    guest: Guest,
+    shared: Arc<Shared>,
     word: &'static str,
 }
 
-impl Drop for Leaving<'_> {
+impl Visit {
+    fn ended(mut self, end: &End) {
+        self.word = end.word();
+        let guest = &self.guest;
+        if end.is_servers() {
+            let target = guest.known().target;
+            tracing::warn!(id = guest.id, target_name = target, "{end}");
+            self.shared
+                .stats
+                .recent_error(format!("session of target `{target}`: {end}"));
+        } else if matches!(end, End::Protocol(_)) {
+            tracing::warn!(id = guest.id, peer = guest.peer, "{end}");
+        }
+    }
+}
+
+impl Drop for Visit {
     fn drop(&mut self) {
-        if matches!(self.entry.known().state, Phase::Relaying | Phase::Admin) {
-            let took = self.entry.started.elapsed();
+        if matches!(self.guest.known().state, Phase::Relaying | Phase::Admin) {
+            let took = self.guest.started.elapsed();
             self.shared.stats.session_ended(self.word, took);
         }
-        access_log::left(self.entry, self.word);
+        access_log::left(&self.guest, self.word);
+    }
+}
+
+/// How a client ends that was asked to.
+fn cut(shared: &Shared) -> End {
+    if shared.draining.is_cancelled() {
+        End::Drained
+    } else {
+        End::Killed
     }
 }
 
@@ -88,20 +136,17 @@ struct Connected {
     idle: Option<Duration>,
 }
 
-async fn run(socket: ClientSocket, entry: &Entry, shared: &Shared) -> End {
-    // What a login needs is far more than what a relay does: it is in a box of
-    // its own, and gone while the client is idle.
-    let Connected {
-        mut stream,
-        mut lease,
-        early,
-        idle,
-    } = match Box::pin(connect(socket, entry, shared)).await {
-        Ok(connected) => connected,
-        Err(end) => return end,
-    };
+async fn relayed(mut connected: Box<Connected>, entry: &Entry, shared: &Shared) -> End {
     let meters = (entry, &shared.stats);
-    let outcome = relay::run(&mut stream, &mut lease, early, idle, meters).await;
+    let early = std::mem::take(&mut connected.early);
+    let Connected {
+        stream,
+        lease,
+        idle,
+        ..
+    } = &mut *connected;
+    let outcome = relay::run(stream, lease, early, *idle, meters).await;
+    let Connected { stream, lease, .. } = *connected;
     // The client is gone before its session serves another.
     drop(stream);
     if let Some(condition) = outcome.session {

@@ -58,7 +58,7 @@ pub(super) async fn drain(shared: &Shared, within: Duration) -> Drained {
                     peer = entry.peer,
                     "cut off: its time to finish is over"
                 );
-                entry.kill.cancel();
+                entry.kill.ask();
             }
             // One that hangs all the same ends with the process.
             let _ = timeout(LAST_WORDS, registry.empty()).await;

@@ -41,6 +41,7 @@ mod conn;
 mod drain;
 mod error;
 mod inherited;
+mod kill;
 mod listener;
 mod refusal;
 mod registry;
@@ -210,7 +211,7 @@ impl Drop for Proxy {
         self.shared.draining.cancel();
         self.listening.stop();
         for entry in self.shared.registry.entries() {
-            entry.kill.cancel();
+            entry.kill.ask();
         }
     }
 }

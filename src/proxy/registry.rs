@@ -9,7 +9,8 @@ use std::time::SystemTime;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+
+use super::kill::Kill;
 
 /// Every client that is connected.
 #[derive(Debug, Default)]
@@ -30,8 +31,8 @@ struct Present {
 /// A client's place in the [`Registry`]. Dropping it gives the place up, also
 /// when the client's task panics or is cancelled.
 #[derive(Debug)]
-pub(super) struct Guest<'a> {
-    registry: &'a Registry,
+pub(super) struct Guest {
+    registry: Arc<Registry>,
     entry: Arc<Entry>,
 }
 
@@ -45,7 +46,7 @@ pub(super) struct Entry {
     pub(super) since: SystemTime,
     pub(super) started: Instant,
     /// Ends the client, for KILL and for a stuck drain.
-    pub(super) kill: CancellationToken,
+    pub(super) kill: Kill,
     pub(super) traffic: Traffic,
     known: Mutex<Known>,
 }
@@ -99,7 +100,7 @@ pub(super) struct Totals {
 
 impl Registry {
     /// Notes a client; it is forgotten when what this returns is dropped.
-    pub(super) fn enter(&self, listener: &str, peer: String) -> Guest<'_> {
+    pub(super) fn enter(self: &Arc<Self>, listener: &str, peer: String) -> Guest {
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
         let entry = Arc::new(Entry {
             id,
@@ -107,13 +108,13 @@ impl Registry {
             peer,
             since: SystemTime::now(),
             started: Instant::now(),
-            kill: CancellationToken::new(),
+            kill: Kill::default(),
             traffic: Traffic::default(),
             known: Mutex::default(),
         });
         self.lock().entries.insert(id, Arc::clone(&entry));
         Guest {
-            registry: self,
+            registry: Arc::clone(self),
             entry,
         }
     }
@@ -198,7 +199,7 @@ impl Registry {
     }
 }
 
-impl Deref for Guest<'_> {
+impl Deref for Guest {
     type Target = Arc<Entry>;
 
     fn deref(&self) -> &Self::Target {
@@ -206,7 +207,7 @@ impl Deref for Guest<'_> {
     }
 }
 
-impl Drop for Guest<'_> {
+impl Drop for Guest {
     fn drop(&mut self) {
         self.registry.leave(&self.entry);
     }
@@ -272,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_client_is_forgotten_though_its_task_panics_and_its_traffic_stays() {
-        let registry = Registry::default();
+        let registry = Arc::new(Registry::default());
         let stays = registry.enter("a", "uid 1".to_owned());
         stays.traffic.sent.fetch_add(1, Ordering::Relaxed);
         let panics = std::thread::scope(|scope| {

@@ -25,7 +25,7 @@ pub(super) struct Shared {
     /// Sockets that were handed over at the start.
     pub(super) inherited: Inherited,
     pub(super) upstreams: Upstreams,
-    pub(super) registry: Registry,
+    pub(super) registry: Arc<Registry>,
     pub(super) stats: Stats,
     /// Cancelled when the proxy has been asked to stop.
     pub(super) draining: CancellationToken,
@@ -57,7 +57,7 @@ impl Shared {
             certificates,
             inherited,
             upstreams: Upstreams::new(),
-            registry: Registry::default(),
+            registry: Arc::default(),
             stats: Stats::new(),
             draining: CancellationToken::new(),
         })

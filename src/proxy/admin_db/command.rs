@@ -30,7 +30,7 @@ impl Console<'_> {
             .registry
             .entry(number)
             .ok_or(SqlError::NoSession { id })?;
-        killed.kill.cancel();
+        killed.kill.ask();
         let known = killed.known();
         tracing::warn!(
             by = %self.user,

@@ -12,7 +12,7 @@ use super::socket::{Accepted, Socket};
 use crate::proxy::admission::{Crowd, Excess, Peer, Seat, Throttle};
 use crate::proxy::client::ClientSocket;
 use crate::proxy::config::Admission;
-use crate::proxy::conn;
+use crate::proxy::conn::{self, Stay};
 use crate::proxy::shared::{Live, Shared};
 
 /// How long to wait when the system cannot accept: as long as nothing is closed
@@ -88,28 +88,38 @@ impl Door {
         let live = shared.live.load_full();
         match self.crowd.enter(&live.config.limits) {
             Some((seat, excess)) => {
-                let door = Arc::clone(self);
                 let (name, shared) = (name.to_owned(), Arc::clone(shared));
+                let door = Arc::clone(self);
+                // What an arrival needs is far more than what a relay does: it is
+                // in a box of its own, and gone while the client is idle.
+                let arrival = Box::pin(async move {
+                    let arrived = door.let_in(client, &name, shared, live, seat, excess);
+                    arrived.await
+                });
                 tokio::spawn(async move {
-                    door.serve(client, name, shared, live, seat, excess).await;
+                    let Some((_seat, stay)) = arrival.await else {
+                        return;
+                    };
+                    stay.relay().await;
                 });
             }
             None => self.turn_away(name, shared),
         }
     }
 
-    async fn serve(
+    /// Serves a client until it is in, if it gets there.
+    async fn let_in(
         &self,
         client: Accepted,
-        name: String,
+        name: &str,
         shared: Arc<Shared>,
         live: Arc<Live>,
         seat: Seat,
         excess: Option<Excess>,
-    ) {
+    ) -> Option<(Seat, Stay)> {
         let (stream, mut peer) = match client {
             Accepted::Tcp(stream, address) => {
-                let tables = self.needs_uids(&name, &live).then_some(&self.tables);
+                let tables = self.needs_uids(name, &live).then_some(&self.tables);
                 let peer = Peer::of_tcp(&stream, address, tables).await;
                 (Accepted::Tcp(stream, address), peer)
             }
@@ -119,8 +129,9 @@ impl Door {
                 (Accepted::Unix(stream), peer)
             }
         };
-        let Some((_seat, more)) = seat.of(&peer, &live.config.limits) else {
-            return self.turn_away(&name, &shared);
+        let Some((seat, more)) = seat.of(&peer, &live.config.limits) else {
+            self.turn_away(name, &shared);
+            return None;
         };
         // The client's task looks at the configuration for itself; this one
         // must not outlive a reload for as long as the client stays.
@@ -131,7 +142,8 @@ impl Door {
             #[cfg(unix)]
             Accepted::Unix(stream) => ClientSocket::unix(stream, peer),
         };
-        conn::serve(socket, name, shared).await;
+        let stay = conn::arrive(socket, name, shared).await?;
+        Some((seat, stay))
     }
 
     /// Whether a client's uid is worth reading long tables for.

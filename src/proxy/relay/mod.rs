@@ -56,24 +56,27 @@ pub(super) async fn run(
     let server = lease.stream_mut();
     let mut pump = Pump::new(client, server, packet_size, early, meters).idle_after(idle);
     pump.spid = spid;
-    until_the_end(pump).await
+    let end = poll_fn(|cx| pump.poll(cx)).await;
+    // A client is idle for long and ends once: what only its end needs has no
+    // place in what it holds meanwhile.
+    Box::pin(wind_up(&mut pump, end)).await
 }
 
-async fn until_the_end(mut pump: Pump<'_>) -> Outcome {
-    let end = poll_fn(|cx| pump.poll(cx)).await;
+/// Tells the client if it must be told, and brings the session to rest.
+async fn wind_up(pump: &mut Pump<'_>, end: End) -> Outcome {
     // A client that waits for nothing is best told by the close, which is what
     // the pools of drivers look for.
     let waits = pump.track.answers_due() || matches!(end, End::Protocol(_));
     let message = refusal::of_end(&end).filter(|_| waits);
     if let Some(message) = &message {
-        let _ = timeout(LAST_WORDS, rescue::tell(&mut pump, message)).await;
+        let _ = timeout(LAST_WORDS, rescue::tell(pump, message)).await;
     }
     let session = if end.is_servers() {
         None
     } else {
         // The client need not wait for that.
         let _ = timeout(LAST_WORDS, pump.client.shutdown()).await;
-        rescue::rescue(&mut pump).await
+        rescue::rescue(pump).await
     };
     if message.is_some() {
         farewell(pump.client).await;

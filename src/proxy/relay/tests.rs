@@ -38,7 +38,9 @@ impl Relay {
             let stats = Stats::new();
             let meters = (&*counted, &stats);
             let pump = Pump::new(&mut client, &mut server, SIZE, early, meters);
-            until_the_end(pump.idle_after(idle)).await
+            let mut pump = pump.idle_after(idle);
+            let end = poll_fn(|cx| pump.poll(cx)).await;
+            wind_up(&mut pump, end).await
         });
         Self {
             client,
