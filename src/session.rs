@@ -55,7 +55,7 @@ impl Session {
 }
 
 /// What a server said while it let us in, and what we knew of it by then.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginInfo {
     /// The version that the server granted (LOGINACK).
     pub tds_version: TdsVersion,

@@ -14,7 +14,7 @@ pub(super) fn left(entry: &Entry, reason: &str) {
     tracing::info!(
         target: "entrada::proxy::access",
         id = entry.id,
-        listener = entry.listener,
+        listener = &*entry.listener,
         peer = entry.peer,
         user = shown(&known.login),
         application = shown(&known.application),
@@ -22,7 +22,7 @@ pub(super) fn left(entry: &Entry, reason: &str) {
         database = shown(&known.database),
         target = known.target,
         identity = known.identity,
-        spid = known.spid,
+        spid = entry.spid(),
         encrypted = known.encrypted,
         bytes_in = count(&entry.traffic.sent),
         bytes_out = count(&entry.traffic.received),

@@ -37,7 +37,7 @@ const EARLY: usize = 16 * 1024;
 /// Dropping the future closes the client's connection and its session.
 pub(super) async fn arrive(
     socket: ClientSocket,
-    listener: &str,
+    listener: &Arc<str>,
     shared: Arc<Shared>,
 ) -> Option<Stay> {
     let visit = Visit {
@@ -98,7 +98,8 @@ impl Visit {
         self.word = end.word();
         let guest = &self.guest;
         if end.is_servers() {
-            let target = guest.known().target;
+            let known = guest.known();
+            let target = &known.target;
             tracing::warn!(id = guest.id, target_name = target, "{end}");
             self.shared
                 .stats
@@ -317,9 +318,9 @@ impl<'a> Login<'a> {
             mut front,
             ..
         } = self.greeted;
-        let info = lease.info();
+        let info = lease.told();
         // The session's own packet size, so that no packet is ever cut anew.
-        if let Err(error) = front.accept(info, info.packet_size) {
+        if let Err(error) = front.accept(&info, info.packet_size) {
             tracing::error!(id = self.entry.id, error = %refusal::chain(&error), "the login's answer cannot be written");
             lease.give_back(Condition::AtRest);
             return Err(End::Unserved("no-answer"));
@@ -329,11 +330,9 @@ impl<'a> Login<'a> {
             lease.give_back(Condition::AtRest);
             return Err(End::ClientBroke(error));
         }
-        self.entry.learn(|known| {
-            known.spid = info.spid;
-            known.database.clone_from(&info.database);
-            known.state = Phase::Relaying;
-        });
+        self.entry
+            .learn(|known| known.database.clone_from(&info.database));
+        self.shared.registry.is_in(self.entry, info.spid);
         let mut sent_behind = front.into_rest();
         sent_behind.extend(early);
         Ok(Connected {

@@ -54,7 +54,7 @@ pub(super) async fn drain(shared: &Shared, within: Duration) -> Drained {
             for entry in &left {
                 tracing::warn!(
                     id = entry.id,
-                    listener = entry.listener,
+                    listener = &*entry.listener,
                     peer = entry.peer,
                     "cut off: its time to finish is over"
                 );

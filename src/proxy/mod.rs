@@ -35,6 +35,7 @@ mod access_log;
 mod admin;
 mod admin_db;
 mod admission;
+mod alike;
 mod client;
 pub mod config;
 mod conn;

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::alike::Alike;
 use super::kill::Kill;
 
 /// Every client that is connected.
@@ -26,6 +27,7 @@ struct Present {
     /// The traffic of those who are gone. Changed in one step with their
     /// leaving, so that a sum over all never misses or doubles anyone.
     departed: Totals,
+    alike: Alike<Known>,
 }
 
 /// A client's place in the [`Registry`]. Dropping it gives the place up, also
@@ -40,19 +42,21 @@ pub(super) struct Guest {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: u64,
-    pub(super) listener: String,
+    pub(super) listener: Arc<str>,
     /// The peer, such as `127.0.0.1:51000` or `uid 1000`.
-    pub(super) peer: String,
+    pub(super) peer: Box<str>,
     pub(super) since: SystemTime,
     pub(super) started: Instant,
     /// Ends the client, for KILL and for a stuck drain.
     pub(super) kill: Kill,
     pub(super) traffic: Traffic,
-    known: Mutex<Known>,
+    /// The session's number at the server.
+    spid: AtomicU16,
+    known: Mutex<Arc<Known>>,
 }
 
 /// What is known of a client after its login.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Known {
     /// The login name that the client gave.
     pub(super) login: String,
@@ -63,13 +67,11 @@ pub(super) struct Known {
     pub(super) encrypted: bool,
     pub(super) target: String,
     pub(super) identity: String,
-    /// The session's number at the server.
-    pub(super) spid: u16,
     pub(super) state: Phase,
 }
 
 /// How far a client has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     #[default]
     Greeting,
@@ -100,16 +102,17 @@ pub(super) struct Totals {
 
 impl Registry {
     /// Notes a client; it is forgotten when what this returns is dropped.
-    pub(super) fn enter(self: &Arc<Self>, listener: &str, peer: String) -> Guest {
+    pub(super) fn enter(self: &Arc<Self>, listener: &Arc<str>, peer: String) -> Guest {
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
         let entry = Arc::new(Entry {
             id,
-            listener: listener.to_owned(),
-            peer,
+            listener: Arc::clone(listener),
+            peer: peer.into(),
             since: SystemTime::now(),
             started: Instant::now(),
             kill: Kill::default(),
             traffic: Traffic::default(),
+            spid: AtomicU16::new(0),
             known: Mutex::default(),
         });
         self.lock().entries.insert(id, Arc::clone(&entry));
@@ -117,6 +120,16 @@ impl Registry {
             registry: Arc::clone(self),
             entry,
         }
+    }
+
+    /// Takes note that a client is in. From now on it shares what is known of it
+    /// with those of whom the same is known; most clients of a proxy are alike.
+    pub(super) fn is_in(&self, entry: &Entry, spid: u16) {
+        entry.spid.store(spid, Ordering::Relaxed);
+        entry.learn(|known| known.state = Phase::Relaying);
+        let mut present = self.lock();
+        let mut known = entry.lock();
+        *known = present.alike.share(Arc::clone(&known));
     }
 
     /// Everybody, in the order of arrival.
@@ -215,21 +228,27 @@ impl Drop for Guest {
 
 impl Entry {
     /// What is known by now.
-    pub(super) fn known(&self) -> Known {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(super) fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.lock())
+    }
+
+    /// The session's number at the server; 0 while there is none.
+    pub(super) fn spid(&self) -> u16 {
+        self.spid.load(Ordering::Relaxed)
     }
 
     /// Reads something of what is known.
     pub(super) fn look<T>(&self, what: impl FnOnce(&Known) -> T) -> T {
-        what(&self.known.lock().unwrap_or_else(PoisonError::into_inner))
+        what(&self.lock())
     }
 
     /// Notes something more.
     pub(super) fn learn(&self, what: impl FnOnce(&mut Known)) {
-        what(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
+        what(Arc::make_mut(&mut self.lock()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -274,11 +293,12 @@ mod tests {
     #[test]
     fn a_client_is_forgotten_though_its_task_panics_and_its_traffic_stays() {
         let registry = Arc::new(Registry::default());
-        let stays = registry.enter("a", "uid 1".to_owned());
+        let listener = Arc::from("a");
+        let stays = registry.enter(&listener, "uid 1".to_owned());
         stays.traffic.sent.fetch_add(1, Ordering::Relaxed);
         let panics = std::thread::scope(|scope| {
             let client = scope.spawn(|| {
-                let guest = registry.enter("a", "uid 2".to_owned());
+                let guest = registry.enter(&listener, "uid 2".to_owned());
                 guest.traffic.sent.fetch_add(41, Ordering::Relaxed);
                 guest.traffic.requests.fetch_add(1, Ordering::Relaxed);
                 panic!("as planned");

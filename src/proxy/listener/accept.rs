@@ -46,7 +46,7 @@ impl Default for Door {
 /// Accepts clients until told to stop. Each is a task of its own from then on.
 pub(super) async fn accept(
     socket: Arc<Socket>,
-    name: String,
+    name: Arc<str>,
     shared: Arc<Shared>,
     door: Arc<Door>,
     stop: CancellationToken,
@@ -69,7 +69,7 @@ pub(super) async fn accept(
         let kind = kind_of(&error);
         shared.stats.accept_error(&name, kind);
         if let Some(left_out) = door.errors.pass() {
-            tracing::warn!(listener = name, kind, %error, left_out, "a client cannot be accepted");
+            tracing::warn!(listener = &*name, kind, %error, left_out, "a client cannot be accepted");
         }
         if kind == CLIENT_GONE {
             continue;
@@ -84,11 +84,11 @@ pub(super) async fn accept(
 
 impl Door {
     /// Serves a client if there is room for it.
-    fn welcome(self: &Arc<Self>, client: Accepted, name: &str, shared: &Arc<Shared>) {
+    fn welcome(self: &Arc<Self>, client: Accepted, name: &Arc<str>, shared: &Arc<Shared>) {
         let live = shared.live.load_full();
         match self.crowd.enter(&live.config.limits) {
             Some((seat, excess)) => {
-                let (name, shared) = (name.to_owned(), Arc::clone(shared));
+                let (name, shared) = (Arc::clone(name), Arc::clone(shared));
                 let door = Arc::clone(self);
                 // What an arrival needs is far more than what a relay does: it is
                 // in a box of its own, and gone while the client is idle.
@@ -111,7 +111,7 @@ impl Door {
     async fn let_in(
         &self,
         client: Accepted,
-        name: &str,
+        name: &Arc<str>,
         shared: Arc<Shared>,
         live: Arc<Live>,
         seat: Seat,

@@ -168,7 +168,7 @@ impl Listening {
         let stop = CancellationToken::new();
         self.tasks.spawn(accept(
             Arc::clone(&ready.socket),
-            ready.name.clone(),
+            ready.name.as_str().into(),
             Arc::clone(shared),
             Arc::clone(&self.door),
             stop.clone(),

@@ -51,7 +51,7 @@ pub(super) async fn run(
     idle: Option<Duration>,
     (entry, stats): (&Entry, &Stats),
 ) -> Outcome {
-    let (packet_size, spid) = (lease.info().packet_size, lease.info().spid);
+    let (packet_size, spid) = lease.packet_size_and_spid();
     let meters = (&entry.traffic, stats);
     let server = lease.stream_mut();
     let mut pump = Pump::new(client, server, packet_size, early, meters).idle_after(idle);

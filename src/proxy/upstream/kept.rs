@@ -26,7 +26,11 @@ const JITTER: f64 = 0.1;
 /// A session and what the pool knows of it.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) session: Session,
+    pub(super) stream: SessionStream,
+    /// What the login said, but for what is this session's own. One copy for all
+    /// that were told the same.
+    pub(super) told: Arc<LoginInfo>,
+    pub(super) spid: u16,
     /// The target's name, for logs.
     target: Arc<str>,
     pub(super) epoch: u64,
@@ -49,12 +53,28 @@ pub(super) enum Pulse {
 impl Kept {
     /// A session that has just been opened.
     pub(super) fn new(session: Session, target: Arc<str>, lifetime: Duration, epoch: u64) -> Self {
+        let (stream, told) = session.into_parts();
         Self {
-            due: due(session.info(), lifetime),
-            session,
+            due: due(&told, lifetime),
+            spid: told.spid,
+            stream,
+            told: Arc::new(told),
             target,
             epoch,
             idle_since: Instant::now(),
+        }
+    }
+
+    /// Shares what the login said with a session that was told the same.
+    pub(super) fn liken(&mut self, other: &Arc<LoginInfo>) {
+        let told = LoginInfo {
+            spid: other.spid,
+            opened: other.opened,
+            token_expires: other.token_expires,
+            ..LoginInfo::clone(&self.told)
+        };
+        if told == **other {
+            self.told = Arc::clone(other);
         }
     }
 
@@ -71,7 +91,7 @@ impl Kept {
     /// Feels whether the server is still there, and has the waker called when
     /// that changes.
     pub(super) fn pulse(&mut self, waker: &Waker) -> Pulse {
-        feel(self.session.stream_mut(), waker)
+        feel(&mut self.stream, waker)
     }
 
     /// As [`pulse`](Self::pulse), once the runtime has heard of everything that
@@ -85,7 +105,7 @@ impl Kept {
     pub(super) fn log_closed(&self, reason: Reason) {
         tracing::debug!(
             target_name = %self.target,
-            spid = self.session.info().spid,
+            spid = self.spid,
             reason = reason.word(),
             "closing a session"
         );

@@ -49,13 +49,23 @@ impl Lease {
         }
     }
 
-    /// What the server said when the session was opened; still true.
-    pub(in crate::proxy) fn info(&self) -> &LoginInfo {
-        self.kept.session.info()
+    /// What the server said when the session was opened; still true. When that
+    /// was and until when the token holds are no matter of a client's, and may be
+    /// those of another session that was told the same.
+    pub(in crate::proxy) fn told(&self) -> LoginInfo {
+        LoginInfo {
+            spid: self.kept.spid,
+            ..LoginInfo::clone(&self.kept.told)
+        }
+    }
+
+    /// The packet size in force, in bytes, and the session's number at the server.
+    pub(in crate::proxy) fn packet_size_and_spid(&self) -> (usize, u16) {
+        (self.kept.told.packet_size, self.kept.spid)
     }
 
     pub(in crate::proxy) fn stream_mut(&mut self) -> &mut SessionStream {
-        self.kept.session.stream_mut()
+        &mut self.kept.stream
     }
 
     /// Where the session came from.

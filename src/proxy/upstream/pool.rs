@@ -150,8 +150,8 @@ impl Pool {
         match self.opener.open(profile).await {
             Ok(session) => {
                 let (name, lifetime) = (Arc::clone(&self.name), self.config.lifetime);
-                let kept = Kept::new(session, name, lifetime, epoch);
-                slot.opened();
+                let mut kept = Kept::new(session, name, lifetime, epoch);
+                slot.opened(&mut kept);
                 Ok((kept, slot))
             }
             Err(error) => {
@@ -171,7 +171,7 @@ impl Pool {
         let pool = Arc::clone(self);
         self.tasks.spawn(async move {
             let acknowledged = !pool.config.unacknowledged_reset;
-            let work = timeout(RESET_LIMIT, reset(&mut kept.session, acknowledged));
+            let work = timeout(RESET_LIMIT, reset(&mut kept.stream, &kept.told, acknowledged));
             let outcome = tokio::select! {
                 () = pool.ended.cancelled() => return slot.close(kept, Reason::Shutdown),
                 outcome = work => outcome,
@@ -347,7 +347,7 @@ impl Pool {
     }
 
     fn note_death(&self, kept: &Kept, pulse: &Pulse) {
-        let spid = kept.session.info().spid;
+        let spid = kept.spid;
         let error = match pulse {
             Pulse::Broken(error) => Some(error as &dyn std::error::Error),
             _ => None,

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::session::{LoginInfo, Session};
+use crate::session::{LoginInfo, SessionStream};
 use crate::tds::{
     DecodeError, DoneStatus, EnvChange, Message, MessageReader, PacketStatus, PacketType, Put,
     ResponseWalker, ServerMessage, WalkEvent, all_headers, write_message,
@@ -38,13 +38,17 @@ pub(super) enum ResetError {
 ///
 /// # Cancel safety
 /// Not safe: the session is of no use after that.
-pub(super) async fn reset(session: &mut Session, acknowledged: bool) -> Result<(), ResetError> {
-    let packet_size = session.info().packet_size;
+pub(super) async fn reset(
+    stream: &mut SessionStream,
+    told: &LoginInfo,
+    acknowledged: bool,
+) -> Result<(), ResetError> {
+    let packet_size = told.packet_size;
     let request = request(packet_size);
-    session.stream_mut().write_all(&request).await?;
-    session.stream_mut().flush().await?;
-    let answer = receive(session, packet_size).await?;
-    judge(&answer, session.info(), acknowledged)
+    stream.write_all(&request).await?;
+    stream.flush().await?;
+    let answer = receive(stream, packet_size).await?;
+    judge(&answer, told, acknowledged)
 }
 
 const REQUEST: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
@@ -66,7 +70,7 @@ fn request(packet_size: usize) -> Vec<u8> {
     bytes
 }
 
-async fn receive(session: &mut Session, packet_size: usize) -> Result<Message, ResetError> {
+async fn receive(stream: &mut SessionStream, packet_size: usize) -> Result<Message, ResetError> {
     let mut reader = MessageReader::new(packet_size, MAX_ANSWER);
     let mut buffer = [0; 1024];
     loop {
@@ -78,7 +82,7 @@ async fn receive(session: &mut Session, packet_size: usize) -> Result<Message, R
                 }),
             };
         }
-        let count = session.stream_mut().read(&mut buffer).await?;
+        let count = stream.read(&mut buffer).await?;
         let read = buffer.get(..count).unwrap_or_default();
         if read.is_empty() {
             return Err(ResetError::Closed);

@@ -28,7 +28,8 @@ impl Slot {
     pub(super) fn new(pool: &Arc<Pool>, key: &Key, place: Place) -> Self {
         Self {
             pool: Arc::clone(pool),
-            key: key.clone(),
+            // One copy for all sessions of the key, not one for each client.
+            key: pool.with(|state| state.own_key(key)),
             place: Some(place),
             why: Reason::InDoubt,
         }
@@ -43,11 +44,11 @@ impl Slot {
     }
 
     /// The login went well.
-    pub(super) fn opened(&mut self) {
+    pub(super) fn opened(&mut self, kept: &mut Kept) {
         self.go_to(Place::InUse);
         let now = Instant::now();
         self.pool
-            .with(|state| state.group(&self.key, now).login_succeeded());
+            .with(|state| state.group(&self.key, now).login_succeeded(kept));
         self.pool.wants_spares();
     }
 

@@ -13,6 +13,7 @@ use super::key::Key;
 use super::tend::{Ahead, REMEMBERED};
 use super::view::Reason;
 use crate::dial::DialError;
+use crate::session::LoginInfo;
 
 /// How long a failed login is the answer to all who ask for the same. A server
 /// that refuses a crowd is asked once a second, not by each of them.
@@ -64,6 +65,8 @@ pub(super) struct Group {
     /// When a client last asked for one.
     pub(super) asked: Instant,
     failure: Option<(Instant, Arc<DialError>)>,
+    /// What the latest login said.
+    told: Option<Arc<LoginInfo>>,
 }
 
 /// How many sessions are where.
@@ -459,6 +462,12 @@ impl State {
             .or_insert_with(|| Group::new(now))
     }
 
+    /// The pool's own copy of a key.
+    pub(super) fn own_key(&self, key: &Key) -> Key {
+        let own = self.groups.get_key_value(key).map(|(own, _)| own);
+        own.unwrap_or(key).clone()
+    }
+
     /// Puts a session among the idle ones. It is looked at under the same lock:
     /// whoever closes the idle ones must not be followed by one of the same kind.
     /// `false`: it is closed.
@@ -521,6 +530,7 @@ impl Group {
             waiting: 0,
             asked: now,
             failure: None,
+            told: None,
         }
     }
 
@@ -545,8 +555,12 @@ impl Group {
         self.failure.as_ref().map(|(until, _)| *until)
     }
 
-    pub(super) fn login_succeeded(&mut self) {
+    pub(super) fn login_succeeded(&mut self, kept: &mut Kept) {
         self.failure = None;
+        if let Some(told) = &self.told {
+            kept.liken(told);
+        }
+        self.told = Some(Arc::clone(&kept.told));
     }
 }
 

@@ -189,7 +189,7 @@ fn help(_: &Catalogue<'_>) -> Vec<Row> {
 fn listeners(catalogue: &Catalogue<'_>) -> Vec<Row> {
     let entries = catalogue.shared.registry.entries();
     let listener = |listener: &crate::proxy::config::ListenerConfig| {
-        let here = |entry: &&Arc<Entry>| entry.listener == listener.name;
+        let here = |entry: &&Arc<Entry>| *entry.listener == *listener.name;
         vec![
             text(&listener.name),
             text(listener.address.to_string()),
@@ -255,8 +255,8 @@ fn sessions(catalogue: &Catalogue<'_>) -> Vec<Row> {
         let totals = entry.traffic.totals();
         vec![
             int(entry.id),
-            text(&entry.listener),
-            text(&entry.peer),
+            text(&*entry.listener),
+            text(&*entry.peer),
             some_text(&shown(&known.login)),
             some_text(&shown(&known.application)),
             some_text(&shown(&known.host)),
@@ -265,7 +265,7 @@ fn sessions(catalogue: &Catalogue<'_>) -> Vec<Row> {
             Scalar::Bit(known.encrypted),
             some_text(&known.target),
             some_text(&known.identity),
-            match known.spid {
+            match entry.spid() {
                 0 => Scalar::Null,
                 spid => int(spid),
             },

@@ -116,7 +116,7 @@ impl World {
     /// A client that comes and goes; its session is idle afterwards.
     async fn visit(&self, word: &str) -> u16 {
         let lease = self.lease(word).await;
-        let spid = lease.info().spid;
+        let spid = lease.told().spid;
         lease.give_back(Condition::AtRest);
         self.quiet().await;
         spid

@@ -105,8 +105,8 @@ impl Model {
             let Ok(lease) = task.await.unwrap() else {
                 continue;
             };
-            assert_eq!(lease.info().database, word, "another's login properties");
-            let served = self.world.server.served(lease.info().spid);
+            assert_eq!(lease.told().database, word, "another's login properties");
+            let served = self.world.server.served(lease.told().spid);
             let mut requests = served.requests.lock().unwrap();
             let fresh = lease.origin() == Origin::Cold;
             let last = requests.last().map(|request| request.status);
@@ -127,7 +127,7 @@ impl Model {
 
     fn check(&self) {
         let view = self.world.view();
-        let spids: BTreeSet<u16> = self.held.iter().map(|(_, l)| l.info().spid).collect();
+        let spids: BTreeSet<u16> = self.held.iter().map(|(_, l)| l.told().spid).collect();
         assert_eq!(spids.len(), self.held.len(), "one session for two clients");
         assert_eq!(view.in_use, self.held.len());
         assert!(view.in_use + view.idle + view.resetting + view.opening <= self.max);
@@ -135,7 +135,7 @@ impl Model {
         let open = view.idle + view.in_use + view.resetting;
         assert_eq!(view.opened, open as u64 + ended);
         let hung_up = |lease: &Lease| {
-            let served = self.world.server.served(lease.info().spid);
+            let served = self.world.server.served(lease.told().spid);
             served.gone.is_cancelled()
         };
         let dead = self.held.iter().filter(|(_, lease)| hung_up(lease)).count();

@@ -15,14 +15,14 @@ async fn clients_are_served_in_the_order_of_coming() {
     let second = world.waiter("b");
     world.quiet().await;
     assert_eq!(world.view().waiting, 2);
-    let spid = one.info().spid;
+    let spid = one.told().spid;
     one.give_back(Condition::AtRest);
     let first = first.await.unwrap().unwrap();
-    assert_eq!((first.info().spid, first.origin()), (spid, Origin::Queued));
+    assert_eq!((first.told().spid, first.origin()), (spid, Origin::Queued));
     assert!(!second.is_finished());
     two.give_back(Condition::AtRest);
     let second = second.await.unwrap().unwrap();
-    assert_eq!(second.info().database, "b");
+    assert_eq!(second.told().database, "b");
     // The session of `a` was not even reset: its place was wanted.
     assert_eq!(world.closed("room"), 1);
 }
@@ -31,7 +31,7 @@ async fn clients_are_served_in_the_order_of_coming() {
 async fn a_session_that_fits_nobody_but_a_later_client_is_not_closed_for_the_next() {
     let world = world(PoolConfig { max: 1, ..config() });
     let mut lease = world.lease("a").await;
-    let spid = lease.info().spid;
+    let spid = lease.told().spid;
     let first = world.waiter("b");
     world.quiet().await;
     let mut overtakers = Vec::new();
@@ -47,16 +47,16 @@ async fn a_session_that_fits_nobody_but_a_later_client_is_not_closed_for_the_nex
             break;
         }
         lease = overtakers.remove(0).await.unwrap().unwrap();
-        assert_eq!(lease.info().spid, spid, "one and the same session");
+        assert_eq!(lease.told().spid, spid, "one and the same session");
         served += 1;
     }
     // Not for ever: the first in the queue has its turn after so many.
     assert_eq!((served, world.closed("room")), (16, 1));
     let first = first.await.unwrap().unwrap();
-    assert_eq!(first.info().database, "b");
+    assert_eq!(first.told().database, "b");
     first.give_back(Condition::AtRest);
     let next = overtakers.remove(0).await.unwrap().unwrap();
-    assert_eq!(next.info().database, "a");
+    assert_eq!(next.told().database, "a");
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,7 +110,7 @@ async fn a_client_that_leaves_the_queue_takes_nothing_along() {
     gone.abort();
     held.give_back(Condition::AtRest);
     let lease = stays.await.unwrap().unwrap();
-    assert_eq!(lease.info().spid, 1);
+    assert_eq!(lease.told().spid, 1);
     assert_eq!(world.view().waiting, 0);
 }
 
@@ -128,7 +128,7 @@ async fn a_session_granted_to_a_client_that_is_gone_goes_to_the_next() {
     assert_eq!(world.view().in_use, 1, "granted, and not fetched");
     drop(leaving);
     let lease = stays.await.unwrap().unwrap();
-    assert_eq!(lease.info().spid, 1);
+    assert_eq!(lease.told().spid, 1);
     assert_eq!(world.logins(), 1);
 }
 
@@ -143,7 +143,7 @@ async fn a_client_that_leaves_during_its_login_frees_its_place() {
     world.quiet().await;
     assert_eq!((world.view().opening, world.view().waiting), (1, 1));
     gone.abort();
-    assert_eq!(stays.await.unwrap().unwrap().info().database, "b");
+    assert_eq!(stays.await.unwrap().unwrap().told().database, "b");
     assert_eq!(world.view().opened, 1);
 }
 
@@ -180,7 +180,7 @@ async fn a_failure_keeps_nobody_from_an_idle_session() {
     world.refusal("a").await;
     held.give_back(Condition::AtRest);
     world.quiet().await;
-    assert_eq!(world.lease("a").await.info().spid, first);
+    assert_eq!(world.lease("a").await.told().spid, first);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ async fn idle_after(answer: Answer, config: PoolConfig) -> usize {
     let world = world(config);
     world.manner(|manner| manner.answer = Some(answer));
     let lease = world.lease("a").await;
-    let served = world.server.served(lease.info().spid);
+    let served = world.server.served(lease.told().spid);
     lease.give_back(Condition::AtRest);
     world.quiet().await;
     let view = world.view();
@@ -134,7 +134,7 @@ async fn a_reset_has_a_deadline() {
     world.manner(|manner| manner.answer = Some(Answer::Silence));
     let begun = Instant::now();
     let lease = world.lease("a").await;
-    let served = world.server.served(lease.info().spid);
+    let served = world.server.served(lease.told().spid);
     lease.give_back(Condition::AtRest);
     world.quiet().await;
     assert_eq!(world.view().resetting, 1);

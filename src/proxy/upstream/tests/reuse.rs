@@ -14,7 +14,7 @@ async fn the_next_client_gets_the_session_without_a_round_trip() {
         manner.refuses = true;
     });
     let lease = world.lease("a").await;
-    assert_eq!(lease.info().spid, first);
+    assert_eq!(lease.told().spid, first);
     assert_eq!(lease.origin(), Origin::Warm);
     assert_eq!(served.requests.lock().unwrap().len(), 1);
     let view = world.view();
@@ -26,9 +26,9 @@ async fn a_session_never_serves_other_login_properties() {
     let world = world(config());
     let first = world.visit("a").await;
     let other = world.lease("b").await;
-    assert_ne!(other.info().spid, first);
+    assert_ne!(other.told().spid, first);
     assert_eq!(other.origin(), Origin::Cold);
-    assert_eq!(world.lease("a").await.info().spid, first);
+    assert_eq!(world.lease("a").await.told().spid, first);
 }
 
 #[tokio::test(start_paused = true)]
@@ -36,26 +36,26 @@ async fn a_session_in_use_is_not_shared() {
     let world = world(config());
     let one = world.lease("a").await;
     let two = world.lease("a").await;
-    assert_ne!(one.info().spid, two.info().spid);
+    assert_ne!(one.told().spid, two.told().spid);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_session_used_last_is_used_first() {
     let world = world(config());
     let (one, two) = (world.lease("a").await, world.lease("a").await);
-    let last = one.info().spid;
+    let last = one.told().spid;
     two.give_back(Condition::AtRest);
     world.quiet().await;
     one.give_back(Condition::AtRest);
     world.quiet().await;
-    assert_eq!(world.lease("a").await.info().spid, last);
+    assert_eq!(world.lease("a").await.told().spid, last);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_not_given_back_is_closed() {
     let world = world(config());
     let lease = world.lease("a").await;
-    let served = world.server.served(lease.info().spid);
+    let served = world.server.served(lease.told().spid);
     drop(lease);
     served.gone.cancelled().await;
     assert_eq!(world.closed("in-doubt"), 1);
@@ -66,7 +66,7 @@ async fn a_session_that_is_not_given_back_is_closed() {
 async fn what_no_reset_ends_ends_the_session() {
     let world = world(config());
     let lease = world.lease("a").await;
-    let served = world.server.served(lease.info().spid);
+    let served = world.server.served(lease.told().spid);
     lease.give_back(Condition::Lasting);
     served.gone.cancelled().await;
     assert_eq!(world.closed("lasting"), 1);
@@ -102,7 +102,7 @@ async fn a_session_that_the_server_closed_is_noticed_while_it_is_idle() {
 async fn a_dead_session_costs_its_client_nothing_but_a_dial() {
     let world = world(config());
     let (one, two) = (world.lease("a").await, world.lease("a").await);
-    let spids = [one.info().spid, two.info().spid];
+    let spids = [one.told().spid, two.told().spid];
     one.give_back(Condition::AtRest);
     two.give_back(Condition::AtRest);
     world.quiet().await;
@@ -111,7 +111,7 @@ async fn a_dead_session_costs_its_client_nothing_but_a_dial() {
         world.server.served(spid).hang_up.cancel();
     }
     let lease = world.lease("a").await;
-    assert!(!spids.contains(&lease.info().spid));
+    assert!(!spids.contains(&lease.told().spid));
     let view = world.view();
     assert_eq!((view.closed["dead"], view.in_use, view.idle), (2, 1, 0));
     assert_eq!((view.opened, view.reused), (3, 0));
@@ -121,7 +121,7 @@ async fn a_dead_session_costs_its_client_nothing_but_a_dial() {
 async fn a_server_that_speaks_unasked_is_left() {
     let world = world(PoolConfig { max: 1, ..config() });
     let lease = world.lease("a").await;
-    let first = lease.info().spid;
+    let first = lease.told().spid;
     // More than the answer to the reset.
     let Answer::Bytes(mut twice) = tokens(&reset_answer()) else {
         unreachable!()
@@ -131,5 +131,5 @@ async fn a_server_that_speaks_unasked_is_left() {
     lease.give_back(Condition::AtRest);
     world.quiet().await;
     assert_eq!(world.view().idle, 0);
-    assert_ne!(world.lease("a").await.info().spid, first);
+    assert_ne!(world.lease("a").await.told().spid, first);
 }
