@@ -404,3 +404,30 @@ fn outcome_of(error: &GreetError) -> LoginOutcome {
         _ => LoginOutcome::Protocol,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that a function returns.
+    fn future_size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand idle clients are what a proxy is for: something that only an
+    /// arrival or an end needs must not become part of what each of them holds.
+    #[test]
+    fn an_idle_client_holds_little() {
+        let parts = [
+            ("its task", future_size(Stay::relay), 704),
+            ("its streams and its session", size_of::<Connected>(), 256),
+            ("its place in the registry", size_of::<Entry>(), 160),
+        ];
+        for (what, size, bound) in parts {
+            assert!(
+                size <= bound,
+                "{what} takes {size} bytes, more than {bound}; docs/benchmarks.md has the account"
+            );
+        }
+    }
+}

@@ -291,6 +291,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_known_of_clients_that_are_alike_is_held_once() {
+        let registry = Arc::new(Registry::default());
+        let listener = Arc::from("a");
+        let enter = |spid, application: &str| {
+            let guest = registry.enter(&listener, "uid 1".to_owned());
+            guest.learn(|known| known.application = application.to_owned());
+            registry.is_in(&guest, spid);
+            guest
+        };
+        let (first, second, other) = (enter(51, "till"), enter(52, "till"), enter(53, "desk"));
+        assert!(Arc::ptr_eq(&first.known(), &second.known()));
+        assert_eq!((first.spid(), second.spid()), (51, 52));
+        assert_eq!(other.known().application, "desk");
+        second.learn(|known| known.database = "app".to_owned());
+        assert_eq!(
+            (&*first.known().database, &*second.known().database),
+            ("", "app")
+        );
+    }
+
+    #[test]
     fn a_client_is_forgotten_though_its_task_panics_and_its_traffic_stays() {
         let registry = Arc::new(Registry::default());
         let listener = Arc::from("a");

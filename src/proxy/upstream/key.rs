@@ -75,6 +75,11 @@ impl Key {
     }
 
     #[cfg(test)]
+    pub(super) fn is_same_copy(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    #[cfg(test)]
     pub(super) fn of(profile: LoginProfile) -> Self {
         Self(Arc::new(profile))
     }

@@ -68,6 +68,13 @@ impl Lease {
         &mut self.kept.stream
     }
 
+    /// Whether neither holds a copy of its own of what is the same for both.
+    #[cfg(test)]
+    pub(super) fn shares_with(&self, other: &Self) -> bool {
+        let told = std::sync::Arc::ptr_eq(&self.kept.told, &other.kept.told);
+        told && self.slot.key().is_same_copy(other.slot.key())
+    }
+
     /// Where the session came from.
     pub(in crate::proxy) fn origin(&self) -> Origin {
         self.origin

@@ -133,3 +133,14 @@ async fn a_server_that_speaks_unasked_is_left() {
     assert_eq!(world.view().idle, 0);
     assert_ne!(world.lease("a").await.told().spid, first);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_the_same_for_two_sessions_is_held_once() {
+    let world = world(config());
+    let (first, second) = (world.lease("a").await, world.lease("a").await);
+    assert!(first.shares_with(&second));
+    assert_ne!(first.told().spid, second.told().spid, "which is not");
+    let other = world.lease("b").await;
+    assert!(!first.shares_with(&other));
+    assert_eq!(other.told().database, "b");
+}
