@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use entrada::emulator::Emulator;
 use entrada::proxy::config::{Config, ListenAddress};
@@ -13,6 +13,7 @@ use entrada::proxy::{BoundAddress, Inherited, InheritedSocket, Proxy};
 use entrada::tds::{Encryption, Login7};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::time::Instant;
 
 use super::{address, azure, config, connection, sources};
 use crate::raw_client::{RawClient, soon};
