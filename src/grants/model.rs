@@ -141,3 +141,50 @@ pub enum Securable {
         name: Name,
     },
 }
+
+impl Principal {
+    /// An identity's user, with no default schema and not authoritative.
+    #[must_use]
+    pub fn new(name: Name, kind: PrincipalKind, identity: Identity) -> Self {
+        Self {
+            name,
+            kind,
+            identity,
+            default_schema: None,
+            authoritative: false,
+        }
+    }
+}
+
+impl Role {
+    /// A role that is not authoritative.
+    #[must_use]
+    pub fn new(name: Name) -> Self {
+        Self {
+            name,
+            authoritative: false,
+        }
+    }
+}
+
+impl Membership {
+    /// Somebody in a role.
+    #[must_use]
+    pub fn new(role: Name, member: Name) -> Self {
+        Self { role, member }
+    }
+}
+
+impl Permission {
+    /// A permission on the whole of something.
+    #[must_use]
+    pub fn new(state: PermissionState, action: &'static str, on: Securable, to: Name) -> Self {
+        Self {
+            state,
+            action,
+            on,
+            columns: Vec::new(),
+            to,
+        }
+    }
+}

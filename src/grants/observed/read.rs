@@ -22,7 +22,7 @@ use crate::tsql::{Name, Statement};
 const MAX_ROWS: usize = 500_000;
 /// How long one query may take.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Objects whose columns are asked for at once.
+/// Objects whose columns, or groups whose members, are asked for at once.
 const AT_ONCE: usize = 500;
 
 // The schema is always `sys`; whether it is `SYS` is up to the catalogue's
@@ -32,8 +32,6 @@ const WHO: &str = "SELECT DB_NAME(), CASE WHEN EXISTS (SELECT 1 FROM sys.schemas
     DATABASE_PRINCIPAL_ID()";
 const PRINCIPALS: &str = "SELECT principal_id, name, CAST(type AS nvarchar(1)), sid, default_schema_name, \
     owning_principal_id, is_fixed_role, CAST(authentication_type AS int) FROM sys.database_principals";
-const GROUPS: &str =
-    "SELECT principal_id FROM sys.database_principals WHERE type = 'X' AND IS_MEMBER(name) = 1";
 const MEMBERS: &str =
     "SELECT role_principal_id, member_principal_id FROM sys.database_role_members";
 // What the server itself grants on its own objects has negative ids.
@@ -92,10 +90,31 @@ impl Observed {
             .await?
             .into_iter()
             .collect();
-        let groups = rows(client, "one's own groups", GROUPS, |row| {
-            field::<i32>(row, 0, "group")
-        });
-        self.own.extend(groups.await?);
+        let groups: Vec<(i32, Name)> = self
+            .principals
+            .iter()
+            .filter(|(_, found)| found.kind == 'X')
+            .map(|(id, found)| (*id, found.name.clone()))
+            .collect();
+        for groups in groups.chunks(AT_ONCE) {
+            let mut query = Statement::new("SELECT ");
+            for (at, (_, name)) in groups.iter().enumerate() {
+                let comma = if at == 0 { "" } else { ", " };
+                query = query
+                    .words(comma)
+                    .words("IS_MEMBER(")
+                    .text(name.as_str())
+                    .words(")");
+            }
+            let found = rows(client, "one's own groups", query.as_str(), |row| {
+                (0..groups.len())
+                    .map(|at| optional::<i32>(row, at, "membership in a group"))
+                    .collect::<Result<Vec<_>, _>>()
+            });
+            let found = found.await?.into_iter().flatten();
+            let own = groups.iter().zip(found).filter(|(_, is)| *is == Some(1));
+            self.own.extend(own.map(|((id, _), _)| *id));
+        }
         Ok(())
     }
 
