@@ -1,6 +1,6 @@
 //! A connection between agreement and login: encrypted as far as it will be.
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::prelogin::{self, Agreed, Ask};
@@ -56,39 +56,56 @@ pub(super) async fn secure(
     route: &Route,
     progress: &Progress,
 ) -> Result<(Line, Agreed), DialError> {
-    let in_prelogin = |source| DialError::Prelogin {
-        server: route.to_string(),
-        source,
-    };
-    let in_tls = |source| DialError::Tls {
-        server: route.to_string(),
-        source,
-    };
     if ask.encrypt == Encrypt::Strict {
-        progress.enter(Step::Tls);
-        let handshake = tls.handshake(Mode::Strict, socket, &route.host);
-        let mut stream = SessionStream::wrapped(handshake.await.map_err(in_tls)?);
-        progress.enter(Step::Prelogin);
-        let agreed = prelogin::exchange(&mut stream, ask)
-            .await
-            .map_err(in_prelogin)?;
+        let stream = encrypt(socket, tls, Mode::Strict, route, progress).await?;
+        let mut stream = SessionStream::wrapped(stream);
+        let agreed = greet(&mut stream, ask, route, progress).await?;
         return Ok((Line::Even(stream), agreed));
     }
-    progress.enter(Step::Prelogin);
-    let agreed = prelogin::exchange(&mut socket, ask)
-        .await
-        .map_err(in_prelogin)?;
+    let agreed = greet(&mut socket, ask, route, progress).await?;
     let Some(mode) = agreed.tls else {
         return Ok((Line::Even(SessionStream::plain(socket)), agreed));
     };
-    progress.enter(Step::Tls);
-    let stream = tls
-        .handshake(mode, socket, &route.host)
-        .await
-        .map_err(in_tls)?;
+    let stream = encrypt(socket, tls, mode, route, progress).await?;
     let line = match mode {
         Mode::LoginOnly => Line::LoginOnly(Box::new(stream)),
         Mode::Strict | Mode::Tunnelled => Line::Even(SessionStream::wrapped(stream)),
     };
     Ok((line, agreed))
+}
+
+/// PRELOGIN.
+pub(super) async fn greet<S>(
+    stream: &mut S,
+    ask: Ask<'_>,
+    route: &Route,
+    progress: &Progress,
+) -> Result<Agreed, DialError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    progress.enter(Step::Prelogin);
+    prelogin::exchange(stream, ask)
+        .await
+        .map_err(|source| DialError::Prelogin {
+            server: route.to_string(),
+            source,
+        })
+}
+
+/// The TLS handshake.
+pub(super) async fn encrypt(
+    socket: TcpStream,
+    tls: &Tls,
+    mode: Mode,
+    route: &Route,
+    progress: &Progress,
+) -> Result<TlsStream, DialError> {
+    progress.enter(Step::Tls);
+    tls.handshake(mode, socket, &route.host)
+        .await
+        .map_err(|source| DialError::Tls {
+            server: route.to_string(),
+            source,
+        })
 }

@@ -40,8 +40,11 @@ mod text;
 mod tls;
 pub(crate) mod tunnel;
 mod verifier;
+#[cfg(feature = "check")]
+pub(crate) mod walk;
 mod wire;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -68,7 +71,7 @@ use self::progress::Progress;
 use self::retry::Retries;
 use self::routing::Route;
 use self::tcp::TcpOptions;
-use self::text::printable;
+pub(crate) use self::text::printable;
 use self::tls::Tls;
 use crate::session::{Session, SessionStream};
 use crate::target::{Auth, Encrypt, Endpoint, Target};
@@ -245,33 +248,46 @@ impl Dialer {
     ) -> Result<Session, DialError> {
         let mut route = Route::to(&self.target);
         loop {
-            let socket = self.connect(&route, progress).await?;
-            let endpoint = socket.peer_addr();
-            let ask = self.ask(&route);
-            let (line, agreed) = line::secure(socket, &self.tls, ask, &route, progress).await?;
-            let encrypted = line.is_encrypted();
-            progress.enter(Step::Login);
-            let (stream, verdict) = self.log_in(line, &route, agreed, token, profile).await?;
-            let granted = match verdict {
-                Verdict::Granted(granted) => granted,
-                Verdict::Routed(to) => {
-                    // Closed before the next connection: a gateway counts both.
-                    drop(stream);
-                    route = self.follow(&route, &to)?;
-                    continue;
-                }
-            };
-            let info = granted.into_info(About {
-                route: &route,
-                endpoint: endpoint.map_or_else(|_| route.to_string(), |peer| peer.to_string()),
-                server_version: agreed.server_version,
-                encrypted,
-                token,
-                identity: self.identity(token),
-            });
-            tracing::debug!(endpoint = %info.endpoint, spid = info.spid, "logged in");
-            return Ok(Session::new(stream, info));
+            match self.attempt_at(&route, token, profile, progress).await? {
+                Landing::In(session) => return Ok(*session),
+                Landing::SentOn(next) => route = next,
+            }
         }
+    }
+
+    /// One login at one place.
+    async fn attempt_at(
+        &self,
+        route: &Route,
+        token: Option<&AccessToken>,
+        profile: &LoginProfile,
+        progress: &Progress,
+    ) -> Result<Landing, DialError> {
+        let socket = self.connect(route, progress).await?;
+        let endpoint = socket.peer_addr();
+        let ask = self.ask(route);
+        let (line, agreed) = line::secure(socket, &self.tls, ask, route, progress).await?;
+        let encrypted = line.is_encrypted();
+        progress.enter(Step::Login);
+        let (stream, verdict) = self.log_in(line, route, agreed, token, profile).await?;
+        let granted = match verdict {
+            Verdict::Granted(granted) => granted,
+            Verdict::Routed(to) => {
+                // Closed before the next connection: a gateway counts both.
+                drop(stream);
+                return self.follow(route, &to).map(Landing::SentOn);
+            }
+        };
+        let info = granted.into_info(About {
+            route,
+            endpoint: endpoint.map_or_else(|_| route.to_string(), |peer| peer.to_string()),
+            server_version: agreed.server_version,
+            encrypted,
+            token,
+            identity: self.identity(token),
+        });
+        tracing::debug!(endpoint = %info.endpoint, spid = info.spid, "logged in");
+        Ok(Landing::In(Box::new(Session::new(stream, info))))
     }
 
     async fn token(&self, progress: &Progress) -> Result<Option<AccessToken>, DialError> {
@@ -310,14 +326,24 @@ impl Dialer {
     }
 
     async fn connect(&self, route: &Route, progress: &Progress) -> Result<TcpStream, DialError> {
-        let in_tcp = |source| DialError::Tcp {
-            server: route.to_string(),
-            source,
-        };
+        let addresses = self.addresses(route, progress).await?;
+        let port = addresses.first().map_or(0, SocketAddr::port);
+        progress.connecting(&addresses);
+        tcp::connect(&route.host, port, &addresses, &self.tcp)
+            .await
+            .map_err(|source| in_tcp(route, source))
+    }
+
+    /// Where a place is: at least one address.
+    async fn addresses(
+        &self,
+        route: &Route,
+        progress: &Progress,
+    ) -> Result<Vec<SocketAddr>, DialError> {
         progress.enter(Step::Resolve);
         let mut addresses = tcp::resolve(&route.host, 0, self.tcp.preference)
             .await
-            .map_err(in_tcp)?;
+            .map_err(|source| in_tcp(route, source))?;
         let port = match &route.endpoint {
             Endpoint::Instance(instance) => {
                 progress.enter(Step::Browser);
@@ -333,10 +359,7 @@ impl Dialer {
         for address in &mut addresses {
             address.set_port(port);
         }
-        progress.connecting(&addresses);
-        tcp::connect(&route.host, port, &addresses, &self.tcp)
-            .await
-            .map_err(in_tcp)
+        Ok(addresses)
     }
 
     fn ask<'a>(&self, route: &'a Route) -> Ask<'a> {
@@ -405,5 +428,18 @@ impl Dialer {
             identity.push_str(&printable(&object_id));
         }
         identity
+    }
+}
+
+/// What one login comes to.
+enum Landing {
+    In(Box<Session>),
+    SentOn(Route),
+}
+
+fn in_tcp(route: &Route, source: TcpError) -> DialError {
+    DialError::Tcp {
+        server: route.to_string(),
+        source,
     }
 }

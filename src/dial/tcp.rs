@@ -154,7 +154,10 @@ pub(super) async fn connect(
     }
 }
 
-async fn attempt(address: SocketAddr, options: &TcpOptions) -> Result<TcpStream, AddressFailure> {
+pub(super) async fn attempt(
+    address: SocketAddr,
+    options: &TcpOptions,
+) -> Result<TcpStream, AddressFailure> {
     open(address, options)
         .await
         .map_err(|error| AddressFailure {

@@ -173,7 +173,7 @@ fn unknown(
 
 impl Dialer {
     /// Asks the server which token it wants, within the target's `connect_timeout`.
-    async fn token_service(&self) -> Result<FedAuthInfo, DialError> {
+    pub(super) async fn token_service(&self) -> Result<FedAuthInfo, DialError> {
         let progress = Progress::new();
         let limit = self.target.limits.connect_timeout;
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));

@@ -5,7 +5,7 @@ const MAX_SHOWN: usize = 1_000;
 
 /// A server's text, fit for a terminal and a log: bounded, in one line, with
 /// nothing in it that a terminal would obey.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut safe = String::new();
     for c in text.chars() {
         if safe.len() >= MAX_SHOWN {

@@ -152,10 +152,19 @@ pub(super) struct Tls {
 impl Tls {
     /// Reads the certificate files and the platform's roots.
     pub(super) fn new(policy: &TlsPolicy, token: bool) -> Result<Self, TlsError> {
+        Self::judged(policy, token, |verifier| verifier)
+    }
+
+    /// The same, with a look at how certificates are judged.
+    pub(super) fn judged(
+        policy: &TlsPolicy,
+        token: bool,
+        by: impl Fn(Arc<dyn ServerCertVerifier>) -> Arc<dyn ServerCertVerifier>,
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verified_only = token || policy.encrypt == Encrypt::Strict;
-        let verifier = verifier(policy, verified_only, &provider)?;
-        let anyone: Arc<dyn ServerCertVerifier> = Arc::new(ByRule::any(&provider));
+        let verifier = by(verifier(policy, verified_only, &provider)?);
+        let anyone = by(Arc::new(ByRule::any(&provider)));
         let mut strict = config(&provider, &verifier, &[&TLS13, &TLS12])?;
         strict.alpn_protocols = vec![ALPN.to_vec()];
         // Inside PRELOGIN nothing may follow the handshake, as TLS 1.3's tickets

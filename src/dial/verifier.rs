@@ -1,6 +1,8 @@
 //! How a server's certificate is judged.
 
 use std::sync::Arc;
+#[cfg(feature = "check")]
+use std::sync::{Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
@@ -101,6 +103,54 @@ impl ServerCertVerifier for Renamed {
     ) -> Result<ServerCertVerified, Error> {
         self.inner
             .verify_server_cert(end_entity, intermediates, &self.name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Remembers the certificates that a server shows, whatever comes of them.
+#[cfg(feature = "check")]
+#[derive(Debug)]
+pub(super) struct Watching {
+    pub(super) inner: Arc<dyn ServerCertVerifier>,
+    pub(super) seen: Arc<Mutex<Vec<CertificateDer<'static>>>>,
+}
+
+#[cfg(feature = "check")]
+impl ServerCertVerifier for Watching {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let shown = std::iter::once(end_entity).chain(intermediates);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
+            shown.map(|one| one.clone().into_owned()).collect();
+        self.inner
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(

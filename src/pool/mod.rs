@@ -51,6 +51,8 @@
 //! | `entrada_pool_resets_total` | counter | resets of pooled sessions, by `outcome` |
 //! | `entrada_pool_retired_total` | counter | sessions closed, by `reason` |
 
+#[cfg(feature = "check")]
+mod begun;
 mod blocking;
 mod board;
 mod builder;
