@@ -199,6 +199,7 @@ fn fill(name: &str, state: &State, now: i64, alias: &str) -> SqlResult<String> {
         "principals" => visible::principals(state, alias)?,
         "members" => visible::members(state, alias)?,
         "permissions" => visible::permissions(state, alias)?,
+        "closure" => visible::closure(state, alias)?,
         "system_views" => system_views(),
         "system_columns" => system_columns(),
         "actions" => keys::ACTIONS.to_owned(),

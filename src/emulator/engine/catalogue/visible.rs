@@ -105,6 +105,12 @@ pub(crate) fn permissions(state: &State, alias: &str) -> SqlResult<String> {
     ))
 }
 
+/// Oneself, one's groups and the roles that these are in, as a list of ids.
+pub(crate) fn closure(state: &State, alias: &str) -> SqlResult<String> {
+    let closure = state.acting().closure(&state.conn, alias)?;
+    Ok(list(&closure))
+}
+
 /// The rights of a user who may not see everything.
 fn restricted(state: &State, alias: &str) -> SqlResult<Option<Rights>> {
     let user = state.acting();

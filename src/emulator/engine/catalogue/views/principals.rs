@@ -38,4 +38,10 @@ pub(super) const VIEWS: &[SystemView] = &[
          id=1 OR EXISTS (SELECT 1 FROM {d}.\"~permissions\" r WHERE r.grantee=p.id AND r.permission='CONNECT' AND \
          r.state IN ('G','W')),kind<>'R',0,0,0,kind='S',0,kind='R',0 FROM {principals} p",
     ),
+    SystemView::sys(
+        "user_token",
+        "principal_id int?,sid varbinary(85)?,name nvarchar(128)?,type nvarchar(128)?,usage nvarchar(128)?",
+        "SELECT id,sid,name,CASE kind WHEN 'R' THEN 'ROLE' WHEN 'E' THEN 'EXTERNAL USER' WHEN 'X' THEN \
+         'EXTERNAL GROUP' ELSE 'SQL USER' END,'GRANT OR DENY' FROM {d}.\"~principals\" WHERE id IN ({closure})",
+    ),
 ];
