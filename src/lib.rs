@@ -53,6 +53,8 @@
 //!   their length, and their memory is overwritten. None is in an error or a log.
 //! - Time is tokio's: calls need its runtime, with time and I/O enabled.
 
+#[cfg(feature = "check")]
+pub mod check;
 pub mod conn_string;
 pub mod dial;
 #[cfg(feature = "emulator")]

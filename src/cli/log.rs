@@ -21,18 +21,49 @@ pub(super) enum LogFormat {
 /// as the server's name, as Microsoft's ODBC driver does.
 const QUIET: &str = "warn,tiberius=off,rustls_platform_verifier=off,rustls::msgs::handshake=error";
 
+/// Whose log it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A command that ends by itself.
+    Command,
+    /// One that tells all that is wrong in its result.
+    #[cfg(feature = "check")]
+    Report,
+    /// A service, whose log tells what happens.
+    #[cfg(feature = "proxy")]
+    Service,
+}
+
+impl Of {
+    #[cfg(feature = "proxy")]
+    fn is_service(self) -> bool {
+        self == Self::Service
+    }
+
+    #[cfg(not(feature = "proxy"))]
+    fn is_service(self) -> bool {
+        false
+    }
+}
+
 /// Starts logging, unless `RUST_LOG` chooses: warnings and errors, and of a service what it does.
 ///
 /// A service writes from a thread of its own: a standard error that nobody reads, a full pipe, would
 /// stop everything else with it. Lines that find no room are lost. What this returns is to be dropped
 /// last, when it waits a moment for the lines that are left.
-pub(super) fn init(format: LogFormat, service: bool) -> Option<WorkerGuard> {
-    let own = if service { ",entrada=info" } else { "" };
+pub(super) fn init(format: LogFormat, of: Of) -> Option<WorkerGuard> {
+    let own = match of {
+        Of::Command => "",
+        #[cfg(feature = "check")]
+        Of::Report => ",entrada=error",
+        #[cfg(feature = "proxy")]
+        Of::Service => ",entrada=info",
+    };
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET}{own}")));
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let (writer, guard) = if service {
+    let (writer, guard) = if of.is_service() {
         let (writer, guard) = NonBlockingBuilder::default().finish(std::io::stderr());
         (BoxMakeWriter::new(writer), Some(guard))
     } else {

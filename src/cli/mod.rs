@@ -1,5 +1,7 @@
 //! The command line: arguments in, one command run, an exit code out.
 
+#[cfg(feature = "check")]
+mod check;
 mod completions;
 mod conn_arg;
 #[cfg(feature = "emulator")]
@@ -60,6 +62,9 @@ enum Command {
     Parse(parse::Args),
     /// Obtain a token for a connection string and show its claims and expiry
     Token(token::Args),
+    /// Walk the path of a login step by step, and tell what is wrong and how to mend it
+    #[cfg(feature = "check")]
+    Check(Box<check::Args>),
     /// Be a plain SQL Server on this machine that is an Azure SQL database
     #[cfg(feature = "proxy")]
     Proxy(Box<proxy::Args>),
@@ -73,12 +78,13 @@ enum Command {
 }
 
 impl Command {
-    /// Whether it is a service, whose log tells what happens.
-    fn says_more(&self) -> bool {
+    fn log(&self) -> log::Of {
         match self {
+            #[cfg(feature = "check")]
+            Self::Check(_) => log::Of::Report,
             #[cfg(feature = "proxy")]
-            Self::Proxy(_) => true,
-            _ => false,
+            Self::Proxy(_) => log::Of::Service,
+            _ => log::Of::Command,
         }
     }
 }
@@ -99,7 +105,7 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let log = log::init(cli.log_format, cli.command.says_more());
+    let log = log::init(cli.log_format, cli.command.log());
     let outcome = run(cli.command);
     // What was logged stands before what is said at the end.
     drop(log);
@@ -120,6 +126,8 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Query(args) => runtime()?.block_on(query::run(&args)),
         Command::Parse(args) => runtime()?.block_on(parse::run(&args)),
         Command::Token(args) => runtime()?.block_on(token::run(&args)),
+        #[cfg(feature = "check")]
+        Command::Check(args) => runtime()?.block_on(check::run(&args)),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => runtime()?.block_on(emulator::run(&args)),
         #[cfg(feature = "proxy")]

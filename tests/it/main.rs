@@ -3,6 +3,8 @@
 mod authentication;
 #[cfg(all(feature = "azure-core", feature = "emulator"))]
 mod azure_core;
+#[cfg(all(feature = "check", feature = "cli", feature = "emulator"))]
+mod check;
 #[cfg(all(feature = "cli", feature = "emulator"))]
 mod cli_demo;
 mod cli_emulator;

@@ -30,6 +30,16 @@ impl Certificates {
         Self::build(params)
     }
 
+    /// A certificate for localhost that ends on that day.
+    #[cfg(feature = "emulator")]
+    pub(crate) fn until(end: jiff::Timestamp) -> Self {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let day = end.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let (month, day_of_month) = (day.month().unsigned_abs(), day.day().unsigned_abs());
+        params.not_after = rcgen::date_time_ymd(day.year().into(), month, day_of_month);
+        Self::build(params)
+    }
+
     fn build(params: CertificateParams) -> Self {
         let ca_key = KeyPair::generate().unwrap();
         let mut ca_params = CertificateParams::new(Vec::<String>::new()).unwrap();
