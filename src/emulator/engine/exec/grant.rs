@@ -4,7 +4,7 @@ use rusqlite::params;
 use sqlparser::ast::Ident;
 
 use super::super::catalogue::permissions;
-use super::super::catalogue::security::{Rights, Securable};
+use super::super::catalogue::security::{self, Rights, Securable};
 use super::super::catalogue::tables::{self, QualifiedName};
 use super::super::error::{SqlError, SqlResult};
 use super::super::parser::ast::{Security, Target, Verb};
@@ -52,9 +52,6 @@ impl Run<'_, '_> {
         else {
             return Err(SqlError::internal("a permission statement is none"));
         };
-        if grantor.is_some() {
-            return Err(SqlError::unsupported("GRANT, DENY and REVOKE with AS"));
-        }
         let how = How {
             verb: *verb,
             option: *grant_option,
@@ -74,7 +71,10 @@ impl Run<'_, '_> {
         for grantee in to {
             let id = self.grantee(&grantee.value)?;
             for (permission, on) in &entries {
-                let grantor = self.grantor(permission, *on, target.as_ref())?;
+                let grantor = match grantor {
+                    Some(name) => self.named_grantor(&name.value, permission, *on)?,
+                    None => self.grantor(permission, *on, target.as_ref())?,
+                };
                 let entry = Entry {
                     on: *on,
                     grantee: id,
@@ -164,6 +164,24 @@ impl Run<'_, '_> {
             }
             _ => SqlError::new(4613, "Grantor does not have GRANT permission."),
         })
+    }
+
+    /// `AS principal`: somebody for whom one may act, who may give the permission.
+    fn named_grantor(&self, name: &str, permission: &str, on: Securable) -> SqlResult<i64> {
+        let id = self
+            .id_of(name)?
+            .filter(|id| self.may_act_for(*id).unwrap_or(false))
+            .ok_or_else(|| Self::no_principal("find", "user", name))?;
+        let (conn, alias) = (&self.state.conn, self.alias());
+        let grantor = security::user_by_id(conn, &alias, id)?;
+        let rights = Rights::of(&grantor, conn, &alias)?;
+        if rights.owns(on) || rights.allows("CONTROL", on) || rights.may_grant(permission, on) {
+            return Ok(id);
+        }
+        Err(SqlError::new(
+            4613,
+            "Grantor does not have GRANT permission.",
+        ))
     }
 
     fn owner_of(&self, on: Securable) -> SqlResult<i64> {

@@ -102,46 +102,61 @@ impl Run<'_, '_> {
         })
     }
 
-    /// ALTER AUTHORIZATION ON SCHEMA::… or ROLE::…
+    /// ALTER AUTHORIZATION ON SCHEMA::…, ROLE::… or OBJECT::…
     pub(super) fn authorize(&mut self, target: &Target, owner: Option<&Ident>) -> SqlResult<()> {
-        let (Some(owner), "SCHEMA" | "ROLE") = (owner, target.class.as_str()) else {
+        let class = target.class.as_str();
+        if !matches!(class, "SCHEMA" | "ROLE" | "OBJECT") || (owner.is_none() && class != "OBJECT")
+        {
             return Err(SqlError::unsupported(format!(
-                "ALTER AUTHORIZATION ON {}",
-                target.class
+                "ALTER AUTHORIZATION ON {class}"
             )));
-        };
+        }
         let name = QualifiedName::of(&target.name)?.name;
-        let what = target.class.to_lowercase();
+        let what = class.to_lowercase();
         let missing = || Self::no_principal("find", &what, &name);
         let on = self.securable(Some(target))?;
-        let owner_id = self
-            .id_of(&owner.value)?
-            .ok_or_else(|| Self::no_principal("find", "principal", &owner.value))?;
-        let alias = self.alias();
-        let rights = Rights::of(self.state.acting(), &self.state.conn, &alias)?;
+        let rights = Rights::of(self.state.acting(), &self.state.conn, &self.alias())?;
         let (_, id) = on.class_and_id();
         let takes = rights.owns(on)
             || rights.allows("TAKE OWNERSHIP", on)
             || (matches!(on, Securable::Principal(_)) && self.owns_role(id, &rights)?);
-        let as_new = rights.closure().contains(&owner_id) || self.may_impersonate(owner_id)?;
-        if !takes || !as_new {
+        // TO SCHEMA OWNER: the object has no owner of its own.
+        let mut owner_id = None;
+        if let Some(owner) = owner {
+            let found = self
+                .id_of(&owner.value)?
+                .ok_or_else(|| Self::no_principal("find", "principal", &owner.value))?;
+            if !rights.closure().contains(&found) && !self.may_impersonate(found)? {
+                return Err(missing());
+            }
+            owner_id = Some(found);
+        }
+        if !takes {
             return Err(missing());
         }
-        let fixed = matches!(id, 0..=4) || id >= 16384;
+        let fixed = class != "OBJECT" && (matches!(id, 0..=4) || id >= 16384);
         if fixed {
             return Err(SqlError::new(
                 15150,
                 format!("Cannot alter the {what} '{name}'."),
             ));
         }
-        let is_schema = matches!(on, Securable::Schema(_));
-        let table = if is_schema { "~schemas" } else { "~principals" };
+        self.change_owner(class, id, owner_id)
+    }
+
+    fn change_owner(&mut self, class: &str, id: i64, owner: Option<i64>) -> SqlResult<()> {
+        let alias = self.alias();
+        let table = match class {
+            "SCHEMA" => "~schemas",
+            "ROLE" => "~principals",
+            _ => "~objects",
+        };
         self.write(false, |run| {
             run.state.conn.execute(
                 &format!("UPDATE {alias}.\"{table}\" SET owner = ?1 WHERE id = ?2"),
-                params![owner_id, id],
+                params![owner, id],
             )?;
-            if is_schema {
+            if class == "SCHEMA" {
                 // Permissions on what the schema holds go with its old owner.
                 run.state.conn.execute(
                     &format!(

@@ -372,7 +372,7 @@ impl Run<'_, '_> {
 
     /// Whether things may be made in the name of the principal: oneself, a role of one's own, or
     /// somebody whom one may impersonate.
-    fn may_act_for(&self, id: i64) -> SqlResult<bool> {
+    pub(super) fn may_act_for(&self, id: i64) -> SqlResult<bool> {
         let own = self
             .state
             .acting()

@@ -190,7 +190,8 @@ impl Run<'_, '_> {
             ));
         }
         let text = match self.value(message, Some(SqlType::NVarChar(2048)))?.1 {
-            Value::Text(text) => text,
+            // A percent sign is written as two.
+            Value::Text(text) => text.replace("%%", "%"),
             _ => String::new(),
         };
         let state = u8::try_from(self.integer(state)?.clamp(0, 255)).unwrap_or(1);
