@@ -5,5 +5,7 @@ pub(crate) mod certificates;
 pub(crate) mod clients;
 pub(crate) mod fake_server;
 #[cfg(feature = "emulator")]
+pub(crate) mod grammar;
+#[cfg(feature = "emulator")]
 pub(crate) mod java;
 pub(crate) mod judges;
