@@ -28,9 +28,9 @@
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 
-DECLARE @principal nvarchar(max) = N'$(PrincipalName)';
-DECLARE @object_id nvarchar(max) = N'$(ObjectId)';
-DECLARE @schema nvarchar(max) = N'$(DefaultSchema)';
+DECLARE @principal nvarchar(4000) = N'$(PrincipalName)';
+DECLARE @object_id nvarchar(4000) = N'$(ObjectId)';
+DECLARE @schema nvarchar(4000) = N'$(DefaultSchema)';
 
 DECLARE @user nvarchar(258) = QUOTENAME(@principal);
 DECLARE @default_schema nvarchar(258) = QUOTENAME(@schema);
@@ -76,9 +76,14 @@ END;
 IF @found_type IS NULL
 BEGIN
     SET @sql = N'CREATE USER ' + @user + N' FROM EXTERNAL PROVIDER WITH OBJECT_ID = '''
-        + CONVERT(nvarchar(36), CAST(@object_id AS uniqueidentifier))
-        + N''', DEFAULT_SCHEMA = ' + @default_schema + N';';
+        + CONVERT(nvarchar(36), CAST(@object_id AS uniqueidentifier)) + N''';';
+    IF @schema <> N'dbo'
+        SET @sql = @sql + N' ALTER USER ' + @user + N' WITH DEFAULT_SCHEMA = ' + @default_schema + N';';
+
+    BEGIN TRANSACTION;
     EXEC sys.sp_executesql @sql;
+    COMMIT TRANSACTION;
+    PRINT @sql;
 END;
 
 SELECT @id = CONVERT(nvarchar(36), CAST(CAST(sid AS binary(16)) AS uniqueidentifier))

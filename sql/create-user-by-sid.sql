@@ -28,10 +28,10 @@
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 
-DECLARE @principal nvarchar(max) = N'$(PrincipalName)';
-DECLARE @id nvarchar(max) = N'$(PrincipalId)';
-DECLARE @type nvarchar(max) = N'$(PrincipalType)';
-DECLARE @schema nvarchar(max) = N'$(DefaultSchema)';
+DECLARE @principal nvarchar(4000) = N'$(PrincipalName)';
+DECLARE @id nvarchar(4000) = N'$(PrincipalId)';
+DECLARE @type nvarchar(4000) = N'$(PrincipalType)';
+DECLARE @schema nvarchar(4000) = N'$(DefaultSchema)';
 
 DECLARE @user nvarchar(258) = QUOTENAME(@principal);
 DECLARE @default_schema nvarchar(258) = QUOTENAME(@schema);
@@ -96,4 +96,5 @@ SET @sql = N'CREATE USER ' + @user
     + N', DEFAULT_SCHEMA = ' + @default_schema + N';';
 EXEC sys.sp_executesql @sql;
 
+PRINT @sql;
 PRINT N'Created the user ' + @user + N' for the id ' + @id + N'.';

@@ -25,8 +25,8 @@
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 
-DECLARE @principal nvarchar(max) = N'$(PrincipalName)';
-DECLARE @schema nvarchar(max) = N'$(DefaultSchema)';
+DECLARE @principal nvarchar(4000) = N'$(PrincipalName)';
+DECLARE @schema nvarchar(4000) = N'$(DefaultSchema)';
 
 DECLARE @user nvarchar(258) = QUOTENAME(@principal);
 DECLARE @default_schema nvarchar(258) = QUOTENAME(@schema);
@@ -60,6 +60,7 @@ BEGIN
     SET @sql = N'CREATE USER ' + @user + N' FROM EXTERNAL PROVIDER WITH DEFAULT_SCHEMA = '
         + @default_schema + N';';
     EXEC sys.sp_executesql @sql;
+    PRINT @sql;
 END;
 
 SELECT @id = CONVERT(nvarchar(36), CAST(CAST(sid AS binary(16)) AS uniqueidentifier))

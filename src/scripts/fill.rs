@@ -110,7 +110,7 @@ fn position(script: &Script, name: &str) -> Result<usize, FillError> {
 }
 
 /// The name most like this one, if any is like it.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let name = name.to_lowercase();
     known
         .map(|known| {

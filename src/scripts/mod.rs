@@ -96,14 +96,6 @@ pub fn find(name: &str) -> Option<&'static Script> {
     all().iter().find(|script| script.name == name)
 }
 
-/// The script whose name is nearest to one that does not exist, if any is near.
-#[must_use]
-pub fn nearest(name: &str) -> Option<&'static Script> {
-    let name = name.trim_end_matches(".sql");
-    let known = all().iter().map(|script| script.name);
-    find(fill::nearest(name, known)?)
-}
-
 macro_rules! texts {
     ($($name:literal),* $(,)?) => {
         &[$(($name, include_str!(concat!("../../sql/", $name, ".sql")))),*]
@@ -112,9 +104,23 @@ macro_rules! texts {
 
 /// Names and texts, sorted by name.
 const TEXTS: &[(&str, &str)] = texts![
+    "add-to-fixed-roles",
+    "add-to-role",
+    "audit",
     "create-user",
     "create-user-by-object-id",
     "create-user-by-sid",
+    "db-owner",
+    "drop-user",
+    "execute-procedures",
+    "grant-on-object",
+    "migrations-owner",
+    "read-only",
+    "read-write",
+    "remove-from-role",
+    "replace-identity",
+    "revoke",
+    "service-role",
 ];
 
 #[cfg(test)]
@@ -199,12 +205,5 @@ mod tests {
                 assert!(!line.trim().eq_ignore_ascii_case("go"), "{name}");
             }
         }
-    }
-
-    #[test]
-    fn a_wrong_name_has_a_nearest_script() {
-        assert_eq!(nearest("create-user.sql").unwrap().name, "create-user");
-        assert_eq!(nearest("create-usr").unwrap().name, "create-user");
-        assert_eq!(nearest("something quite different"), None);
     }
 }
