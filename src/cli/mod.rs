@@ -15,6 +15,7 @@ mod parse;
 #[cfg(feature = "proxy")]
 mod proxy;
 mod query;
+mod script;
 mod source_args;
 mod token;
 
@@ -65,6 +66,8 @@ enum Command {
     /// Walk the path of a login step by step, and tell what is wrong and how to mend it
     #[cfg(feature = "check")]
     Check(Box<check::Args>),
+    /// Print a T-SQL script for a database's users and rights, filled in
+    Script(script::Args),
     /// Be a plain SQL Server on this machine that is an Azure SQL database
     #[cfg(feature = "proxy")]
     Proxy(Box<proxy::Args>),
@@ -128,6 +131,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Token(args) => runtime()?.block_on(token::run(&args)),
         #[cfg(feature = "check")]
         Command::Check(args) => runtime()?.block_on(check::run(&args)),
+        Command::Script(args) => script::run(&args),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => runtime()?.block_on(emulator::run(&args)),
         #[cfg(feature = "proxy")]

@@ -71,6 +71,8 @@ mod pool;
 mod proxy;
 #[cfg(feature = "emulator")]
 mod raw_client;
+#[cfg(all(feature = "cli", feature = "emulator"))]
+mod scripts;
 mod secrets;
 mod support;
 mod tds_captures;
