@@ -14,6 +14,7 @@ pub mod manifest;
 mod model;
 mod observed;
 mod plan;
+mod render;
 
 pub use apply::{Applied, Progress, apply};
 pub use error::{ApplyError, GrantsError};
@@ -27,5 +28,6 @@ pub use plan::{
     Change, ChangeKind, Drift, Mode, Note, Plan, PlanError, Problem as PlanProblem, plan, revoke,
     verify,
 };
+pub use render::render;
 
 pub use crate::settings::Problem;

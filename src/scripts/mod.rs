@@ -26,6 +26,8 @@ use std::sync::LazyLock;
 
 pub use fill::FillError;
 pub use value::{Kind, ValueError};
+#[cfg(feature = "grants")]
+pub(crate) use value::{is_hidden, literal};
 
 /// A script of `sql/`, with what its header says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -132,8 +132,17 @@ pub(super) fn write_literal(value: &str, out: &mut String) {
     }
 }
 
+/// An expression of T-SQL whose value is the text.
+#[cfg(feature = "grants")]
+pub(crate) fn literal(text: &str) -> String {
+    let mut out = String::from("N'");
+    write_literal(text, &mut out);
+    out.push('\'');
+    out
+}
+
 /// Control characters, ends of lines, and marks that turn the direction of text.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -5,18 +5,25 @@ mod connection;
 mod error;
 mod grants;
 mod read;
+#[cfg(test)]
+mod tests;
 mod text;
+mod write;
 
 use std::path::Path;
 
 pub use connection::Connection;
 pub use error::{ConnectionError, ManifestError};
 use read::{Reading, Said};
+pub use write::write;
 
 use super::model::{Desired, Membership, Role};
 use crate::settings::{Document, read_bounded};
 use crate::token::Environment;
 use read::{Holder, What};
+
+/// The JSON Schema of manifests, for editors: `docs/grants.schema.json`.
+pub const SCHEMA: &str = include_str!("../../../docs/grants.schema.json");
 
 /// Far more than any manifest has.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
