@@ -16,6 +16,7 @@ pub(super) enum Exit {
     /// Everything was done.
     Ok = 0,
     /// A check or verification failed.
+    #[cfg(any(feature = "check", feature = "emulator", feature = "grants"))]
     Failed = 1,
     /// The arguments, the connection string or a configuration file are wrong.
     Usage = 2,

@@ -1,6 +1,6 @@
 //! Where results go: the standard output, and nothing but results.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use super::exit::Failure;
 
@@ -18,7 +18,9 @@ pub(super) fn print_line(text: &str) -> Result<(), Failure> {
 }
 
 /// Whether results may carry colours: on a terminal, and unless `NO_COLOR` is set.
+#[cfg(any(feature = "check", feature = "emulator", feature = "grants"))]
 pub(super) fn colours() -> bool {
+    use std::io::IsTerminal;
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
