@@ -8,6 +8,7 @@ pub mod action;
 mod apply;
 pub mod danger;
 mod error;
+pub mod fleet;
 mod hint;
 mod key;
 pub mod manifest;

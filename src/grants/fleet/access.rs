@@ -1,0 +1,81 @@
+//! Ways into many databases, with what they can share.
+
+use std::sync::Arc;
+
+use crate::key_vault::KeyVault;
+use crate::pool::{Pool, PoolError, PooledClient};
+use crate::target::Target;
+use crate::token::{Sources, TokenCache};
+
+/// Finds the way into databases. All of them share tokens and vaults: a hundred
+/// databases that one identity logs in to cost one token.
+///
+/// Clones are one.
+#[derive(Clone, Debug)]
+pub struct Access {
+    sources: Sources,
+    vaults: KeyVault,
+    tokens: TokenCache,
+}
+
+/// The way into one database: one session at a time.
+#[derive(Clone, Debug)]
+pub struct Door {
+    target: Arc<Target>,
+    pool: Pool,
+}
+
+impl Access {
+    /// By these sources of tokens.
+    #[must_use]
+    pub fn new(sources: Sources) -> Self {
+        Self {
+            vaults: KeyVault::new(sources.clone()),
+            tokens: TokenCache::new(),
+            sources,
+        }
+    }
+
+    /// Reads a connection string, with the secrets in the places of its Key Vault
+    /// references. No server is asked.
+    ///
+    /// # Errors
+    /// [`PoolError::Target`] for a string without a usable meaning,
+    /// [`PoolError::KeyVault`] for a reference that gave no secret,
+    /// [`PoolError::Token`] if nobody can have a token for it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing but the request to a vault.
+    pub async fn find(&self, connection: &str) -> Result<Door, PoolError> {
+        let resolved = self.vaults.resolve(connection).await?;
+        let target = resolved.target();
+        let pool = Pool::following(resolved)
+            .max_size(1)
+            .min_idle(0)
+            .sources(self.sources.clone())
+            .token_cache(self.tokens.clone())
+            .build()?;
+        Ok(Door { target, pool })
+    }
+}
+
+impl Door {
+    /// The server and the database, as in `host,1433/orders`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        // The login's own default is as good as a name.
+        let database = self.target.database.as_deref().unwrap_or_default();
+        format!("{}/{database}", self.target.server)
+    }
+
+    /// Logs in.
+    ///
+    /// # Errors
+    /// Whatever [`Pool::get`] reports.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing but the login.
+    pub async fn enter(&self) -> Result<PooledClient, PoolError> {
+        self.pool.get().await
+    }
+}
