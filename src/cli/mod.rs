@@ -9,6 +9,8 @@ mod demo;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod exit;
+#[cfg(feature = "grants")]
+mod grants;
 mod log;
 mod output;
 mod parse;
@@ -71,6 +73,9 @@ enum Command {
     /// Be a plain SQL Server on this machine that is an Azure SQL database
     #[cfg(feature = "proxy")]
     Proxy(Box<proxy::Args>),
+    /// Keep users, roles and permissions of databases as a file says: plan, apply, verify
+    #[cfg(feature = "grants")]
+    Grants(grants::Args),
     /// Run the Azure side on loopback: identity endpoints and Azure SQL
     #[cfg(feature = "emulator")]
     Emulator(emulator::Args),
@@ -136,6 +141,8 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Emulator(args) => runtime()?.block_on(emulator::run(&args)),
         #[cfg(feature = "proxy")]
         Command::Proxy(args) => proxy::run(&args),
+        #[cfg(feature = "grants")]
+        Command::Grants(args) => runtime()?.block_on(grants::run(&args)),
         Command::Completions(args) => completions::run(&args),
         Command::Man => completions::man(),
     }
