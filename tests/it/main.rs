@@ -61,6 +61,8 @@ mod engine;
 #[cfg(feature = "emulator")]
 mod forward;
 mod front;
+#[cfg(all(feature = "emulator", feature = "grants"))]
+mod grants;
 #[cfg(feature = "emulator")]
 mod key_vault;
 mod layers;
