@@ -290,13 +290,12 @@ impl Check<'_> {
                 continue;
             }
             if let Some(way) = way_back(&name, &of) {
-                let what = format!(
-                    "the role would be a member of itself, by way of {} others; take one of them out",
-                    way.len()
-                );
-                let what = match way.is_empty() {
-                    true => "the role would be a member of itself".to_owned(),
-                    false => what,
+                let what = match way.len() {
+                    0 => "the role would be a member of itself".to_owned(),
+                    1 => "the role would be a member of itself, by way of another".to_owned(),
+                    several => {
+                        format!("the role would be a member of itself, by way of {several} others")
+                    }
                 };
                 let at = role.roles.first().map_or(role.name.at, |word| word.at);
                 self.note(role, at, "roles", what);

@@ -84,6 +84,11 @@ fn part(text: &str) -> Option<(String, &str)> {
             rest = after;
             continue;
         }
+        if let Some(after) = rest.strip_prefix("$$") {
+            found.push_str("$$");
+            rest = after;
+            continue;
+        }
         let Some(next) = rest.chars().next() else {
             return (!is_quoted).then_some((found, rest));
         };
@@ -160,6 +165,7 @@ mod tests {
             ("${A.]}.x y", "${A.]}", "x y"),
             ("[${A}x].b", "${A}x", "b"),
             ("a.", "a", ""),
+            ("[$${.].$$${A.}", "$${.", "$$${A.}"),
         ] {
             let parts = two_parts(text);
             assert_eq!(parts, Some((first.to_owned(), second.to_owned())), "{text}");

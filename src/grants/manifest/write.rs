@@ -121,7 +121,7 @@ impl<'a> Writing<'a> {
         }
         let of_roles = memberships.iter().map(|m| danger::of_role(&m.role));
         let of_permissions = permissions.iter().map(|p| danger::of_permission(p));
-        if let Some(why) = of_roles.chain(of_permissions).flatten().next() {
+        if let Some(why) = of_roles.chain(of_permissions).flatten().min() {
             self.line(&format!("allow_dangerous = true # {why}"));
         }
         if !memberships.is_empty() {
