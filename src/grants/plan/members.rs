@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, ChangeKind, shown};
-use super::problem::{Note, Problem};
+use super::problem::Problem;
 use super::users::{People, Person};
 use super::{Work, statements};
 use crate::grants::danger;
@@ -140,10 +140,7 @@ fn drop_member(work: &Work<'_>, members: &mut Members, (role, member): (i32, i32
 fn note_more(work: &mut Work<'_>, more: &BTreeMap<i32, usize>) {
     for (id, things) in more {
         if let Some(found) = work.observed.principals.get(id) {
-            work.notes.push(Note::HoldsMore {
-                name: found.name.clone(),
-                things: *things,
-            });
+            *work.more.entry(found.name.clone()).or_default() += things;
         }
     }
 }

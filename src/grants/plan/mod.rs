@@ -11,6 +11,8 @@ pub(in crate::grants) mod statements;
 mod users;
 mod verify;
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 
 pub use change::{Change, ChangeKind};
@@ -148,6 +150,9 @@ impl Goal {
                 problems: work.problems,
             });
         }
+        let more = std::mem::take(&mut work.more).into_iter();
+        let more = more.map(|(name, things)| Note::HoldsMore { name, things });
+        work.notes.extend(more);
         work.notes.sort();
         work.notes.dedup();
         let changes = [members.dropped, people.changes, members.added, permissions].concat();
@@ -165,6 +170,8 @@ struct Work<'o> {
     observed: &'o Observed,
     problems: Vec<Problem>,
     notes: Vec<Note>,
+    /// How much those have who are authoritative in a mode that takes nothing.
+    more: BTreeMap<Name, usize>,
 }
 
 impl<'o> Work<'o> {
@@ -173,6 +180,7 @@ impl<'o> Work<'o> {
             observed,
             problems: Vec::new(),
             notes: Vec::new(),
+            more: BTreeMap::new(),
         }
     }
 }

@@ -37,7 +37,6 @@ pub(super) fn plan(work: &mut Work<'_>, people: &People, desired: &Desired) -> V
     }
     let wanted = wanted(work, people, desired, &full);
     let slots: BTreeSet<&Slot> = full.keys().chain(wanted.keys()).collect();
-    let mut more: BTreeMap<Name, usize> = BTreeMap::new();
     for slot in slots {
         let none = Level::default();
         let has = full.get(slot).cloned().unwrap_or_default().tidy();
@@ -57,7 +56,7 @@ pub(super) fn plan(work: &mut Work<'_>, people: &People, desired: &Desired) -> V
             }
         };
         if id.is_some_and(|id| people.lenient.contains(&id)) && wants == &none {
-            *more.entry(slot.to.clone()).or_default() += 1;
+            *work.more.entry(slot.to.clone()).or_default() += 1;
         }
         let now = current.get(slot).cloned().unwrap_or_default().tidy();
         let steps = now.steps_to(&target);
@@ -67,9 +66,6 @@ pub(super) fn plan(work: &mut Work<'_>, people: &People, desired: &Desired) -> V
             });
         }
         changes.extend(steps.iter().map(|step| change(slot, step)));
-    }
-    for (name, things) in more {
-        work.notes.push(Note::HoldsMore { name, things });
     }
     outweighed::note(work, people, desired);
     changes

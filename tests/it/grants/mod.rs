@@ -1,5 +1,7 @@
-//! Roles and permissions from a file.
+//! Roles and permissions from a file, carried out on the emulator's engine.
 
+mod bench;
+mod changes;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
@@ -8,3 +10,7 @@ mod cli_fleet;
 mod cli_interrupt;
 #[cfg(feature = "cli")]
 mod cloud;
+mod interrupted;
+mod refusals;
+mod rights;
+mod round_trip;
