@@ -1,21 +1,41 @@
-//! Memory of nearly ten thousand idle clients (two descriptors each, of the 20,000 that are often the limit): the proxy's, each with its session at the server, and
-//! PgBouncer's, whose idle clients have none.
+//! Memory of idle clients that have asked once: the proxy's, each with its session
+//! at the server, and PgBouncer's, with none (it pools transactions) and with one
+//! (it pools sessions), as each of the proxy's has.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+
+use rcgen::{CertificateParams, KeyPair};
 
 use super::Outcome;
 use super::client::{Client, SHORT};
 use super::process::{Process, free_port};
 use super::table::Table;
 
+/// Two descriptors each, of the 20,000 that are often the limit.
 const CLIENTS: usize = 9_900;
+/// Each is a process of PostgreSQL's.
+const SESSIONS: usize = 1_000;
+
+/// How PgBouncer serves its clients.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    /// As it is usually run before many clients: they share a few sessions.
+    Transactions,
+    /// A session for each client, in clear.
+    Sessions,
+    /// The same over TLS.
+    SessionsOverTls,
+}
 
 pub(crate) fn measure(table: &mut Table) -> Outcome {
-    let theirs = pgbouncer()?;
+    let shared = pgbouncer(Peer::Transactions)?;
+    let own = pgbouncer(Peer::Sessions)?;
+    let own_over_tls = pgbouncer(Peer::SessionsOverTls)?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("server.pem");
     let file = file.to_str().ok_or("an odd folder")?;
@@ -29,20 +49,32 @@ pub(crate) fn measure(table: &mut Table) -> Outcome {
         "sqlserver://bench:bench@127.0.0.1:{}?encrypt=disable",
         clear.port
     ))?;
-    let kilobytes = |bytes: f64| format!("{:.1} KiB", bytes / 1024.0);
-    let peer = format!("{} by PgBouncer", kilobytes(theirs));
+    let kilobytes = |bytes: f64| format!("{:.2} KiB", bytes / 1024.0);
+    let none = format!("{} by PgBouncer without one", kilobytes(shared));
     table.row(
         "memory per idle client, with a session over TLS",
         &kilobytes(encrypted),
-        &peer,
-        encrypted / theirs,
+        &none,
+        encrypted / shared,
         2.0,
     );
     table.note(
-        "the same with a session in clear",
+        "the same",
+        &kilobytes(encrypted),
+        &format!("{} by PgBouncer with one", kilobytes(own_over_tls)),
+        encrypted / own_over_tls,
+    );
+    table.note(
+        "memory per idle client, with a session in clear",
         &kilobytes(clear),
-        &peer,
-        clear / theirs,
+        &none,
+        clear / shared,
+    );
+    table.note(
+        "the same",
+        &kilobytes(clear),
+        &format!("{} by PgBouncer with one", kilobytes(own)),
+        clear / own,
     );
     Ok(())
 }
@@ -65,8 +97,7 @@ fn entrada(connection: &str) -> Outcome<f64> {
     Ok((after - before) / CLIENTS as f64)
 }
 
-/// PgBouncer as it is usually run before many clients: transactions share a few server sessions.
-fn pgbouncer() -> Outcome<f64> {
+fn pgbouncer(kind: Peer) -> Outcome<f64> {
     let folder = tempfile::tempdir()?;
     let (server, port) = (free_port()?, free_port()?);
     let path = folder.path();
@@ -74,10 +105,15 @@ fn pgbouncer() -> Outcome<f64> {
     let postgres = Postgres::start(path, server)?;
     let settings = path.join("pgbouncer.ini");
     let pid_file = path.join("pgbouncer.pid");
+    let (mode, pool, tls, clients) = match kind {
+        Peer::Transactions => ("transaction", 20, "disable", CLIENTS),
+        Peer::Sessions => ("session", 2 * SESSIONS, "disable", SESSIONS),
+        Peer::SessionsOverTls => ("session", 2 * SESSIONS, "require", SESSIONS),
+    };
     let text = format!(
         "[databases]\npostgres = host=127.0.0.1 port={server} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
-         listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\nmax_client_conn = 20000\n\
-         default_pool_size = 20\npidfile = {}\n",
+         listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\nmax_client_conn = 20000\n\
+         default_pool_size = {pool}\nserver_tls_sslmode = {tls}\npidfile = {}\n",
         pid_file.display()
     );
     fs::write(&settings, text)?;
@@ -91,12 +127,12 @@ fn pgbouncer() -> Outcome<f64> {
     let bouncer = Process::listening(&mut command, port)?.with_pid(&pid_file)?;
     let warm: Vec<TcpStream> = (0..20).map(|_| pg_client(port)).collect::<Outcome<_>>()?;
     let before = bouncer.resident()?;
-    let clients: Vec<TcpStream> = (0..CLIENTS)
+    let held: Vec<TcpStream> = (0..clients)
         .map(|_| pg_client(port))
         .collect::<Outcome<_>>()?;
     let after = bouncer.resident()?;
-    drop((warm, clients, bouncer, postgres));
-    Ok((after - before) / CLIENTS as f64)
+    drop((warm, held, bouncer, postgres));
+    Ok((after - before) / clients as f64)
 }
 
 /// A PostgreSQL of this run.
@@ -113,8 +149,11 @@ impl<'a> Postgres<'a> {
         let programs = String::from_utf8(found.stdout)?.trim().to_owned();
         let postgres = Self { folder, programs };
         postgres.as_postgres(&format!("initdb -A trust -D {}/data", folder.display()))?;
+        certificate(folder)?;
+        let most = SESSIONS + 100;
         postgres.as_postgres(&format!(
-            "pg_ctl -w -D {0}/data -l {0}/log -o '-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=' start",
+            "pg_ctl -w -D {0}/data -l {0}/log -o '-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+             -c max_connections={most} -c ssl=on -c ssl_cert_file={0}/server.pem -c ssl_key_file={0}/server.key' start",
             folder.display()
         ))?;
         Ok(postgres)
@@ -133,6 +172,22 @@ impl Drop for Postgres<'_> {
             self.folder.display()
         ));
     }
+}
+
+/// PostgreSQL's own, which is to be its user's and nobody else's.
+fn certificate(folder: &Path) -> Outcome {
+    let key = KeyPair::generate()?;
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.self_signed(&key)?;
+    for (name, text) in [
+        ("server.pem", certificate.pem()),
+        ("server.key", key.serialize_pem()),
+    ] {
+        let file = folder.join(name);
+        fs::write(&file, text)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        run(Command::new("chown").arg("postgres").arg(&file))?;
+    }
+    Ok(())
 }
 
 fn run(command: &mut Command) -> Outcome {
