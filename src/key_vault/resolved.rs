@@ -1,11 +1,11 @@
 //! A connection string whose references are followed.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use futures_util::future::{join_all, try_join_all};
-#[cfg(feature = "proxy")]
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::identity::{cloud_of, reader};
 use super::store::Entry;
@@ -124,19 +124,25 @@ impl Resolved {
         (!Arc::ptr_eq(&renewed, refused)).then_some(renewed)
     }
 
-    /// When a secret is to be read again; never if none can change.
-    #[cfg(feature = "proxy")]
-    pub(crate) fn due(&self) -> Option<Instant> {
-        let reading = self.reading();
-        reading.secrets.iter().filter_map(|h| h.entry.due()).min()
+    /// Reads the secrets whenever they are due, and calls `then` each time, until it has enough or
+    /// no secret can change. Whoever keeps sessions for hours runs this in the background: else
+    /// only a login would look.
+    pub(crate) async fn keep_fresh(&self, mut then: impl FnMut() -> ControlFlow<()>) {
+        while let Some(due) = self.due() {
+            sleep_until(due).await;
+            let reading = self.reading();
+            join_all(reading.secrets.iter().map(|held| held.entry.freshen())).await;
+            self.current().await;
+            if then().is_break() {
+                return;
+            }
+        }
     }
 
-    /// As [`current`](Self::current), after the secrets that are due have been read.
-    #[cfg(feature = "proxy")]
-    pub(crate) async fn freshen(&self) -> Arc<Target> {
+    /// When a secret is to be read again; never if none can change.
+    fn due(&self) -> Option<Instant> {
         let reading = self.reading();
-        join_all(reading.secrets.iter().map(|held| held.entry.freshen())).await;
-        self.current().await
+        reading.secrets.iter().filter_map(|h| h.entry.due()).min()
     }
 
     /// As [`current`](Self::current), after all secrets that can have changed have been read.

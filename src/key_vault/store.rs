@@ -113,7 +113,6 @@ impl Entry {
     }
 
     /// Reads the secret if it is time to, and waits for that.
-    #[cfg(feature = "proxy")]
     pub(super) async fn freshen(&self) {
         let _flight = self.flight.lock().await;
         if self.due().is_some_and(|due| due <= Instant::now()) {
@@ -132,7 +131,6 @@ impl Entry {
     }
 
     /// When the secret is to be read again; never if it cannot change.
-    #[cfg(feature = "proxy")]
     pub(super) fn due(&self) -> Option<Instant> {
         self.lock().due
     }

@@ -19,6 +19,7 @@ mod error;
 mod federated;
 mod options;
 mod resolve;
+mod same;
 mod server;
 mod words;
 

@@ -1,15 +1,12 @@
 //! Targets, ready to be dialled.
 
-mod same;
-
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
-
-use same::leads_elsewhere;
 
 use super::ProxyError;
 use super::config::{PoolConfig, TargetConfig};
@@ -186,7 +183,7 @@ impl TargetEntry {
             self.current.store(Arc::clone(made));
         }
         // After that: who has heard of it dials the new target.
-        if leads_elsewhere(&ready.said, &target) {
+        if ready.said.leads_elsewhere(&target) {
             tracing::info!(
                 target = self.name,
                 server = %target.server,
@@ -212,17 +209,19 @@ impl TargetEntry {
 
 /// Reads the secrets of a connection string whenever they are due.
 fn reader(entry: &Weak<TargetEntry>, resolved: &Resolved) -> Option<AbortOnDropHandle<()>> {
-    resolved.due()?;
+    if !resolved.has_references() {
+        return None;
+    }
     let (entry, resolved) = (Weak::clone(entry), resolved.clone());
     Some(AbortOnDropHandle::new(tokio::spawn(async move {
-        while let Some(due) = resolved.due() {
-            sleep_until(due).await;
-            resolved.freshen().await;
-            match entry.upgrade() {
-                Some(entry) => entry.follow_quietly(),
-                None => return,
+        let follow = || match entry.upgrade() {
+            Some(entry) => {
+                entry.follow_quietly();
+                ControlFlow::Continue(())
             }
-        }
+            None => ControlFlow::Break(()),
+        };
+        resolved.keep_fresh(follow).await;
     })))
 }
 

@@ -1,20 +1,22 @@
 //! Whether a connection string that says something else leads elsewhere.
 
+use super::{Auth, Target};
 use crate::secret::Secret;
-use crate::target::{Auth, Target};
 
-/// Whether sessions of the one are not what the other asks for: another server,
-/// identity, encryption or login.
-///
-/// The database is what clients choose, and part of what tells sessions apart.
-/// Passwords and their kin prove who it is, and time-outs and pooling are for
-/// what comes.
-pub(super) fn leads_elsewhere(before: &Target, after: &Target) -> bool {
-    before.server != after.server
-        || before.cloud != after.cloud
-        || before.tls != after.tls
-        || before.login != after.login
-        || without_proof(&before.auth) != without_proof(&after.auth)
+impl Target {
+    /// Whether sessions of this one are not what `after` asks for: another
+    /// server, identity, encryption or login.
+    ///
+    /// The database is left to the caller: for some it is what clients choose.
+    /// Passwords and their kin prove who it is, and time-outs and pooling are for
+    /// what comes.
+    pub(crate) fn leads_elsewhere(&self, after: &Self) -> bool {
+        self.server != after.server
+            || self.cloud != after.cloud
+            || self.tls != after.tls
+            || self.login != after.login
+            || without_proof(&self.auth) != without_proof(&after.auth)
+    }
 }
 
 /// The identity without what proves it. A token that is given as text is the
@@ -53,7 +55,7 @@ mod tests {
             "Server=a.example;Database=shop;User ID=app;Password=one;TrustServerCertificate=true",
             "Server=a.example;Database=shop;User ID=app;Password=one;Application Name=till",
         ] {
-            assert!(leads_elsewhere(&target(BEFORE), &target(after)), "{after}");
+            assert!(target(BEFORE).leads_elsewhere(&target(after)), "{after}");
         }
     }
 
@@ -66,11 +68,11 @@ mod tests {
             "Server=a.example;Database=shop;User ID=app;Password=one;Connect Timeout=3",
             "Server=a.example;Database=shop;User ID=app;Password=one;Max Pool Size=3",
         ] {
-            assert!(!leads_elsewhere(&target(BEFORE), &target(after)), "{after}");
+            assert!(!target(BEFORE).leads_elsewhere(&target(after)), "{after}");
         }
         let by_secret = "Server=a.example;Authentication=ActiveDirectoryServicePrincipal;\
                          User ID=11111111-1111-1111-1111-111111111111;Password=";
         let [one, two] = ["one", "two"].map(|secret| target(&format!("{by_secret}{secret}")));
-        assert!(!leads_elsewhere(&one, &two));
+        assert!(!one.leads_elsewhere(&two));
     }
 }
