@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::manager::Open;
+use super::manager::{Era, Open, Opened};
 use super::{Pool, PoolError};
 use crate::dial::{DialError, Dialer};
 use crate::session::Session;
@@ -18,14 +18,17 @@ struct Begun {
 
 #[async_trait]
 impl Open for Begun {
-    async fn open(&self) -> Result<Session, DialError> {
+    async fn open(&self) -> Result<Opened, DialError> {
         let begun = {
             let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
             session.take()
         };
         match begun {
-            Some(session) => Ok(session),
-            None => self.dialer.dial().await,
+            Some(session) => Ok(Opened {
+                session,
+                era: Era::default(),
+            }),
+            None => self.dialer.open().await,
         }
     }
 }
@@ -36,9 +39,12 @@ impl Pool {
         let builder = Self::builder(dialer.target().clone())
             .max_size(1)
             .min_idle(0);
-        builder.build_with(Arc::new(Begun {
+        let inner = builder.build_with(Arc::new(Begun {
             session: Mutex::new(Some(session)),
             dialer,
-        }))
+        }))?;
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 }

@@ -14,7 +14,7 @@ use super::board::Board;
 use super::following::Following;
 use super::manager::{Core, Manager, Open, Policy, Sink};
 use super::stats::Stats;
-use super::{Inner, Pool, PoolError};
+use super::{Inner, Keeper, Pool, PoolError};
 use crate::dial::{Dialer, token_source};
 use crate::key_vault::Resolved;
 use crate::target::{PoolBlocking, Target};
@@ -280,13 +280,21 @@ impl PoolBuilder {
     pub fn build(mut self) -> Result<Pool, PoolError> {
         // Tokens of one pool are in one cache, whatever becomes of its target.
         self.cache.get_or_insert_default();
-        let opener: Arc<dyn Open> = match self.following.take() {
+        let inner = match self.following.take() {
             Some(resolved) if resolved.has_references() => {
-                Arc::new(Following::new(resolved, self.clone())?)
+                let following = Arc::new(Following::new(resolved, self.clone())?);
+                let mut inner = self.build_with(Arc::clone(&following) as Arc<dyn Open>)?;
+                inner.follower = Some(following.follow(inner.kept.clone(), &inner.manager));
+                inner
             }
-            _ => Arc::new(self.dialer()?),
+            _ => {
+                let dialer = self.dialer()?;
+                self.build_with(Arc::new(dialer))?
+            }
         };
-        self.build_with(opener)
+        Ok(Pool {
+            inner: Arc::new(inner),
+        })
     }
 
     pub(super) fn follow(mut self, resolved: Resolved) -> Self {
@@ -314,7 +322,7 @@ impl PoolBuilder {
         })
     }
 
-    pub(super) fn build_with(self, opener: Arc<dyn Open>) -> Result<Pool, PoolError> {
+    pub(super) fn build_with(self, opener: Arc<dyn Open>) -> Result<Inner, PoolError> {
         self.check()?;
         let runtime = Handle::try_current().map_err(|_| PoolError::NoRuntime)?;
         let label = self.label();
@@ -332,17 +340,16 @@ impl PoolBuilder {
             label: label.into(),
         }));
         let kept = self.pooling.then(|| self.keep(manager.clone(), board));
-        Ok(Pool {
-            inner: Arc::new(Inner {
-                kept,
-                manager,
-                application: self.target.login.application_name,
-                acquire_timeout: self.acquire_timeout,
-            }),
+        Ok(Inner {
+            kept,
+            manager,
+            application: self.target.login.application_name,
+            acquire_timeout: self.acquire_timeout,
+            follower: None,
         })
     }
 
-    fn keep(&self, manager: Manager, board: Arc<Board>) -> bb8::Pool<Manager> {
+    fn keep(&self, manager: Manager, board: Arc<Board>) -> Keeper {
         let reap_every = self
             .policy
             .idle_timeout
@@ -356,6 +363,8 @@ impl PoolBuilder {
             .connection_timeout(BEYOND_OURS)
             // A login retries by the rules of the connection string.
             .retry_connection(false)
+            // What is taken is judged by us.
+            .test_on_check_out(false)
             // The sessions used last are the warmest; the others may idle out.
             .queue_strategy(bb8::QueueStrategy::Lifo)
             .error_sink(Box::new(Sink(board)))

@@ -1,15 +1,17 @@
 //! Opening sessions with secrets that change.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::manager::Open;
-use super::{PoolBuilder, PoolError};
+use super::manager::{Era, Manager, Open, Opened};
+use super::{Keeper, PoolBuilder, PoolError, look_through};
 use crate::dial::{DialError, Dialer};
 use crate::key_vault::{READ_LIMIT, Resolved};
-use crate::session::Session;
 use crate::target::Target;
 
 /// Dials what a connection string means at the time; a login that is refused is
@@ -19,51 +21,131 @@ pub(super) struct Following {
     resolved: Resolved,
     /// What is set beside the connection string.
     settings: PoolBuilder,
-    current: Mutex<(Arc<Target>, Dialer)>,
+    current: Mutex<Ready>,
+    /// Rings when an era has ended.
+    moved: Notify,
+}
+
+/// What a connection string means at a time.
+#[derive(Debug, Clone)]
+struct Ready {
+    /// As the connection string says, by which it is recognised.
+    said: Arc<Target>,
+    dialer: Dialer,
+    era: Era,
 }
 
 impl Following {
     pub(super) fn new(resolved: Resolved, settings: PoolBuilder) -> Result<Self, PoolError> {
-        let target = resolved.target();
-        let dialer = settings.with_target(&target).dialer()?;
+        let said = resolved.target();
+        let dialer = settings.with_target(&said).dialer()?;
         Ok(Self {
             resolved,
             settings,
-            current: Mutex::new((target, dialer)),
+            current: Mutex::new(Ready {
+                said,
+                dialer,
+                era: Era::default(),
+            }),
+            moved: Notify::new(),
         })
     }
 
-    fn dialer(&self, target: &Arc<Target>) -> Result<Dialer, DialError> {
+    /// Reads the secrets in time, and closes idle sessions of an era that has
+    /// ended, until the handle is dropped or the pool closed.
+    pub(super) fn follow(
+        self: Arc<Self>,
+        kept: Option<Keeper>,
+        manager: &Manager,
+    ) -> AbortOnDropHandle<()> {
+        let closed = manager.closed.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let read = self.resolved.keep_fresh(|| {
+                self.follow_quietly();
+                ControlFlow::Continue(())
+            });
+            let sweep = async {
+                while let Some(kept) = &kept {
+                    self.moved.notified().await;
+                    look_through(kept);
+                }
+            };
+            let both = async { tokio::join!(read, sweep) };
+            closed.run_until_cancelled(both).await;
+        }))
+    }
+
+    /// What the connection string means by what is known of its secrets.
+    fn ready(&self) -> Result<Ready, DialError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if !Arc::ptr_eq(&current.0, target) {
-            let made = self.settings.with_target(target).dialer();
-            let dialer = made.map_err(|error| in_dial(error, target))?;
-            *current = (Arc::clone(target), dialer);
+        // Under the lock, so that what is older never follows.
+        let target = self.resolved.target();
+        if Arc::ptr_eq(&current.said, &target) {
+            return Ok(current.clone());
         }
-        Ok(current.1.clone())
+        if differs(&current.said, &target) && !current.era.has_ended() {
+            tracing::info!(
+                server = %target.server,
+                "a secret leads elsewhere now: sessions opened before are handed out no more"
+            );
+            current.era.end();
+            self.moved.notify_one();
+        }
+        let made = self.settings.with_target(&target).dialer();
+        let dialer = made.map_err(|error| in_dial(error, &target))?;
+        // An era that has ended stays so, even if the secret is what it was.
+        let era = Some(&current.era).filter(|era| !era.has_ended());
+        *current = Ready {
+            era: era.cloned().unwrap_or_default(),
+            said: target,
+            dialer,
+        };
+        Ok(current.clone())
+    }
+
+    /// As [`ready`](Self::ready); who dials hears of what is wrong.
+    fn follow_quietly(&self) {
+        if let Err(error) = self.ready() {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "cannot use what a secret says now");
+        }
     }
 }
 
 #[async_trait]
 impl Open for Following {
-    async fn open(&self) -> Result<Session, DialError> {
+    async fn open(&self) -> Result<Opened, DialError> {
         let start = Instant::now();
-        let target = self.resolved.current().await;
-        let error = match self.dialer(&target)?.dial().await {
+        self.resolved.current().await;
+        let ready = self.ready()?;
+        let said = Arc::clone(&ready.said);
+        let error = match ready.open().await {
             Err(error) if error.is_auth() => error,
             outcome => return outcome,
         };
         // Whoever waits is to hear of the refusal, even if the vault says nothing.
         let limit = self.settings.dial_timeout().unwrap_or(READ_LIMIT);
-        let renewed = timeout_at(start + limit, self.resolved.renew(&target)).await;
-        match renewed.unwrap_or_default() {
-            Some(renewed) => {
-                tracing::info!("a login was refused and a secret has changed; trying the new one");
-                self.dialer(&renewed)?.dial().await
-            }
-            None => Err(error),
+        let renewed = timeout_at(start + limit, self.resolved.renew(&said)).await;
+        if renewed.unwrap_or_default().is_none() {
+            return Err(error);
         }
+        tracing::info!("a login was refused and a secret has changed; trying the new one");
+        self.ready()?.open().await
     }
+}
+
+impl Ready {
+    async fn open(self) -> Result<Opened, DialError> {
+        let session = self.dialer.dial().await?;
+        let era = self.era;
+        Ok(Opened { session, era })
+    }
+}
+
+/// Whether sessions of the one are not what the other asks for. All of a pool's
+/// are in one database.
+fn differs(before: &Target, after: &Target) -> bool {
+    before.database != after.database || before.leads_elsewhere(after)
 }
 
 /// The builder's error as one of the login, which it keeps from beginning.

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,13 +37,38 @@ const SIGN_OF_LIFE: &str = "SELECT 1";
 /// Opens sessions. The one real implementation is the [`Dialer`].
 #[async_trait]
 pub(super) trait Open: fmt::Debug + Send + Sync + 'static {
-    async fn open(&self) -> Result<Session, DialError>;
+    async fn open(&self) -> Result<Opened, DialError>;
+}
+
+/// A session, and the time that it belongs to.
+pub(super) struct Opened {
+    pub(super) session: Session,
+    pub(super) era: Era,
+}
+
+/// The time during which sessions are to lead to the same place, as the same
+/// user and on the same terms. A pool of a target that never changes has one.
+///
+/// Clones are one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Era(Arc<AtomicBool>);
+
+impl Era {
+    /// Sessions of this time are not for new users any more.
+    pub(super) fn end(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 #[async_trait]
 impl Open for Dialer {
-    async fn open(&self) -> Result<Session, DialError> {
-        self.dial().await
+    async fn open(&self) -> Result<Opened, DialError> {
+        let era = Era::default();
+        self.dial().await.map(|session| Opened { session, era })
     }
 }
 
@@ -78,27 +104,16 @@ pub(super) struct Core {
     pub(super) label: Arc<str>,
 }
 
-/// What goes wrong inside bb8.
-#[derive(Debug)]
-pub(super) enum ManagerError {
-    /// A session could not be opened.
-    Open(Failure),
-    /// A session that was idle cannot be handed out; another one will be.
-    Unfit,
-}
-
 /// Passes failed logins on to those who wait.
 #[derive(Debug, Clone)]
 pub(super) struct Sink(pub(super) Arc<Board>);
 
-impl bb8::ErrorSink<ManagerError> for Sink {
-    fn sink(&self, error: ManagerError) {
-        if let ManagerError::Open(failure) = error {
-            self.0.post(failure);
-        }
+impl bb8::ErrorSink<Failure> for Sink {
+    fn sink(&self, failure: Failure) {
+        self.0.post(failure);
     }
 
-    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<ManagerError>> {
+    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<Failure>> {
         Box::new(self.clone())
     }
 }
@@ -114,23 +129,22 @@ impl Deref for Manager {
 impl bb8::ManageConnection for Manager {
     // Boxed, since bb8 moves it about.
     type Connection = Box<PooledSession>;
-    type Error = ManagerError;
+    type Error = Failure;
 
-    async fn connect(&self) -> Result<Box<PooledSession>, ManagerError> {
+    async fn connect(&self) -> Result<Box<PooledSession>, Failure> {
         // In this order: whoever waited before the login began is seen.
         let login = self.board.begin();
         let opened = match self.blocked_in_advance() {
             Some(error) => Err(error),
             None => self.open().await,
         };
-        opened.map_err(|error| ManagerError::Open(Failure { login, error }))
+        opened.map_err(|error| Failure { login, error })
     }
 
-    async fn is_valid(&self, session: &mut Box<PooledSession>) -> Result<(), ManagerError> {
-        self.make_ready(session).await.map_err(|reason| {
-            session.retire(reason);
-            ManagerError::Unfit
-        })
+    async fn is_valid(&self, _: &mut Box<PooledSession>) -> Result<(), Failure> {
+        // The pool judges for itself, so that it can look through idle sessions
+        // without having others opened in their place.
+        Ok(())
     }
 
     fn has_broken(&self, session: &mut Box<PooledSession>) -> bool {
@@ -152,7 +166,7 @@ impl Manager {
         match opened {
             // Closed meanwhile: nobody would ever ask for this session.
             Ok(_) if self.closed.is_cancelled() => Err(self.closed_error()),
-            Ok(session) => self.adopt(session).await,
+            Ok(opened) => self.adopt(opened).await,
             Err(source) => Err(self.dial_error(source)),
         }
     }
@@ -172,13 +186,13 @@ impl Manager {
         }
     }
 
-    async fn dial(&self) -> Result<Session, Arc<DialError>> {
+    async fn dial(&self) -> Result<Opened, Arc<DialError>> {
         let _dialing = self.stats.dialing();
         let span = info_span!("dial", pool = %self.label);
         match self.opener.open().instrument(span).await {
-            Ok(session) => {
+            Ok(opened) => {
                 self.blocking.on_success();
-                Ok(session)
+                Ok(opened)
             }
             Err(error) => {
                 let error = Arc::new(error);
@@ -189,8 +203,8 @@ impl Manager {
         }
     }
 
-    async fn adopt(&self, session: Session) -> Result<Box<PooledSession>, PoolError> {
-        let (link, info) = Link::new(session);
+    async fn adopt(&self, opened: Opened) -> Result<Box<PooledSession>, PoolError> {
+        let (link, info) = Link::new(opened.session);
         // The driver would warn that nothing is encrypted, which it cannot
         // know: the encryption is ours, below it.
         let client = Client::connect(self.driver.clone(), link.clone().compat())
@@ -201,7 +215,7 @@ impl Manager {
                 source: Arc::new(source),
             })?;
         self.stats.on_opened();
-        let session = PooledSession::new(client, link, info, self.clone());
+        let session = PooledSession::new(client, link, info, opened.era, self.clone());
         Ok(Box::new(session))
     }
 
@@ -215,9 +229,12 @@ impl Manager {
     ///
     /// It costs no round trip if the session was used a short while ago and
     /// cannot have another isolation level than a new one.
-    async fn make_ready(&self, session: &mut PooledSession) -> Result<(), Retired> {
+    pub(super) async fn make_ready(&self, session: &mut PooledSession) -> Result<(), Retired> {
         if self.closed.is_cancelled() {
             return Err(Retired::PoolClosed);
+        }
+        if session.era.has_ended() {
+            return Err(Retired::Moved);
         }
         if session.is_first_use() && session.idle() < STALE_READINESS {
             // It has just been opened. To turn it down would only open another,

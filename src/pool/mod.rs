@@ -35,7 +35,9 @@
 //!
 //! At the age that the connection string sets (`Load Balance Timeout`), after
 //! 9 hours at the latest, and 10 minutes before the token that they logged in
-//! with expires; and when idle for too long (`Connection Idle Timeout`).
+//! with expires; and when idle for too long (`Connection Idle Timeout`). So do
+//! those of a connection string in a vault that has come to lead elsewhere: see
+//! [`Pool::following`].
 //!
 //! # Metrics
 //!
@@ -67,15 +69,16 @@ mod responses;
 mod stats;
 mod wire;
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
 use tokio_util::compat::Compat;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug_span};
 
+use bb8::PooledConnection;
 pub use tiberius;
 
 pub use self::builder::{PoolBuilder, ResetPolicy};
@@ -94,6 +97,9 @@ use crate::token::{Environment, Sources};
 /// The driver's client, over a session of the pool.
 pub type Client = tiberius::Client<Compat<Link>>;
 
+/// What keeps the sessions.
+type Keeper = bb8::Pool<Manager>;
+
 /// A pool of sessions to one database, all logged in as one identity.
 ///
 /// Clones are one pool. Sessions in use outlive it.
@@ -105,10 +111,12 @@ pub struct Pool {
 #[derive(Debug)]
 struct Inner {
     /// `None` if sessions are not kept (`Pooling=false`).
-    kept: Option<bb8::Pool<Manager>>,
+    kept: Option<Keeper>,
     manager: Manager,
     application: String,
     acquire_timeout: Option<Duration>,
+    /// Follows a connection string in a vault.
+    follower: Option<AbortOnDropHandle<()>>,
 }
 
 impl Pool {
@@ -138,8 +146,17 @@ impl Pool {
 
     /// Prepares a pool for what a connection string with Key Vault references
     /// names. Sessions are opened with the secrets as they are then; a login
-    /// that is refused is repeated if a secret has changed. What concerns the
-    /// pool itself, such as its size, is what the string said at first.
+    /// that is refused is repeated if a secret has changed.
+    ///
+    /// The secrets are read again whenever they are due. When one comes to lead
+    /// to another server or database, identity, encryption or login option,
+    /// sessions opened before are handed out no more: idle ones are closed at
+    /// once, those in use when they are given back. A new password, or another
+    /// proof of the same identity, closes nothing: the server lets sessions live
+    /// that logged in with the old one.
+    ///
+    /// What concerns the pool itself, such as its size, its name in logs and
+    /// metrics and the time for one command, is what the string said at first.
     #[must_use]
     pub fn following(resolved: Resolved) -> PoolBuilder {
         PoolBuilder::new((*resolved.target()).clone()).follow(resolved)
@@ -185,17 +202,9 @@ impl Pool {
     /// The pool is closed as soon as the future is polled, and it never waits.
     pub async fn close(&self) {
         self.inner.manager.closed.cancel();
-        let Some(kept) = &self.inner.kept else {
-            return;
-        };
-        // Asking bb8 for a session makes it judge its idle ones, one after the
-        // other and without waiting; none is fit any more.
-        let mut ask = std::pin::pin!(kept.get());
-        poll_fn(|cx| {
-            let _ = ask.as_mut().poll(cx);
-            Poll::Ready(())
-        })
-        .await;
+        if let Some(kept) = &self.inner.kept {
+            look_through(kept);
+        }
     }
 
     async fn acquire(&self) -> Result<PooledClient, PoolError> {
@@ -224,13 +233,9 @@ impl Pool {
                 // In this order, so that an idle session costs no look at the
                 // rest. A closed pool finds none of its sessions fit.
                 biased;
-                got = kept.get_owned() => {
-                    // bb8's own time-out is set beyond ours and only begins
-                    // the next round.
-                    if let Ok(session) = got {
-                        return Ok(Held::Kept(session));
-                    }
-                }
+                got = next_fit(kept, manager) => if let Some(session) = got {
+                    return Ok(Held::Kept(session));
+                },
                 () = manager.closed.cancelled() => return Err(manager.closed_error()),
                 // A failure that is not ours leaves us without a login of our
                 // own; asking anew begins one.
@@ -250,6 +255,37 @@ impl Pool {
             status: manager.stats.status(),
             last_error: manager.stats.last_error(),
         }))
+    }
+}
+
+/// bb8's next session; none if it is not fit to be handed out, or bb8's own
+/// time-out ends, which is set beyond ours: ask again.
+async fn next_fit(kept: &Keeper, manager: &Manager) -> Option<PooledConnection<'static, Manager>> {
+    let mut session = kept.get_owned().await.ok()?;
+    match manager.make_ready(&mut session).await {
+        Ok(()) => Some(session),
+        Err(reason) => {
+            session.retire(reason);
+            None
+        }
+    }
+}
+
+/// Gives each idle session back once more, which closes those that are not to be
+/// kept.
+fn look_through(kept: &Keeper) {
+    let mut taken = Vec::new();
+    // All before the first goes back, or it would be the next again.
+    while kept.state().idle_connections > 0 {
+        match kept.get_owned().now_or_never() {
+            Some(Ok(session)) => taken.push(session),
+            // Somebody was faster.
+            _ => break,
+        }
+    }
+    // The last first, so that they are in the same order as before.
+    while let Some(session) = taken.pop() {
+        drop(session);
     }
 }
 

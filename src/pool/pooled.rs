@@ -13,7 +13,7 @@ use tracing::debug;
 
 use super::Client;
 use super::link::{Link, Pulse};
-use super::manager::Manager;
+use super::manager::{Era, Manager};
 use super::stats::Retired;
 use crate::session::LoginInfo;
 use crate::tds::{PacketStatus, PacketType, Put, all_headers, write_message};
@@ -29,6 +29,7 @@ pub(super) struct PooledSession {
     pub(super) client: Client,
     pub(super) link: Link,
     pub(super) info: Arc<LoginInfo>,
+    pub(super) era: Era,
     idle_since: Instant,
     /// Whether it has been handed out before.
     seasoned: bool,
@@ -38,11 +39,18 @@ pub(super) struct PooledSession {
 
 impl PooledSession {
     /// A session that has just been opened.
-    pub(super) fn new(client: Client, link: Link, info: Arc<LoginInfo>, manager: Manager) -> Self {
+    pub(super) fn new(
+        client: Client,
+        link: Link,
+        info: Arc<LoginInfo>,
+        era: Era,
+        manager: Manager,
+    ) -> Self {
         Self {
             client,
             link,
             info,
+            era,
             idle_since: Instant::now(),
             seasoned: false,
             retired: None,
@@ -96,7 +104,8 @@ impl PooledSession {
         if self.manager.closed.is_cancelled() {
             return Some(Retired::PoolClosed);
         }
-        doubt.or_else(|| self.is_due())
+        let moved = self.era.has_ended().then_some(Retired::Moved);
+        doubt.or(moved).or_else(|| self.is_due())
     }
 
     /// Why the session's time is over, if it is.

@@ -47,6 +47,8 @@ pub(super) enum Retired {
     TokenExpiry,
     /// It was idle too long.
     Idle,
+    /// A secret has come to lead elsewhere since it was opened.
+    Moved,
     /// The holder asked for it, or the pool does not keep sessions.
     Discarded,
     /// The pool was closed.
@@ -73,6 +75,7 @@ impl Retired {
             Self::Aged => "lifetime",
             Self::TokenExpiry => "token_expiry",
             Self::Idle => "idle",
+            Self::Moved => "moved",
             Self::Discarded => "discarded",
             Self::PoolClosed => "pool_closed",
         }

@@ -10,6 +10,8 @@ mod observed;
 mod reuse;
 mod server;
 mod stress;
+#[cfg(feature = "emulator")]
+mod vault;
 
 use std::time::Duration;
 
