@@ -77,7 +77,7 @@ impl Place {
     pub(super) fn login(&self, who: &EntraPrincipal) -> Result<EngineSession, i32> {
         let principal = Principal::Entra(who.clone());
         let session = self.engine.connect(&principal, Some("app"));
-        session.map_err(|error| i32::try_from(error.number).unwrap())
+        session.map_err(|error| error.number)
     }
 
     /// The numbers of the errors that statements get from somebody, those in a row only once.
