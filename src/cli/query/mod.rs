@@ -23,7 +23,8 @@ pub(super) struct Args {
     conn: ConnArg,
 
     /// The batch; it may hold several statements
-    #[arg(value_name = "T-SQL")]
+    // A batch may begin with a comment, which looks like an option.
+    #[arg(value_name = "T-SQL", allow_hyphen_values = true)]
     sql: String,
 
     /// How results are printed
