@@ -49,7 +49,11 @@ impl Doors {
             Way::Manifest(connection) => connection.read(&self.environment)?,
             Way::Nowhere => return Err(Trouble::NoConnection),
         };
-        Ok(self.access.find(text.expose()).await?)
+        let door = self.access.find(text.expose()).await?;
+        if !door.names_database() {
+            return Err(Trouble::NoDatabase);
+        }
+        Ok(door)
     }
 }
 

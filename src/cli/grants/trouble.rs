@@ -15,6 +15,8 @@ pub(super) enum Trouble {
     Connection(#[from] ConnectionError),
     #[error("the manifest names no connection string for it")]
     NoConnection,
+    #[error("the connection string names no database, and so would lead to master")]
+    NoDatabase,
     #[error("the saved plan has no such database")]
     NotSaved,
     #[error("the plan is no longer the saved one, since the database or the manifest has changed")]
@@ -31,7 +33,7 @@ impl Trouble {
     /// The exit code if nothing else went wrong.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Connection(_) | Self::NoConnection => Exit::Usage,
+            Self::Connection(_) | Self::NoConnection | Self::NoDatabase => Exit::Usage,
             Self::NotSaved | Self::OtherPlan | Self::Plan(_) => Exit::Failed,
             Self::Pool(error) => Failure::from(Error::from(error.clone())).exit(),
             Self::Read(error) => of_read(error),
@@ -60,6 +62,7 @@ impl Trouble {
         match self {
             Self::Connection(_) | Self::Plan(_) | Self::Apply(_) | Self::Read(_) => None,
             Self::NoConnection => Some("write one into the manifest, or give it by --target"),
+            Self::NoDatabase => Some("add Database=NAME to it; Database=master if that is meant"),
             Self::NotSaved => Some("plan again, with this database among those chosen"),
             Self::OtherPlan => Some("plan again, look at the new plan, and apply that"),
             Self::Pool(error) => error.dial_error().and_then(|error| error.advice()).or(Some(

@@ -63,9 +63,15 @@ impl Door {
     /// The server and the database, as in `host,1433/orders`.
     #[must_use]
     pub fn place(&self) -> String {
-        // The login's own default is as good as a name.
         let database = self.target.database.as_deref().unwrap_or_default();
         format!("{}/{database}", self.target.server)
+    }
+
+    /// Whether the string says which database it is. At Azure SQL it is `master`
+    /// otherwise, which is hardly what was meant.
+    #[must_use]
+    pub fn names_database(&self) -> bool {
+        self.target.database.is_some()
     }
 
     /// Logs in.

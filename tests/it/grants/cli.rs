@@ -210,3 +210,17 @@ async fn a_script_is_rendered_for_one_database_and_files_for_many() {
     }
     cloud.emulator.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_string_without_a_database_does_not_lead_to_master() {
+    let cloud = Cloud::with(&["shop"]).await;
+    cloud.write(WISHES);
+    let nowhere = cloud.conn("shop").replace("Database=shop;", "");
+    let apply = args("apply", &["--yes", "--target", &nowhere]);
+    let run = cloud.grants(&apply).await.code(2);
+    let text = told(&run);
+    assert!(text.contains("names no database"), "{text}");
+    assert!(text.contains("add Database=NAME"), "{text}");
+    assert_eq!(cloud.emulator.counters().logins_accepted, 0);
+    cloud.emulator.shutdown().await;
+}
