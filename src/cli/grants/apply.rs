@@ -31,7 +31,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    args.carrying.check()?;
+    args.carrying
+        .check("look at it with `entrada grants plan`, then say --yes")?;
     let sources = args.reach.work.sources.sources();
     let target = args.reach.target.as_ref();
     let databases = database::chosen(&args.selection, target, sources.environment())?;

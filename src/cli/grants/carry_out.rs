@@ -63,14 +63,13 @@ type Surveyed = Ended<Found, Trouble>;
 type Changed = Ended<(), Trouble>;
 
 impl Carrying {
-    /// That whoever must be asked can be.
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    /// That whoever must be asked can be. `instead` is what to do otherwise.
+    pub(super) fn check(&self, instead: &str) -> Result<(), Failure> {
         if self.format == TextOrJson::Json && !self.yes {
-            let problem = "nobody is shown the plan with --format json; look at it with \
-                           `entrada grants plan`, then say --yes";
+            let problem = format!("nobody is shown the changes with --format json; {instead}");
             return Err(Failure::new(Exit::Usage, problem));
         }
-        confirm::possible(self.yes)
+        confirm::possible(self.yes, instead)
     }
 
     fn journal(&self) -> Result<Option<Journal>, Failure> {

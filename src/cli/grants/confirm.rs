@@ -7,15 +7,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::{Exit, Failure};
 
-/// That there is somebody to ask, unless `yes` answers in advance.
-pub(super) fn possible(yes: bool) -> Result<(), Failure> {
+/// That there is somebody to ask, unless `yes` answers in advance. `instead` is what
+/// to do where there is nobody.
+pub(super) fn possible(yes: bool, instead: &str) -> Result<(), Failure> {
     if yes || (std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(());
     }
     Err(Failure::new(
         Exit::Usage,
-        "there is no terminal to ask on whether the plan shall be carried out; \
-         look at it with `entrada grants plan`, then say --yes",
+        format!("there is no terminal to ask on whether this shall be done; {instead}"),
     ))
 }
 

@@ -37,7 +37,7 @@ enum Command {
     Plan(plan::Args),
     /// Change databases so that they have what a manifest says
     Apply(Box<apply::Args>),
-    /// Tell whether databases have just what a manifest says (exit code 1 if not)
+    /// Tell whether databases are as a manifest says, by --mode (exit code 1 if not)
     Verify(verify::Args),
     /// Print a manifest of what a database has, to adopt it
     Export(export::Args),

@@ -44,7 +44,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    args.carrying.check()?;
+    args.carrying
+        .check("at a terminal all is shown before it is done; else say --yes")?;
     let sources = args.work.sources.sources();
     let databases = match (&args.conn, &args.file) {
         (Some(conn), _) => vec![Database::alone(conn)?],

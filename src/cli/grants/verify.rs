@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{self, TextOrJson};
 use crate::grants::fleet::{Ended, Outcome};
-use crate::grants::{Drift, Observed, verify};
+use crate::grants::{Drift, Note, Observed, plan, verify};
 
 /// Arguments of `entrada grants verify`.
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,8 @@ pub(super) struct Args {
 struct Seen {
     place: String,
     drift: Vec<Drift>,
+    /// What is no drift in this mode, and yet worth knowing.
+    notes: Vec<Note>,
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
@@ -77,9 +79,12 @@ async fn look(doors: &Doors, database: &Database, mode: ModeArg) -> Result<Seen,
     let door = doors.find(database).await?;
     let mut client = door.enter().await?;
     let observed = Observed::read(&mut client, &database.desired).await?;
+    // Where no plan can be made, the drift says why.
+    let plan = plan(&database.desired, &observed, mode.into());
     Ok(Seen {
         place: door.place(),
         drift: verify(&database.desired, &observed, mode.into()),
+        notes: plan.map_or_else(|_| Vec::new(), |plan| plan.notes().to_vec()),
     })
 }
 
@@ -87,7 +92,7 @@ fn shown(label: &str, ended: &Ended<Seen, Trouble>, paint: Paint) -> Option<Stri
     let Outcome::Done(seen) = &ended.outcome else {
         return None;
     };
-    if seen.drift.is_empty() {
+    if seen.drift.is_empty() && seen.notes.is_empty() {
         return None;
     }
     let heading = format!("{label} ({})", seen.place);
@@ -95,6 +100,9 @@ fn shown(label: &str, ended: &Ended<Seen, Trouble>, paint: Paint) -> Option<Stri
     for drift in &seen.drift {
         let line = one_line(&drift.to_string());
         let _ = writeln!(text, "  {}", paint.bad(&line));
+    }
+    for note in &seen.notes {
+        let _ = writeln!(text, "  note: {}", one_line(&note.to_string()));
     }
     text.push('\n');
     Some(text)
@@ -105,6 +113,8 @@ fn judged(seen: Seen, row: &mut Row) -> End {
     row.changes = Some(seen.drift.len());
     let drift = serde_json::to_value(&seen.drift).unwrap_or_default();
     row.more.push(("drift", drift));
+    let notes: Vec<String> = seen.notes.iter().map(ToString::to_string).collect();
+    row.more.push(("notes", notes.into()));
     if seen.drift.is_empty() {
         End::Well("as-written")
     } else {
