@@ -96,3 +96,12 @@ mod token_platforms;
 mod token_secrets;
 #[cfg(feature = "emulator")]
 mod tsql_cases;
+#[cfg(all(
+    feature = "check",
+    feature = "cli",
+    feature = "emulator",
+    feature = "grants",
+    feature = "proxy",
+    unix
+))]
+mod walkthrough;
