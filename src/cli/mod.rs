@@ -121,7 +121,9 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) if failure.is_broken_pipe() => Exit::Ok.into(),
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "entrada: {failure}");
+            // A server, or who named something on it, has a say in some messages.
+            let message = output::lines(&failure.to_string());
+            let _ = writeln!(std::io::stderr(), "entrada: {message}");
             failure.exit().into()
         }
     }

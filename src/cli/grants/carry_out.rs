@@ -104,19 +104,23 @@ impl Undertaking<'_> {
 
         let jobs = self.jobs(&found);
         let bad = |one: &Surveyed| !matches!(one.outcome, Outcome::Done(_));
-        let held = interrupt.stop().is_cancelled()
-            || (self.work.fail_fast && found.iter().any(bad))
-            || (!jobs.is_empty() && !self.agreed(&jobs, &found, interrupt.stop()).await?);
+        let mut held =
+            interrupt.stop().is_cancelled() || (self.work.fail_fast && found.iter().any(bad));
+        let mut declined = false;
+        if !held && !jobs.is_empty() {
+            held = !self.agreed(&jobs, &found, interrupt.stop()).await?;
+            declined = held && !interrupt.stop().is_cancelled();
+        }
         let notes = Notes::new(journal);
         for (database, ended) in self.databases.iter().zip(&found) {
             notes.of_survey(database, ended);
         }
-        let changed = if held {
+        let changed = if held || jobs.is_empty() {
             Vec::new()
         } else {
             carry_out(&doors, &jobs, &fleet, &notes).await
         };
-        let report = self.report(found, changed);
+        let report = self.report(found, changed, declined);
         match self.carrying.format {
             TextOrJson::Json => report.print_json()?,
             TextOrJson::Text => report.print_text()?,
@@ -140,7 +144,8 @@ impl Undertaking<'_> {
                     let label = one_line(&database.label);
                     text.push_str(&format!("{label}: done at {at}, skipped\n\n"));
                 }
-                Outcome::Done(Found::Plan(planned)) if planned.plan.is_empty() => {}
+                Outcome::Done(Found::Plan(planned))
+                    if planned.plan.is_empty() && planned.warnings.is_empty() => {}
                 _ => text.extend(shown(&database.label, ended, paint)),
             }
         }
@@ -194,8 +199,8 @@ impl Undertaking<'_> {
     }
 
     /// `changed` has an end for each plan that is not empty, or for none if
-    /// nothing was begun.
-    fn report(&self, found: Vec<Surveyed>, changed: Vec<Changed>) -> Report {
+    /// nothing was begun; `declined` if that is since somebody said no.
+    fn report(&self, found: Vec<Surveyed>, changed: Vec<Changed>, declined: bool) -> Report {
         let nobody = |one: &Surveyed| matches!(one.outcome, Outcome::Done(Found::Nobody { .. }));
         let nobody = if found.iter().all(nobody) {
             End::Found
@@ -211,14 +216,21 @@ impl Undertaking<'_> {
                     row.more.push(("done_at", at.into()));
                     End::Well("done-before")
                 }
-                Found::Nobody { place } => {
+                Found::Nobody { place, warnings } => {
                     row.place = Some(place);
+                    row.more.push(("warnings", warnings.into()));
                     nobody("nobody")
                 }
                 Found::Plan(planned) => {
                     row.add_plan(planned.place, &planned.plan);
+                    if self.wish.mode().is_none() {
+                        row.more.push(("warnings", planned.warnings.into()));
+                    }
                     if planned.plan.is_empty() {
                         return End::Well("unchanged");
+                    }
+                    if declined {
+                        return End::Found("declined");
                     }
                     let changed = changed.next().unwrap_or_else(Ended::not_begun);
                     row.took += changed.took;

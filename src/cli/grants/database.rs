@@ -42,18 +42,27 @@ impl Doors {
         }
     }
 
+    /// Where a database is, if its string says so without secrets from a vault.
+    pub(super) fn place(&self, database: &Database) -> Result<Option<String>, Trouble> {
+        Ok(Access::place(self.text(database)?.expose()))
+    }
+
     /// The way into a database; its string is looked for now.
     pub(super) async fn find(&self, database: &Database) -> Result<Door, Trouble> {
-        let text = match &database.way {
-            Way::Here(text) => text.clone(),
-            Way::Manifest(connection) => connection.read(&self.environment)?,
-            Way::Nowhere => return Err(Trouble::NoConnection),
-        };
+        let text = self.text(database)?;
         let door = self.access.find(text.expose()).await?;
         if !door.names_database() {
             return Err(Trouble::NoDatabase);
         }
         Ok(door)
+    }
+
+    fn text(&self, database: &Database) -> Result<Secret, Trouble> {
+        match &database.way {
+            Way::Here(text) => Ok(text.clone()),
+            Way::Manifest(connection) => Ok(connection.read(&self.environment)?),
+            Way::Nowhere => Err(Trouble::NoConnection),
+        }
     }
 }
 

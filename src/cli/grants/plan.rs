@@ -85,11 +85,22 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// The plan of one database for people, if there is one.
 pub(super) fn shown(label: &str, ended: &Ended<Found, Trouble>, paint: Paint) -> Option<String> {
-    let Outcome::Done(Found::Plan(planned)) = &ended.outcome else {
-        return None;
-    };
-    let heading = format!("{label} ({})", planned.place);
-    Some(show::plan(&heading, &planned.plan, paint))
+    match &ended.outcome {
+        Outcome::Done(Found::Plan(planned)) => {
+            let heading = format!("{label} ({})", planned.place);
+            Some(show::plan(
+                &heading,
+                &planned.plan,
+                &planned.warnings,
+                paint,
+            ))
+        }
+        Outcome::Done(Found::Nobody { place, warnings }) => {
+            let heading = paint.bold(&show::one_line(&format!("{label} ({place})")));
+            Some(format!("{heading}\n{}\n", show::warnings(warnings, paint)))
+        }
+        _ => None,
+    }
 }
 
 fn row(label: &str, ended: Ended<Found, Trouble>, exit_code: bool) -> Row {

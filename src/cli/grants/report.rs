@@ -216,8 +216,13 @@ impl End {
 impl Bad {
     fn of(trouble: Trouble) -> Self {
         let fix = trouble.fix().map(str::to_owned);
+        let word = if trouble.is_in_doubt() {
+            "in-doubt"
+        } else {
+            "failed"
+        };
         Self {
-            word: "failed",
+            word,
             exit: trouble.exit(),
             kind: trouble.kind(),
             fix,

@@ -29,6 +29,7 @@ pub(super) struct Saved {
 #[derive(Debug, Deserialize)]
 struct SavedDatabase {
     database: String,
+    place: Option<String>,
     plan: Option<SavedPlan>,
 }
 
@@ -80,13 +81,20 @@ impl Saved {
         ModeArg::from_str(&self.mode, false).unwrap_or_default()
     }
 
-    /// That a plan is the one that was saved: made from the same state, with the
-    /// same statements.
-    pub(super) fn allows(&self, label: &str, plan: &Plan) -> Result<(), Trouble> {
+    /// That a plan is the one that was saved: for the same database, made from
+    /// the same state, with the same statements.
+    pub(super) fn allows(&self, label: &str, place: &str, plan: &Plan) -> Result<(), Trouble> {
         let here = |one: &&SavedDatabase| one.database == label;
         let saved = self.databases.iter().find(here);
-        let saved = saved.and_then(|one| one.plan.as_ref());
-        let saved = saved.ok_or(Trouble::NotSaved)?;
+        let saved = saved.and_then(|one| Some((one.place.as_deref()?, one.plan.as_ref()?)));
+        let (there, saved) = saved.ok_or(Trouble::NotSaved)?;
+        // Databases that are alike have the same fingerprint.
+        if there != place {
+            return Err(Trouble::OtherPlace {
+                saved: there.to_owned(),
+                now: place.to_owned(),
+            });
+        }
         let statements = saved.changes.iter().map(|change| change.statement.as_str());
         let same = saved.fingerprint == plan.fingerprint()
             && statements.eq(plan.changes().iter().map(|c| c.statement.as_str()));

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cli::output;
+pub(super) use crate::cli::output::one_line;
 use crate::grants::{Change, ChangeKind, Plan};
 
 /// Colours, or none.
@@ -42,8 +43,9 @@ impl Paint {
 
 /// A plan: what changes as lines with a sign, what one should know, and the
 /// statements as they are sent.
-pub(super) fn plan(heading: &str, plan: &Plan, paint: Paint) -> String {
+pub(super) fn plan(heading: &str, plan: &Plan, warnings: &[String], paint: Paint) -> String {
     let mut text = format!("{}\n", paint.bold(&one_line(heading)));
+    text.push_str(&self::warnings(warnings, paint));
     if plan.is_empty() {
         text.push_str("  nothing to do\n");
     }
@@ -62,6 +64,13 @@ pub(super) fn plan(heading: &str, plan: &Plan, paint: Paint) -> String {
     }
     text.push('\n');
     text
+}
+
+/// What may be a slip, as lines.
+pub(super) fn warnings(warnings: &[String], paint: Paint) -> String {
+    let line =
+        |text: &String| format!("  {}\n", paint.odd(&format!("warning: {}", one_line(text))));
+    warnings.iter().map(line).collect()
 }
 
 /// What stands in front of a change.
@@ -86,38 +95,5 @@ fn line(change: &Change, paint: Paint) -> String {
         '+' => paint.good(&text),
         '~' => paint.odd(&text),
         _ => paint.bad(&text),
-    }
-}
-
-/// A text that does not steer the terminal of whoever looks at it, nor turn
-/// itself around: such characters are written out.
-pub(super) fn one_line(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        let turns = matches!(
-            c,
-            '\u{61c}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
-        );
-        if c.is_control() || turns {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_neither_steers_a_terminal_nor_turns_its_line() {
-        let text = one_line("a\u{1b}[2J\u{202e}b\r\n\u{9b}c שלום");
-        assert_eq!(text, r"a\u{1b}[2J\u{202e}b\u{d}\u{a}\u{9b}c שלום");
     }
 }

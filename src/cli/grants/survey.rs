@@ -24,7 +24,10 @@ pub(super) enum Found {
     /// An earlier run has done this very thing.
     DoneBefore { place: String, at: String },
     /// Nobody is there of those who shall hold nothing.
-    Nobody { place: String },
+    Nobody {
+        place: String,
+        warnings: Vec<String>,
+    },
 }
 
 /// What is to be done in one database.
@@ -32,6 +35,8 @@ pub(super) struct Planned {
     pub(super) place: String,
     pub(super) plan: Plan,
     pub(super) ticket: Ticket,
+    /// What may be a slip of whoever gave the command.
+    pub(super) warnings: Vec<String>,
 }
 
 /// What databases are looked at for.
@@ -60,33 +65,46 @@ impl Survey<'_> {
     }
 
     async fn one(&self, database: &Database, progress: &Progress) -> Result<Found, Trouble> {
+        if let Some(place) = self.doors.place(database)?
+            && let Some(done) = self.done_before(database, place)
+        {
+            return Ok(done);
+        }
         let door = self.doors.find(database).await?;
         let place = door.place();
-        let ticket = self.wish.ticket(&place, database);
-        if let Some(entry) = self
-            .journal
-            .and_then(|journal| journal.done(&database.label, &ticket))
-        {
-            let at = entry.at.clone();
-            return Ok(Found::DoneBefore { place, at });
+        if let Some(done) = self.done_before(database, place.clone()) {
+            return Ok(done);
         }
+        let ticket = self.wish.ticket(&place, database);
         progress.say(database.at, "logging in");
         let mut client = door.enter().await?;
         progress.say(database.at, "reading what is there");
         let observed = Observed::read(&mut client, &database.desired).await?;
+        let warnings = self.wish.warnings(&observed);
         let plan = match self.wish.plan(database, &observed) {
             Ok(plan) => plan,
-            Err(error) if self.wish.finds_nobody(&error) => return Ok(Found::Nobody { place }),
+            Err(error) if self.wish.finds_nobody(&error) => {
+                return Ok(Found::Nobody { place, warnings });
+            }
             Err(error) => return Err(error.into()),
         };
         if let Some(saved) = self.saved {
-            saved.allows(&database.label, &plan)?;
+            saved.allows(&database.label, &place, &plan)?;
         }
         Ok(Found::Plan(Box::new(Planned {
             place,
             plan,
             ticket,
+            warnings,
         })))
+    }
+
+    /// What the journal says, if it says that this very thing is done there.
+    fn done_before(&self, database: &Database, place: String) -> Option<Found> {
+        let ticket = self.wish.ticket(&place, database);
+        let entry = self.journal?.done(&database.label, &ticket)?;
+        let at = entry.at.clone();
+        Some(Found::DoneBefore { place, at })
     }
 }
 
@@ -115,6 +133,15 @@ impl Wish {
         error.problems().iter().filter(nobody).count() == from.len()
     }
 
+    /// Names that nobody there has, with those that are near.
+    fn warnings(&self, observed: &Observed) -> Vec<String> {
+        let Self::Revoke { from, .. } = self else {
+            return Vec::new();
+        };
+        let missing = from.iter().filter(|name| !observed.has(name));
+        missing.map(|name| nobody(name, observed)).collect()
+    }
+
     fn ticket(&self, place: &str, database: &Database) -> Ticket {
         match self {
             Self::Reach(mode) => {
@@ -131,5 +158,29 @@ impl Wish {
                 )
             }
         }
+    }
+}
+
+fn nobody(name: &Name, observed: &Observed) -> String {
+    /// Names with nothing in common have about 0.4, slips of a letter 0.9.
+    const NEAR: f64 = 0.75;
+    let name = name.as_str();
+    let folded = name.to_lowercase();
+    let mut near: Vec<(f64, &str)> = observed
+        .names()
+        .map(|there| {
+            let there = there.as_str();
+            (strsim::jaro(&there.to_lowercase(), &folded), there)
+        })
+        .filter(|(likeness, _)| *likeness > NEAR)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let near: Vec<&str> = near.into_iter().map(|(_, there)| there).take(3).collect();
+    match near.as_slice() {
+        [] => format!("no user or role is named {name}"),
+        near => format!(
+            "no user or role is named {name}; did you mean {}?",
+            near.join(" or ")
+        ),
     }
 }

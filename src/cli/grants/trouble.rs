@@ -19,6 +19,8 @@ pub(super) enum Trouble {
     NoDatabase,
     #[error("the saved plan has no such database")]
     NotSaved,
+    #[error("the saved plan is for {saved}, and this is {now}")]
+    OtherPlace { saved: String, now: String },
     #[error("the plan is no longer the saved one, since the database or the manifest has changed")]
     OtherPlan,
     #[error(transparent)]
@@ -34,11 +36,18 @@ impl Trouble {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Connection(_) | Self::NoConnection | Self::NoDatabase => Exit::Usage,
-            Self::NotSaved | Self::OtherPlan | Self::Plan(_) => Exit::Failed,
+            Self::NotSaved | Self::OtherPlace { .. } | Self::OtherPlan | Self::Plan(_) => {
+                Exit::Failed
+            }
             Self::Pool(error) => Failure::from(Error::from(error.clone())).exit(),
             Self::Read(error) => of_read(error),
             Self::Apply(error) => of_apply(error),
         }
+    }
+
+    /// Whether the database may have been changed all the same.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Apply(error) if error.is_unknown())
     }
 
     /// The exit code as a word.
@@ -64,6 +73,7 @@ impl Trouble {
             Self::NoConnection => Some("write one into the manifest, or give it by --target"),
             Self::NoDatabase => Some("add Database=NAME to it; Database=master if that is meant"),
             Self::NotSaved => Some("plan again, with this database among those chosen"),
+            Self::OtherPlace { .. } => Some("plan again for this database, and apply that"),
             Self::OtherPlan => Some("plan again, look at the new plan, and apply that"),
             Self::Pool(error) => error.dial_error().and_then(|error| error.advice()).or(Some(
                 "`entrada check CONN` goes through the login step by step",

@@ -36,6 +36,15 @@ impl Access {
         }
     }
 
+    /// What [`Door::place`] will say, if that can be told without asking a vault.
+    #[must_use]
+    pub fn place(connection: &str) -> Option<String> {
+        let target = Target::parse(connection).ok()?;
+        let place = place(&target);
+        // What stands in a vault may be the server or the database, too.
+        (!place.contains('@')).then_some(place)
+    }
+
     /// Reads a connection string, with the secrets in the places of its Key Vault
     /// references. No server is asked.
     ///
@@ -63,8 +72,7 @@ impl Door {
     /// The server and the database, as in `host,1433/orders`.
     #[must_use]
     pub fn place(&self) -> String {
-        let database = self.target.database.as_deref().unwrap_or_default();
-        format!("{}/{database}", self.target.server)
+        place(&self.target)
     }
 
     /// Whether the string says which database it is. At Azure SQL it is `master`
@@ -83,5 +91,36 @@ impl Door {
     /// Dropping the future loses nothing but the login.
     pub async fn enter(&self) -> Result<PooledClient, PoolError> {
         self.pool.get().await
+    }
+}
+
+fn place(target: &Target) -> String {
+    // The login's own default is as good as a name.
+    let database = target.database.as_deref().unwrap_or_default();
+    format!("{}/{database}", target.server)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_place_that_no_vault_holds_is_told_without_one() {
+        let vault = "@Microsoft.KeyVault(VaultName=v;SecretName=s)";
+        let told = [
+            "Server=tcp:h,1433;Database=d;Authentication=ActiveDirectoryManagedIdentity".to_owned(),
+            format!("Server=tcp:h,1433;Database=d;User ID=u;Password=\"{vault}\""),
+        ];
+        for text in told {
+            assert_eq!(Access::place(&text).as_deref(), Some("h,1433/d"), "{text}");
+        }
+        let held = [
+            vault.to_owned(),
+            format!("Server=\"{vault}\";Database=d;User ID=u;Password=p"),
+            format!("Server=tcp:h,1433;Database=\"{vault}\";User ID=u;Password=p"),
+        ];
+        for text in held {
+            assert_eq!(Access::place(&text), None, "{text}");
+        }
     }
 }

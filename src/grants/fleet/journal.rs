@@ -239,6 +239,12 @@ mod tests {
         drop(journal);
         let journal = Journal::begin(&path).unwrap();
         assert_eq!(journal.done("eu/orders", &ticket("1")), None);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
         let left = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(left, 1, "temporary files are left");
     }

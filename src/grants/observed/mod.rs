@@ -118,6 +118,17 @@ impl Observed {
         &self.database
     }
 
+    /// Whether there is a user or a role of this name, as the database compares names.
+    #[must_use]
+    pub fn has(&self, name: &Name) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The names of all users and roles.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.principals.values().map(|found| &found.name)
+    }
+
     pub(super) fn key(&self, name: &Name) -> Key {
         self.folding.key(name)
     }

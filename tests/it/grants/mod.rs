@@ -8,6 +8,7 @@ mod cli;
 mod cli_fleet;
 #[cfg(all(feature = "cli", unix))]
 mod cli_interrupt;
+mod cli_slips;
 #[cfg(feature = "cli")]
 mod cloud;
 mod interrupted;
