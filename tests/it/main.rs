@@ -63,8 +63,6 @@ mod forward;
 mod front;
 #[cfg(all(feature = "emulator", feature = "grants"))]
 mod grants;
-#[cfg(all(feature = "emulator", feature = "grants"))]
-mod grants_render;
 #[cfg(feature = "emulator")]
 mod key_vault;
 mod layers;

@@ -13,5 +13,6 @@ mod cli_slips;
 mod cloud;
 mod interrupted;
 mod refusals;
+mod render;
 mod rights;
 mod round_trip;
