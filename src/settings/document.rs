@@ -7,7 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Problem, nearest};
+use super::problem::{MAX_SHOWN, Problem, nearest};
 
 /// The text, and what has been found wrong with it.
 pub(crate) struct Document<'t> {
@@ -88,11 +88,16 @@ impl<'t> Document<'t> {
         noted.into_iter().map(problem).collect()
     }
 
+    /// Whether so much is wrong that more words about it help nobody.
+    pub(crate) fn is_full(&self) -> bool {
+        self.problems.borrow().len() >= MAX_SHOWN
+    }
+
     pub(crate) fn is_sound(&self) -> bool {
         self.problems.borrow().is_empty()
     }
 
-    fn section<'d>(
+    pub(super) fn section<'d>(
         &'d self,
         path: String,
         table: Option<&'d DeTable<'d>>,
@@ -129,6 +134,12 @@ impl<'d> Section<'d> {
         Some(self.typed(key, "true or false", DeValue::as_bool)?.value)
     }
 
+    /// As [`Document::is_full`].
+    #[cfg(feature = "grants")]
+    pub(crate) fn is_full(&self) -> bool {
+        self.document.is_full()
+    }
+
     /// A text that means something.
     pub(crate) fn parsed<T, E: std::fmt::Display>(
         &self,
@@ -148,34 +159,9 @@ impl<'d> Section<'d> {
         }
     }
 
-    pub(crate) fn texts(&self, key: &'static str) -> Vec<&'d str> {
-        self.list(key, "a list of texts, as [\"a\", \"b\"]", DeValue::as_str)
-    }
-
-    /// The table of that name; an absent one has no keys.
-    pub(crate) fn table(&self, key: &'static str) -> Section<'d> {
-        let found = self.get(key);
-        let table = found.and_then(|value| value.get_ref().as_table());
-        if let Some(value) = found.filter(|_| table.is_none()) {
-            self.note(
-                value.span().start,
-                key,
-                format!("write it as a table, [{key}]"),
-            );
-        }
-        let at = found.map_or(self.at, |value| value.span().start);
-        self.document.section(self.name(key), table, at)
-    }
-
     /// Whether the key is there.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
-    }
-
-    /// Whether a key has a table for a value, in place of something simpler.
-    pub(crate) fn is_table(&self, key: &str) -> bool {
-        let found = self.table.and_then(|table| table.get(key));
-        found.is_some_and(|value| value.get_ref().is_table())
     }
 
     /// The tables of that name.
@@ -215,31 +201,16 @@ impl<'d> Section<'d> {
             if asked.contains(&written) {
                 continue;
             }
-            let what = match nearest(written, asked.iter().copied()) {
+            let near = match self.document.is_full() {
+                true => None,
+                false => nearest(written, asked.iter().copied()),
+            };
+            let what = match near {
                 Some(meant) => format!("there is no such key; did you mean {meant}?"),
                 None => format!("there is no such key; there are {}", asked.join(", ")),
             };
             self.note(key.span().start, &printable(written), what);
         }
-    }
-
-    pub(super) fn list<T>(
-        &self,
-        key: &'static str,
-        wanted: &str,
-        read: impl Fn(&'d DeValue<'d>) -> Option<T>,
-    ) -> Vec<T> {
-        let Some(array) = self.typed(key, wanted, DeValue::as_array) else {
-            return Vec::new();
-        };
-        let of = |value: &'d Spanned<DeValue<'d>>| {
-            let read = read(value.get_ref());
-            if read.is_none() {
-                self.note(value.span().start, key, format!("write {wanted}"));
-            }
-            read
-        };
-        array.value.iter().filter_map(of).collect()
     }
 
     pub(super) fn typed<T>(
@@ -259,7 +230,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    fn get(&self, key: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {
+    pub(super) fn get(&self, key: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {
         self.asked.borrow_mut().push(key);
         #[cfg(test)]
         self.document.keys.borrow_mut().insert(self.name(key));

@@ -1,4 +1,5 @@
-//! Numbers and times, and values that are found by their path.
+//! What only the proxy's file has: numbers, times, plain lists, tables that stand
+//! once, and values that are found by their path.
 
 use std::time::Duration;
 
@@ -70,6 +71,52 @@ impl Section<'_> {
 
     pub(crate) fn numbers<T: TryFrom<u64>>(&self, key: &'static str) -> Vec<T> {
         self.list(key, "a list of whole numbers, as [1000, 1001]", whole)
+    }
+}
+
+impl<'d> Section<'d> {
+    pub(crate) fn texts(&self, key: &'static str) -> Vec<&'d str> {
+        self.list(key, "a list of texts, as [\"a\", \"b\"]", DeValue::as_str)
+    }
+
+    /// The table of that name; an absent one has no keys.
+    pub(crate) fn table(&self, key: &'static str) -> Section<'d> {
+        let found = self.get(key);
+        let table = found.and_then(|value| value.get_ref().as_table());
+        if let Some(value) = found.filter(|_| table.is_none()) {
+            self.note(
+                value.span().start,
+                key,
+                format!("write it as a table, [{key}]"),
+            );
+        }
+        let at = found.map_or(self.at, |value| value.span().start);
+        self.document.section(self.name(key), table, at)
+    }
+
+    /// Whether a key has a table for a value, in place of something simpler.
+    pub(crate) fn is_table(&self, key: &str) -> bool {
+        let found = self.table.and_then(|table| table.get(key));
+        found.is_some_and(|value| value.get_ref().is_table())
+    }
+
+    fn list<T>(
+        &self,
+        key: &'static str,
+        wanted: &str,
+        read: impl Fn(&'d DeValue<'d>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(array) = self.typed(key, wanted, DeValue::as_array) else {
+            return Vec::new();
+        };
+        let of = |value: &'d Spanned<DeValue<'d>>| {
+            let read = read(value.get_ref());
+            if read.is_none() {
+                self.note(value.span().start, key, format!("write {wanted}"));
+            }
+            read
+        };
+        array.value.iter().filter_map(of).collect()
     }
 }
 

@@ -33,6 +33,12 @@ impl fmt::Display for Problem {
     }
 }
 
+/// More than anybody mends before looking again.
+pub(super) const MAX_SHOWN: usize = 100;
+/// Longer texts are near to nothing; comparing takes time and memory for each pair
+/// of characters.
+const MAX_COMPARED: usize = 256;
+
 /// All that is wrong with what `origin` names.
 pub(crate) struct Listed<'a> {
     pub(crate) origin: &'a str,
@@ -47,9 +53,12 @@ impl fmt::Display for Listed<'_> {
             [only] => write!(f, "{origin}: {only}"),
             several => {
                 write!(f, "{origin} has {} mistakes", several.len())?;
-                several
-                    .iter()
-                    .try_for_each(|problem| write!(f, "\n  {problem}"))
+                let mut shown = several.iter().take(MAX_SHOWN);
+                shown.try_for_each(|problem| write!(f, "\n  {problem}"))?;
+                match several.len().saturating_sub(MAX_SHOWN) {
+                    0 => Ok(()),
+                    more => write!(f, "\n  and {more} more"),
+                }
             }
         }
     }
@@ -60,9 +69,13 @@ pub(crate) fn nearest<'a>(
     written: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    if written.len() > MAX_COMPARED {
+        return None;
+    }
     let distance = |name: &str| strsim::damerau_levenshtein(&written.to_lowercase(), name);
     let (steps, name) = known
         .into_iter()
+        .filter(|name| name.len() <= MAX_COMPARED)
         .map(|name| (distance(&name.to_lowercase()), name))
         .min_by_key(|(steps, _)| *steps)?;
     (steps <= 1 + name.len() / 4).then_some(name)
