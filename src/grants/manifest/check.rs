@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::MAX_ENTRIES;
 use super::read::{Holder, Place, Said, What, Word};
 use crate::grants::danger;
 use crate::grants::model::{Identity, PermissionState, Principal, PrincipalKind};
@@ -30,11 +31,13 @@ const FIXED_USERS: [&str; 4] = ["dbo", "guest", "INFORMATION_SCHEMA", "sys"];
 pub(super) fn check(document: &Document<'_>, said: &Said) -> Vec<Vec<usize>> {
     let check = Check { document, said };
     check.places();
-    let reach: Vec<_> = said
-        .holders
-        .iter()
-        .map(|holder| check.reach(holder))
-        .collect();
+    let Some(reach) = check.reaches() else {
+        let what = format!(
+            "all databases together would have more than {MAX_ENTRIES} entries: write several files"
+        );
+        document.note(0, String::new(), what);
+        return Vec::new();
+    };
     for holder in &said.holders {
         check.name(holder);
         check.dangers(holder);
@@ -72,21 +75,46 @@ impl Check<'_> {
         }
     }
 
-    /// The databases that a holder is for.
-    fn reach(&self, holder: &Holder) -> Vec<usize> {
+    /// The databases of each holder; `None` if that is too much.
+    fn reaches(&self) -> Option<Vec<Vec<usize>>> {
+        let mut of: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, place) in self.said.places.iter().enumerate() {
+            for word in words(place) {
+                let places = of.entry(word.to_lowercase()).or_default();
+                if places.last() != Some(&index) {
+                    places.push(index);
+                }
+            }
+        }
+        let mut left = MAX_ENTRIES.checked_sub(self.said.places.len())?;
+        let mut all = Vec::new();
+        for holder in &self.said.holders {
+            let reach = self.reach(holder, &of);
+            let given = holder.given.iter();
+            let given = given.map(|given| 1 + given.permission.columns.len());
+            let size = 1 + holder.roles.len() + given.sum::<usize>();
+            left = left.checked_sub(size.saturating_mul(reach.len()))?;
+            all.push(reach);
+        }
+        Some(all)
+    }
+
+    /// The databases that a holder is for. A word of `databases` means a database
+    /// by its name here, its server's name, its own name or a tag.
+    fn reach(&self, holder: &Holder, of: &HashMap<String, Vec<usize>>) -> Vec<usize> {
         let places = &self.said.places;
         let Some(words) = &holder.databases else {
             // A file without databases is for the one that is named when it is used.
             return (0..places.len().max(1)).collect();
         };
         let mut reach = Vec::new();
+        let mut seen = HashSet::new();
         for word in words {
-            let before = reach.len();
-            let fits = |place: &Place| selects(&word.value, place);
-            let found = places.iter().enumerate().filter(|(_, place)| fits(place));
-            reach.extend(found.map(|(index, _)| index));
-            if reach.len() == before {
-                self.note(holder, word.at, "databases", self.no_database(word));
+            let meant = word.value.to_lowercase();
+            match of.get(&meant) {
+                Some(found) if seen.insert(meant) => reach.extend(found),
+                Some(_) => {}
+                None => self.note(holder, word.at, "databases", self.no_database(word)),
             }
         }
         if words.is_empty() {
@@ -106,12 +134,13 @@ impl Check<'_> {
                 "the file names no database, so that `{written}` is none: write [[server]] or [[database]]"
             );
         }
-        let known = places.iter().flat_map(|place| {
-            let others = [&place.server, &place.database].into_iter().flatten();
-            let tags = place.tags.iter();
-            std::iter::once(&place.label).chain(others).chain(tags)
-        });
-        match nearest(&word.value, known.map(String::as_str)) {
+        let labels = places.iter().map(|place| &place.written);
+        let known = labels.chain(&self.said.known).map(String::as_str);
+        let near = match self.document.is_full() {
+            true => None,
+            false => nearest(written, known),
+        };
+        match near {
             Some(meant) => {
                 format!("there is no database, server or tag `{written}`; did you mean `{meant}`?")
             }
@@ -168,16 +197,14 @@ impl Check<'_> {
 
     /// The same permission on the same thing, once more or the other way.
     fn said_twice(&self, holder: &Holder) {
-        let mut said: HashMap<_, Vec<(PermissionState, &[Name])>> = HashMap::new();
+        // The whole thing is the column `None`.
+        let mut said: HashMap<_, HashMap<Option<&Name>, PermissionState>> = HashMap::new();
         for given in &holder.given {
             let permission = &given.permission;
             let before = said.entry((permission.action, &permission.on)).or_default();
-            let columns = permission.columns.as_slice();
-            let same = before.iter().find(|(_, others)| match others.is_empty() {
-                true => columns.is_empty(),
-                false => others.iter().any(|other| columns.contains(other)),
-            });
-            if let Some((state, _)) = same {
+            let whole = permission.columns.is_empty().then_some(None);
+            let columns = permission.columns.iter().map(Some).chain(whole);
+            if let Some(state) = columns.clone().find_map(|column| before.get(&column)) {
                 let action = permission.action;
                 let on = &given.on;
                 let is_denied = |state| state == PermissionState::Deny;
@@ -190,7 +217,7 @@ impl Check<'_> {
                 };
                 self.document.note(given.at, given.key.clone(), what);
             }
-            before.push((permission.state, columns));
+            before.extend(columns.map(|column| (column, permission.state)));
         }
         let mut roles = HashSet::new();
         for role in &holder.roles {
@@ -239,10 +266,12 @@ impl Check<'_> {
     /// Every role that somebody is in is one.
     fn roles(&self, reach: &[Vec<usize>]) {
         let mut roles: HashMap<&str, HashSet<usize>> = HashMap::new();
+        let mut known: Vec<&str> = FIXED_ROLES.to_vec();
         for (holder, reach) in self.said.holders.iter().zip(reach) {
             if matches!(holder.what, What::Role) && !danger::is_public(&holder.name.value) {
                 let places = roles.entry(holder.name.value.as_str()).or_default();
                 places.extend(reach);
+                known.push(&holder.name.written);
             }
         }
         for (holder, reach) in self.said.holders.iter().zip(reach) {
@@ -252,13 +281,16 @@ impl Check<'_> {
                     continue;
                 }
                 let Some(places) = roles.get(name) else {
-                    let known = roles.keys().copied().chain(FIXED_ROLES);
+                    let known: &[&str] = match self.document.is_full() {
+                        true => &[],
+                        false => &known,
+                    };
                     self.note(holder, role.at, "roles", no_role(role, known));
                     continue;
                 };
                 if let Some(lacking) = reach.iter().find(|place| !places.contains(place)) {
                     let place = self.said.places.get(*lacking);
-                    let label = place.map_or("", |place| place.label.as_str());
+                    let label = place.map_or("", |place| place.written.as_str());
                     let what = format!(
                         "the role `{}` is not for the database `{label}`, but this {} is; widen the `databases` of the one or narrow those of the other",
                         role.written,
@@ -274,84 +306,111 @@ impl Check<'_> {
     fn cycles(&self) {
         let roles = self.said.holders.iter();
         let roles = roles.filter(|holder| matches!(holder.what, What::Role));
-        let mut of: HashMap<String, Vec<String>> = HashMap::new();
+        let mut above: HashMap<String, Vec<String>> = HashMap::new();
+        let mut first: HashMap<String, &Holder> = HashMap::new();
         for role in roles.clone() {
-            let above = role
-                .roles
-                .iter()
-                .map(|word| word.value.as_str().to_lowercase());
             let name = role.name.value.as_str().to_lowercase();
-            of.entry(name).or_default().extend(above);
+            let words = role.roles.iter();
+            let words = words.map(|word| word.value.as_str().to_lowercase());
+            above.entry(name.clone()).or_default().extend(words);
+            first.entry(name).or_insert(role);
         }
-        let mut told = HashSet::new();
+        let mut walk = Walk::new(&above);
         for role in roles {
             let name = role.name.value.as_str().to_lowercase();
-            if told.contains(&name) {
-                continue;
-            }
-            if let Some(way) = way_back(&name, &of) {
-                let what = match way.len() {
+            for (name, others) in walk.from(&name) {
+                let what = match others {
                     0 => "the role would be a member of itself".to_owned(),
                     1 => "the role would be a member of itself, by way of another".to_owned(),
                     several => {
                         format!("the role would be a member of itself, by way of {several} others")
                     }
                 };
-                let at = role.roles.first().map_or(role.name.at, |word| word.at);
-                self.note(role, at, "roles", what);
-                told.extend(way);
-                told.insert(name);
+                if let Some(role) = first.get(name) {
+                    let at = role.roles.first().map_or(role.name.at, |word| word.at);
+                    self.note(role, at, "roles", what);
+                }
             }
         }
     }
 }
 
-/// Whether a word of `databases` means a database: by its name here, its server's
-/// name, its own name or a tag.
-fn selects(word: &str, place: &Place) -> bool {
-    let is = |name: &str| name.to_lowercase() == word.to_lowercase();
-    is(&place.label)
-        || place.server.as_deref().is_some_and(is)
-        || place.database.as_deref().is_some_and(is)
-        || place.tags.iter().any(|tag| is(tag))
+/// A walk from roles to those that they are members of. Each is come to once,
+/// however many ways lead there.
+struct Walk<'a> {
+    above: &'a HashMap<String, Vec<String>>,
+    done: HashSet<&'a str>,
 }
 
-fn no_role<'a>(role: &Word<Name>, known: impl Iterator<Item = &'a str>) -> String {
+impl<'a> Walk<'a> {
+    fn new(above: &'a HashMap<String, Vec<String>>) -> Self {
+        Self {
+            above,
+            done: HashSet::new(),
+        }
+    }
+
+    /// The roles that a way from here comes back to, each with how many others
+    /// are on the round.
+    fn from(&mut self, start: &str) -> Vec<(&'a str, usize)> {
+        let mut found = Vec::new();
+        let mut told = HashSet::new();
+        // The way to here, how far along it each is, and what is to be tried there.
+        let mut way = Vec::new();
+        let mut on_way: HashMap<&str, usize> = HashMap::new();
+        let mut next = self.step(start);
+        loop {
+            if let Some((name, above)) = next.take() {
+                on_way.insert(name, way.len());
+                way.push((name, above));
+            }
+            let Some((here, above)) = way.last_mut() else {
+                return found;
+            };
+            match above.next() {
+                Some(name) => match on_way.get(name.as_str()) {
+                    Some(far) if told.insert(name.as_str()) => {
+                        found.push((name.as_str(), way.len() - far - 1));
+                    }
+                    Some(_) => {}
+                    None => next = self.step(name),
+                },
+                None => {
+                    on_way.remove(here);
+                    way.pop();
+                }
+            }
+        }
+    }
+
+    /// Comes to a role, unless that was done before.
+    fn step(&mut self, name: &str) -> Option<(&'a str, std::slice::Iter<'a, String>)> {
+        let (name, above) = self.above.get_key_value(name)?;
+        self.done
+            .insert(name)
+            .then(|| (name.as_str(), above.iter()))
+    }
+}
+
+/// All that a word of `databases` may call it.
+fn words(place: &Place) -> impl Iterator<Item = &String> {
+    let others = [&place.server, &place.database].into_iter().flatten();
+    std::iter::once(&place.label)
+        .chain(others)
+        .chain(&place.tags)
+}
+
+fn no_role(role: &Word<Name>, known: &[&str]) -> String {
     let written = &role.written;
     if danger::is_public(&role.value) {
         return "everybody is in public without a word".to_owned();
     }
-    match nearest(role.value.as_str(), known) {
+    match nearest(written, known.iter().copied()) {
         Some(meant) => format!("there is no role `{written}`; did you mean `{meant}`?"),
         None => format!(
             "there is no role `{written}`: write [[role]] with that name, or one of the fixed roles, as db_datareader"
         ),
     }
-}
-
-/// The roles between a role and itself, if there is such a way.
-fn way_back(role: &str, of: &HashMap<String, Vec<String>>) -> Option<Vec<String>> {
-    let mut seen: HashSet<&str> = HashSet::new();
-    let mut before: HashMap<&str, &str> = HashMap::new();
-    let mut next: Vec<&str> = vec![role];
-    while let Some(here) = next.pop() {
-        for above in of.get(here).into_iter().flatten() {
-            if above == role {
-                let mut way = Vec::new();
-                let mut at = here;
-                while at != role {
-                    way.push(at.to_owned());
-                    at = before.get(at)?;
-                }
-                return Some(way);
-            }
-            if seen.insert(above) {
-                before.insert(above, here);
-                next.push(above);
-            }
-        }
-    }
-    None
 }
 
 /// The model's principal, if the holder is one.

@@ -1,6 +1,7 @@
 //! Where the connection string of a database comes from.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::error::ConnectionError;
 use crate::conn_string::{Key, ParseOptions, Value};
@@ -15,16 +16,31 @@ use crate::token::Environment;
 /// `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    source: TextSource,
+    /// Shared by the databases of a server.
+    source: Arc<TextSource>,
     /// The name to put into a string that several databases share.
     database: Option<String>,
 }
 
 impl Connection {
-    pub(super) fn new(text: &str, folder: &Path, database: Option<&str>) -> Self {
+    /// A variable does not choose where the string comes from: only what the file
+    /// itself begins with `env:` or `file:` (`is_text` is false) is read as such.
+    pub(super) fn new(text: &str, is_text: bool, folder: &Path) -> Self {
+        let source = match is_text {
+            true => TextSource::Text(Secret::new(text)),
+            false => TextSource::of(text, folder),
+        };
         Self {
-            source: TextSource::of(text, folder),
-            database: database.map(str::to_owned),
+            source: Arc::new(source),
+            database: None,
+        }
+    }
+
+    /// The same string for a database of that name.
+    pub(super) fn with_database(&self, name: &str) -> Self {
+        Self {
+            source: Arc::clone(&self.source),
+            database: Some(name.to_owned()),
         }
     }
 
@@ -51,9 +67,10 @@ impl Connection {
         written.map_err(|source| ConnectionError::Write { source })
     }
 
-    /// What is wrong with a string that stands in the manifest itself.
-    pub(super) fn fault(&self) -> Option<String> {
-        let TextSource::Text(text) = &self.source else {
+    /// What is wrong with a string that stands in the manifest itself. What
+    /// variables hold is not repeated.
+    pub(super) fn fault(&self, has_variables: bool) -> Option<String> {
+        let TextSource::Text(text) = self.source.as_ref() else {
             return None;
         };
         if Reference::is_reference(text.expose()) {
@@ -65,6 +82,9 @@ impl Connection {
         }
         let options = ParseOptions::new().keep_references(true);
         let error = options.parse(text.expose()).err()?;
-        Some(format!("the connection string cannot be read: {error}"))
+        Some(match has_variables {
+            true => "with the values of its variables, the connection string cannot be read; `entrada parse` tells why".to_owned(),
+            false => format!("the connection string cannot be read: {error}"),
+        })
     }
 }

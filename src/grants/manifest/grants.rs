@@ -1,5 +1,7 @@
 //! `grant` and `deny`.
 
+use std::collections::HashSet;
+
 use super::read::{Reading, Word};
 use super::text::two_parts;
 use crate::grants::action;
@@ -47,6 +49,11 @@ pub(super) fn read(
         (false, _) => PermissionState::Deny,
     };
     check_columns(&section, &actions, &things, &columns);
+    let each = things.len().saturating_mul(1 + columns.len());
+    if !reading.takes(&section, actions.len().saturating_mul(each)) {
+        section.end();
+        return;
+    }
     for action in &actions {
         for thing in &things {
             if !action::fits(action.value, &thing.on) {
@@ -74,7 +81,6 @@ pub(super) fn read(
 
 fn actions(section: &Section<'_>) -> Vec<Word<&'static str>> {
     let found = section.each("permissions");
-    let is_empty = found.is_empty();
     let mut actions = Vec::with_capacity(found.len());
     for word in found {
         match action::find(word.value) {
@@ -83,20 +89,29 @@ fn actions(section: &Section<'_>) -> Vec<Word<&'static str>> {
                 written: word.value.to_owned(),
                 at: word.at,
             }),
-            None => section.note(word.at, "permissions", unknown(word.value)),
+            None => {
+                let what = unknown(word.value, section.is_full());
+                section.note(word.at, "permissions", what);
+            }
         }
     }
-    if let Some(at) = section.place("permissions").filter(|_| is_empty) {
+    if let Some(at) = section.place("permissions")
+        && section.is_empty_list("permissions")
+    {
         section.note(at, "permissions", "write at least one, as [\"SELECT\"]");
     }
     actions
 }
 
-fn unknown(written: &str) -> String {
+fn unknown(written: &str, in_short: bool) -> String {
     if written.eq_ignore_ascii_case("ALL") || written.eq_ignore_ascii_case("ALL PRIVILEGES") {
         return "ALL does not mean all to the server: name each permission".to_owned();
     }
-    match nearest(written, action::all()) {
+    let near = match in_short {
+        true => None,
+        false => nearest(written, action::all()),
+    };
+    match near {
         Some(meant) => format!("there is no such permission; did you mean {meant}?"),
         None => "there is no such permission; write a name of SQL Server's, as SELECT or VIEW DEFINITION"
             .to_owned(),
@@ -198,9 +213,9 @@ fn check_columns(
             "write the names of the columns, or leave the key out for all".to_owned(),
         );
     }
-    for (index, column) in columns.iter().enumerate() {
-        let before = columns.iter().take(index);
-        if before.clone().any(|other| other.value == column.value) {
+    let mut before = HashSet::new();
+    for column in columns {
+        if !before.insert(&column.value) {
             note(column.at, format!("`{}` is named twice", column.written));
         }
     }

@@ -10,6 +10,7 @@ mod tests;
 mod text;
 mod write;
 
+use std::cell::Cell;
 use std::path::Path;
 
 pub use connection::Connection;
@@ -27,8 +28,9 @@ pub const SCHEMA: &str = include_str!("../../../docs/grants.schema.json");
 
 /// Far more than any manifest has.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
-/// What all databases together may have, in permissions, memberships and users.
-const MAX_ENTRIES: usize = 4_000_000;
+/// What all databases together may have, in permissions, their columns,
+/// memberships and users.
+const MAX_ENTRIES: usize = 1_000_000;
 /// What the one database is called of a file that names none.
 const DEFAULT_LABEL: &str = "default";
 
@@ -117,18 +119,14 @@ impl Manifest {
         let reading = Reading {
             folder,
             environment,
+            room: Cell::new(MAX_ENTRIES),
         };
         let said = reading.manifest(document.root());
         let mut databases = Vec::new();
         // What a broken file seems to say would only add riddles.
         if document.is_sound() {
             let reach = check::check(&document, &said);
-            if reach_is_too_long(&said, &reach) {
-                let what = format!(
-                    "all databases together would have more than {MAX_ENTRIES} entries: write several files"
-                );
-                document.note(0, String::new(), what);
-            } else if document.is_sound() {
+            if document.is_sound() {
                 databases = entries(said, &reach);
             }
         }
@@ -147,13 +145,6 @@ impl Manifest {
     pub fn databases(&self) -> &[DatabaseEntry] {
         &self.databases
     }
-}
-
-fn reach_is_too_long(said: &Said, reach: &[Vec<usize>]) -> bool {
-    let size = |holder: &Holder| 1 + holder.given.len() + holder.roles.len();
-    let sizes = said.holders.iter().zip(reach);
-    let sizes = sizes.map(|(holder, reach)| size(holder).saturating_mul(reach.len()));
-    sizes.fold(said.places.len(), usize::saturating_add) > MAX_ENTRIES
 }
 
 fn entries(said: Said, reach: &[Vec<usize>]) -> Vec<DatabaseEntry> {

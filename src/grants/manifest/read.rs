@@ -1,12 +1,14 @@
 //! What a manifest says, table by table, not yet compared with itself.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use uuid::Uuid;
 
+use super::MAX_ENTRIES;
 use super::connection::Connection;
 use super::grants::{self, Given};
-use super::text::expand;
+use super::text::{expand, expand_connection};
 use crate::grants::model::{Identity, PrincipalKind};
 use crate::settings::{Found, Section, nearest};
 use crate::token::Environment;
@@ -25,6 +27,8 @@ pub(super) struct Word<T> {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) label: String,
+    /// The label as the file writes it.
+    pub(super) written: String,
     pub(super) server: Option<String>,
     pub(super) database: Option<String>,
     pub(super) tags: Vec<String>,
@@ -76,22 +80,26 @@ impl What {
 pub(super) struct Said {
     pub(super) places: Vec<Place>,
     pub(super) holders: Vec<Holder>,
+    /// What `databases` may say beside labels, as the file writes it.
+    pub(super) known: Vec<String>,
 }
 
 /// What the values of the file are relative to.
 pub(super) struct Reading<'a> {
     pub(super) folder: &'a Path,
     pub(super) environment: &'a Environment,
+    /// How much more there may be.
+    pub(super) room: Cell<usize>,
 }
 
 impl Reading<'_> {
     pub(super) fn manifest(&self, root: Section<'_>) -> Said {
         let mut said = Said::default();
         for server in root.tables("server") {
-            self.server(server, &mut said.places);
+            self.server(server, &mut said);
         }
         for database in root.tables("database") {
-            said.places.extend(self.database(database));
+            self.database(database, &mut said);
         }
         for role in root.tables("role") {
             said.holders.extend(self.holder(role, |_| Some(What::Role)));
@@ -104,67 +112,98 @@ impl Reading<'_> {
         said
     }
 
-    fn server(&self, section: Section<'_>, places: &mut Vec<Place>) {
+    /// Whether there is room for so much more, which is noted if not.
+    pub(super) fn takes(&self, section: &Section<'_>, entries: usize) -> bool {
+        let room = self.room.get().checked_sub(entries);
+        self.room.set(room.unwrap_or_default());
+        if room.is_none() && !section.is_full() {
+            section.note_itself(format!(
+                "with this the file has more than {MAX_ENTRIES} entries: write several files"
+            ));
+        }
+        room.is_some()
+    }
+
+    fn server(&self, section: Section<'_>, said: &mut Said) {
         let name = self.text(&section, "name");
         section.missing("name", "a name for the server, as \"prod\"");
-        let connection = self.text(&section, "connection");
-        section.missing("connection", CONNECTION);
+        let connection = self.connection(&section, true);
         let databases = self.each(&section, "databases");
         section.missing("databases", "the names of its databases, as [\"shop\"]");
-        let tags = self.tags(&section);
-        self.check_connection(&section, connection.as_ref(), Some(""));
+        let tags = self.tags(&section, said);
         if section.is_empty_list("databases") {
             let at = section.place("databases").unwrap_or(section.at);
             section.note(at, "databases", "write at least one name");
         }
-        if let (Some(name), Some(connection)) = (name, connection) {
-            places.extend(databases.into_iter().map(|database| Place {
-                label: format!("{}/{}", name.value, database.value),
-                server: Some(name.value.clone()),
-                connection: Some(Connection::new(
-                    &connection.value,
-                    self.folder,
-                    Some(&database.value),
-                )),
-                database: Some(database.value),
-                tags: tags.clone(),
-                at: database.at,
-                key: "server.databases",
-            }));
+        let entries = databases.len().saturating_mul(1 + tags.len());
+        if let (Some(name), Some(connection)) = (name, connection)
+            && self.takes(&section, entries)
+        {
+            said.known.push(name.written.clone());
+            said.known
+                .extend(databases.iter().map(|word| word.written.clone()));
+            said.places
+                .extend(databases.into_iter().map(|database| Place {
+                    label: format!("{}/{}", name.value, database.value),
+                    written: format!("{}/{}", name.written, database.written),
+                    server: Some(name.value.clone()),
+                    connection: Some(connection.with_database(&database.value)),
+                    database: Some(database.value),
+                    tags: tags.clone(),
+                    at: database.at,
+                    key: "server.databases",
+                }));
         }
         section.end();
     }
 
-    fn database(&self, section: Section<'_>) -> Option<Place> {
+    fn database(&self, section: Section<'_>, said: &mut Said) {
         let name = self.text(&section, "name");
         section.missing("name", "a name for the database, as \"shop-prod\"");
-        let connection = self.text(&section, "connection");
-        section.missing("connection", CONNECTION);
-        let tags = self.tags(&section);
-        self.check_connection(&section, connection.as_ref(), None);
+        let connection = self.connection(&section, false);
+        let tags = self.tags(&section, said);
+        if let (Some(name), Some(connection)) = (name, connection)
+            && self.takes(&section, 1 + tags.len())
+        {
+            said.places.push(Place {
+                label: name.value,
+                written: name.written,
+                server: None,
+                database: None,
+                tags,
+                connection: Some(connection),
+                at: name.at,
+                key: "database.name",
+            });
+        }
         section.end();
-        let (name, connection) = name.zip(connection)?;
-        Some(Place {
-            label: name.value,
-            server: None,
-            database: None,
-            tags,
-            connection: Some(Connection::new(&connection.value, self.folder, None)),
-            at: name.at,
-            key: "database.name",
-        })
     }
 
-    fn check_connection(
-        &self,
-        section: &Section<'_>,
-        connection: Option<&Word<String>>,
-        database: Option<&str>,
-    ) {
-        let Some(word) = connection else { return };
-        if let Some(what) = Connection::new(&word.value, self.folder, database).fault() {
-            section.note(word.at, "connection", what);
+    fn connection(&self, section: &Section<'_>, is_shared: bool) -> Option<Connection> {
+        section.missing("connection", CONNECTION);
+        let found = section.text("connection")?;
+        let written = found.value;
+        let is_text = !written.starts_with("env:") && !written.starts_with("file:");
+        let filled = match is_text {
+            true => expand_connection(written, self.environment),
+            false => expand(written, self.environment),
+        };
+        let note = |what: String| section.note(found.at, "connection", what);
+        let connection = match filled {
+            Ok(text) => Connection::new(&text, is_text, self.folder),
+            Err(what) => {
+                note(what);
+                return None;
+            }
+        };
+        let fault = match is_shared {
+            true => connection.with_database("").fault(written.contains('$')),
+            false => connection.fault(written.contains('$')),
+        };
+        if let Some(what) = fault {
+            note(what);
         }
+        Some(connection)
     }
 
     fn holder(
@@ -253,9 +292,11 @@ impl Reading<'_> {
         }
     }
 
-    fn tags(&self, section: &Section<'_>) -> Vec<String> {
-        let tags = self.each(section, "tags").into_iter();
-        tags.map(|tag| tag.value).collect()
+    fn tags(&self, section: &Section<'_>, said: &mut Said) -> Vec<String> {
+        let tags = self.each(section, "tags");
+        said.known
+            .extend(tags.iter().map(|tag| tag.written.clone()));
+        tags.into_iter().map(|tag| tag.value).collect()
     }
 
     /// A text with its variables filled in.

@@ -2,7 +2,8 @@
 
 use crate::token::Environment;
 
-/// Longer variables are no names.
+/// The longest value, and the longest text with values in it: more than any
+/// connection string has.
 const MAX_VALUE: usize = 64 * 1024;
 
 /// Puts the values of variables in the places of `${NAME}` and
@@ -10,6 +11,43 @@ const MAX_VALUE: usize = 64 * 1024;
 ///
 /// What a variable holds is never read as anything but text.
 pub(super) fn expand(text: &str, environment: &Environment) -> Result<String, String> {
+    fill(text, environment, |_| Ok(()))
+}
+
+/// As [`expand`], for a connection string, in which some characters part one value
+/// from the next: a variable inside of it may hold none of them.
+pub(super) fn expand_connection(text: &str, environment: &Environment) -> Result<String, String> {
+    let inside = text.strip_prefix("${").and_then(|it| it.split_once('}'));
+    let is_whole = inside.is_some_and(|(_, rest)| rest.is_empty());
+    let is_url = text.contains("://") && !text.starts_with("jdbc:");
+    fill(text, environment, |value| {
+        if is_whole || is_one_value(value, is_url) {
+            return Ok(());
+        }
+        Err(
+            "holds a character that means something in a connection string; \
+             put the whole string into a variable, and write \"env:NAME\"",
+        )
+    })
+}
+
+/// Whether a text within a connection string can be nothing but a value.
+fn is_one_value(text: &str, is_url: bool) -> bool {
+    if is_url {
+        return text
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-._~".contains(c));
+    }
+    let parts = |c: char| c.is_control() || ";'\"{}".contains(c);
+    let is_reference = text.to_ascii_lowercase().contains("@microsoft.keyvault");
+    !text.contains(parts) && !text.starts_with('=') && !is_reference
+}
+
+fn fill(
+    text: &str,
+    environment: &Environment,
+    fits: impl Fn(&str) -> Result<(), &'static str>,
+) -> Result<String, String> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -23,7 +61,12 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Result<String, St
         let Some((inside, after)) = inside else {
             return Err("write ${NAME} for a variable and $$ for a dollar sign".to_owned());
         };
-        expanded.push_str(&value(inside, environment)?);
+        expanded.push_str(&value(inside, environment, &fits)?);
+        if expanded.len() > MAX_VALUE {
+            return Err(format!(
+                "with the values of its variables it has more than {MAX_VALUE} bytes"
+            ));
+        }
         rest = after;
     }
     expanded.push_str(rest);
@@ -35,7 +78,11 @@ pub(super) fn protect(text: &str) -> String {
     text.replace('$', "$$")
 }
 
-fn value(inside: &str, environment: &Environment) -> Result<String, String> {
+fn value(
+    inside: &str,
+    environment: &Environment,
+    fits: impl Fn(&str) -> Result<(), &'static str>,
+) -> Result<String, String> {
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inside, None),
@@ -54,7 +101,10 @@ fn value(inside: &str, environment: &Environment) -> Result<String, String> {
         (Some(value), _) if value.len() > MAX_VALUE => Err(format!(
             "the variable {name} holds more than {MAX_VALUE} bytes"
         )),
-        (Some(value), _) => Ok(value),
+        (Some(value), _) => match fits(&value) {
+            Ok(()) => Ok(value),
+            Err(why) => Err(format!("the variable {name} {why}")),
+        },
         (None, Some(default)) => Ok(default.to_owned()),
         (None, None) => Err(format!(
             "the variable {name} is not set, is empty or is not text; set it, or write ${{{name}:-default}}"
@@ -148,6 +198,47 @@ mod tests {
             let told = expand(text, &environment()).unwrap_err();
             assert!(told.starts_with(wanted), "{text}: {told}");
         }
+    }
+
+    #[test]
+    fn a_variable_within_a_connection_string_is_one_value() {
+        let with = |value: &str, text: &str| {
+            let environment = Environment::from_pairs([("V", value)]);
+            expand_connection(text, &environment)
+        };
+        let ado = "Server=a;Password=${V};Encrypt=yes";
+        let url = "sqlserver://u:${V}@a";
+        for (value, text, fits) in [
+            ("Pa55=", ado, true),
+            ("Pa55;Encrypt=no", ado, false),
+            ("'Pa55", ado, false),
+            ("\"Pa55", ado, false),
+            ("{Pa55", ado, false),
+            ("a\nb", ado, false),
+            ("=x", ado, false),
+            ("@Microsoft.KeyVault(SecretUri=https://a/b)", ado, false),
+            ("Pa-55", url, true),
+            ("x@evil.example/?y", url, false),
+            ("Server=a;Encrypt=no", "${V}", true),
+            ("Server=a;Encrypt=no", "${V:-x}", true),
+            ("Server=a;Encrypt=no", "${V};Database=b", false),
+            ("a;b", "${V}${V}", false),
+        ] {
+            let told = with(value, text);
+            assert_eq!(told.is_ok(), fits, "{value} {text}");
+            assert!(!told.is_err_and(|told| told.contains(value)));
+        }
+        // What the file says itself is not looked at.
+        let told = expand_connection("${NONE:-Server=a;Encrypt=no}", &environment());
+        assert!(told.is_ok());
+    }
+
+    #[test]
+    fn a_text_has_a_bound_with_its_variables() {
+        let environment = Environment::from_pairs([("V", "x".repeat(MAX_VALUE / 4))]);
+        assert!(expand(&"${V}".repeat(4), &environment).is_ok());
+        let told = expand(&"${V}".repeat(5), &environment).unwrap_err();
+        assert!(told.starts_with("with the values"), "{told}");
     }
 
     #[test]

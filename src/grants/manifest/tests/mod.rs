@@ -261,5 +261,152 @@ fn a_file_that_would_fill_the_memory_is_refused() {
         databases.join(","),
         objects.join(",")
     );
-    assert!(problems(&text)[0].contains("more than 4000000 entries"));
+    assert!(problems(&text)[0].contains("more than 1000000 entries"));
+}
+
+#[test]
+fn files_that_are_all_about_one_thing_are_read_or_refused_soon() {
+    let list = |count: usize, item: &dyn Fn(usize) -> String| {
+        let items: Vec<_> = (0..count).map(item).collect();
+        items.join(",")
+    };
+    let chain =
+        (0..20_000).map(|n| format!("[[role]]\nname = \"r{n}\"\nroles = [\"r{}\"]\n", n + 1));
+    let chain: String = chain.collect();
+    let columns = list(20_000, &|n| format!("\"c{n}\""));
+    let each = list(10_000, &|n| {
+        format!("{{ permissions = [\"SELECT\"], object = \"a.b\", columns = [\"c{n}\"] }}")
+    });
+    for text in [
+        format!("{chain}[[role]]\nname = \"r20000\"\n"),
+        format!(
+            "{R}grant = [{{ permissions = [\"SELECT\"], object = \"a.b\", columns = [{columns}] }}]"
+        ),
+        format!("{R}grant = [{each}]"),
+    ] {
+        assert!(read(&text).is_ok(), "{}", &text[..200]);
+    }
+    let many = list(2_000, &|n| format!("\"s{n}\""));
+    let words = list(30_000, &|n| format!("\"w{n}\""));
+    let actions = list(2_000, &|_| "\"SELECT\"".to_owned());
+    for (text, wanted) in [
+        (
+            format!("{chain}[[role]]\nname = \"r20000\"\nroles = [\"r0\"]\n"),
+            "by way of 20000 others",
+        ),
+        (
+            format!("{R}grant = [{{ permissions = [{actions}], schema = [{many}] }}]"),
+            "more than 1000000 entries",
+        ),
+        (
+            format!(
+                "[[server]]\nname = \"s\"\nconnection = \"Server=a\"\ndatabases = [{many}]\ntags = [{many}]"
+            ),
+            "more than 1000000 entries",
+        ),
+        (format!("{R}roles = [{words}]"), "there is no role `w0`"),
+        (
+            format!("{R}grant = [{{ permissions = [{words}], database = true }}]"),
+            "there is no such permission",
+        ),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(
+            error.problems()[0].what.contains(wanted),
+            "{}",
+            error.problems()[0]
+        );
+        assert!(error.to_string().lines().count() < 103);
+    }
+}
+
+#[test]
+fn mistakes_repeat_nothing_that_a_variable_holds() {
+    let server = "[[server]]\nname = \"${SECRET}\"\nconnection = \"Server=a\"\ndatabases = [\"${SECRET}\"]\ntags = [\"${SECRET}\"]\n";
+    let role = "[[role]]\nname = \"${SECRET}\"\n";
+    for text in [
+        format!("{role}{R}roles = [\"Pa5\"]"),
+        format!("{server}{R}databases = [\"Pa5\"]"),
+        format!(
+            "{server}[[database]]\nname = \"b\"\nconnection = \"Server=a\"\n{role}databases = [\"b\"]\n{R}roles = [\"${{SECRET}}\"]"
+        ),
+        "[[database]]\nname = \"b\"\nconnection = \"Server=a;${SECRET}=x\"".to_owned(),
+        "[[database]]\nname = \"b\"\nconnection = \"${SECRET}\"".to_owned(),
+        format!(
+            "{role}grant = [{{ permissions = [\"SELECT\"], object = \"a.${{SECRET}}\" }}]\ndeny = [{{ permissions = [\"SELECT\"], object = \"a.${{SECRET}}\" }}]"
+        ),
+    ] {
+        let error = read(&text).unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("Pa55"), "{told}");
+    }
+}
+
+#[test]
+fn a_variable_does_not_choose_where_a_connection_string_comes_from() {
+    let environment = Environment::from_pairs([("V", "file:/etc/hostname"), ("W", "env:V")]);
+    for name in ["V", "W"] {
+        let text = format!("[[database]]\nname = \"b\"\nconnection = \"${{{name}}}\"");
+        let read = Manifest::from_toml(&text, "grants.toml", Path::new(""), &environment);
+        let told = read.unwrap_err().to_string();
+        assert!(told.contains("connection string cannot be read"), "{told}");
+    }
+}
+
+mod by_chance {
+    use proptest::prelude::*;
+
+    use super::read;
+
+    const PIECES: [&str; 30] = [
+        "[[role]]\n",
+        "[[principal]]\n",
+        "[[server]]\n",
+        "[[database]]\n",
+        "[[role.grant]]\n",
+        "[[principal.deny]]\n",
+        "name = ",
+        "kind = ",
+        "roles = ",
+        "databases = ",
+        "connection = ",
+        "permissions = ",
+        "object = ",
+        "columns = ",
+        "grant = ",
+        "\"a.b\"\n",
+        "\"${SECRET}\"\n",
+        "\"user\"\n",
+        "[\"SELECT\"]\n",
+        "[{ permissions = [\"SELECT\"], schema = \"s\" }]\n",
+        "true\n",
+        "[",
+        "]",
+        "{",
+        "}",
+        "\"",
+        "\n",
+        "\u{feff}",
+        "\u{1F600}",
+        "= 0x\n",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_text_ends_the_program(
+            pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..40),
+            noise in any::<String>(),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let mut text = pieces.concat();
+            let places: Vec<_> = (0..=text.len()).filter(|at| text.is_char_boundary(*at)).collect();
+            for noise in ["", noise.as_str()] {
+                text.insert_str(*at.get(&places), noise);
+                if let Err(error) = read(&text) {
+                    prop_assert!(!error.problems().is_empty());
+                    prop_assert!(!error.to_string().contains("Pa55"));
+                }
+            }
+        }
+    }
 }

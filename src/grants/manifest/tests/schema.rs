@@ -25,6 +25,7 @@ fn keys() -> BTreeSet<String> {
     let reading = Reading {
         folder: Path::new(""),
         environment: &environment,
+        room: std::cell::Cell::new(usize::MAX),
     };
     reading.manifest(document.root());
     document.keys.into_inner()
