@@ -31,7 +31,7 @@ impl Certificates {
     }
 
     /// A certificate for localhost that ends on that day.
-    #[cfg(feature = "emulator")]
+    #[cfg(all(feature = "check", feature = "cli", feature = "emulator"))]
     pub(crate) fn until(end: jiff::Timestamp) -> Self {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         let day = end.to_zoned(jiff::tz::TimeZone::UTC).date();
