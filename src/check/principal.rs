@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::token::Claims;
+use crate::token::{self, Claims};
 
 /// Stands for a name that is not in the token.
 pub(super) const PLACEHOLDER: &str = "NAME-OF-THE-APPLICATION";
@@ -18,27 +18,13 @@ pub(super) struct Principal {
 
 impl Principal {
     pub(super) fn of(claims: &Claims) -> Self {
-        let id = |text: &Option<String>| text.as_deref().and_then(|id| id.parse().ok());
-        let object_id = id(&claims.object_id);
-        if let Some(user) = &claims.user_name {
-            return Self {
-                kind: "user",
-                name: Some(user.clone()),
-                // That of the tool the user signed in with.
-                client_id: None,
-                object_id,
-            };
-        }
-        let resource = claims.resource_id.as_deref();
-        let name = resource.and_then(|id| id.rsplit('/').next());
+        let told = token::principal::Principal::of(claims);
+        let id = |text: Option<String>| text.and_then(|id| id.parse().ok());
         Self {
-            kind: match resource {
-                Some(_) => "managed identity",
-                None => "application",
-            },
-            name: name.filter(|name| !name.is_empty()).map(str::to_owned),
-            client_id: id(&claims.client_id),
-            object_id,
+            kind: told.kind.name(),
+            name: told.name,
+            client_id: id(told.client_id),
+            object_id: id(told.object_id),
         }
     }
 

@@ -60,6 +60,8 @@ mod flight;
 mod http;
 mod http_client;
 mod managed_identity;
+#[cfg(any(feature = "check", feature = "cli"))]
+pub(crate) mod principal;
 mod program;
 mod refresh;
 pub(crate) mod regular_file;

@@ -4,89 +4,59 @@ use serde_json::{Value, json};
 
 use super::printable;
 use crate::token::Claims;
+use crate::token::principal::{Principal, PrincipalKind};
 
-/// Whom a token logs in, by its own claims.
+/// Whom a token logs in, as people and programs are told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Whom {
-    kind: Kind,
-    /// What people call it, where the token says.
-    name: Option<String>,
-    client_id: Option<String>,
-    object_id: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Application,
-    ManagedIdentity,
-    User,
+    principal: Principal,
 }
 
 impl Whom {
     /// `None` if the claims name nobody.
     pub(super) fn of(claims: &Claims) -> Option<Self> {
-        let (kind, name) = match (&claims.user_name, &claims.resource_id) {
-            (Some(user), _) => (Kind::User, Some(user.clone())),
-            (None, Some(resource)) => (Kind::ManagedIdentity, Some(managed(resource))),
-            (None, None) => (Kind::Application, None),
-        };
-        // In a user's token it is that of the tool, which logs in nobody.
-        let client_id = claims.client_id.clone().filter(|_| kind != Kind::User);
-        let object_id = claims.object_id.clone();
-        if name.is_none() && client_id.is_none() && object_id.is_none() {
-            return None;
+        let mut principal = Principal::of(claims);
+        if principal.kind == PrincipalKind::ManagedIdentity {
+            principal.name = claims.resource_id.as_deref().map(managed);
         }
-        Some(Self {
-            kind,
-            name,
-            client_id,
-            object_id,
-        })
+        let ids = [&principal.name, &principal.client_id, &principal.object_id];
+        ids.iter()
+            .any(|id| id.is_some())
+            .then_some(Self { principal })
     }
 
     /// One line, fit for a terminal.
     pub(super) fn text(&self) -> String {
-        let ids = [
-            ("client id", &self.client_id),
-            ("object id", &self.object_id),
-        ];
+        let who = &self.principal;
+        let ids = [("client id", &who.client_id), ("object id", &who.object_id)];
         let ids: Vec<_> = ids
             .iter()
             .filter_map(|(name, id)| Some(format!("{name} {}", printable(id.as_ref()?))))
             .collect();
-        let mut text = self.kind.name().to_owned();
-        if let Some(name) = &self.name {
+        let mut text = who.kind.name().to_owned();
+        if let Some(name) = &who.name {
             // A system-assigned identity has only the name of what it belongs to.
-            let of = self.kind == Kind::ManagedIdentity && name.contains('/');
+            let of = who.kind == PrincipalKind::ManagedIdentity && name.contains('/');
             text.push_str(if of { " of " } else { " " });
             text.push_str(&printable(name));
         }
         if !ids.is_empty() {
             text = format!("{text} ({})", ids.join(", "));
         }
-        if self.kind == Kind::User {
+        if who.kind == PrincipalKind::User {
             text.push_str("; to the database it is this user, not an application");
         }
         text
     }
 
     pub(super) fn json(&self) -> Value {
+        let who = &self.principal;
         json!({
-            "kind": self.kind.name(),
-            "name": self.name,
-            "client_id": self.client_id,
-            "object_id": self.object_id,
+            "kind": who.kind.name(),
+            "name": who.name,
+            "client_id": who.client_id,
+            "object_id": who.object_id,
         })
-    }
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Application => "application",
-            Self::ManagedIdentity => "managed identity",
-            Self::User => "user",
-        }
     }
 }
 
