@@ -9,16 +9,22 @@ use super::finding::{Failed, Kind};
 use super::login::Scene;
 use super::principal::{PLACEHOLDER, Principal};
 use super::session::Entered;
+use crate::dial::printable;
 use crate::key_vault::KeyVault;
 use crate::pool::Pool;
 use crate::scripts;
 use crate::target::Target;
 use crate::tsql::{Name, Sid, Statement};
 
+/// Groups beyond these are counted only.
+const MAX_GROUPS: usize = 3;
+
 /// A user as the catalogue has it.
 #[derive(Debug)]
 struct User {
     name: String,
+    /// `E` for one of Entra, `X` for a group, `S` for SQL Server's own.
+    kind: String,
     id: Option<Uuid>,
     /// Of the right to connect: `GRANT`, `DENY` or nothing.
     connect: String,
@@ -38,22 +44,14 @@ pub(super) async fn no_way_in(scene: &Scene<'_>, database: &str) -> Failed {
     };
     match look(scene, database, &principal).await {
         Ok(Some(users)) => judge(&users, database, &principal),
-        Ok(None) => {
-            let mut failed = no_user(database, &principal);
-            failed.trouble.fix.push_str(&format!(
-                "; if there is a user for it already, that user was made with another id (the {} counts) or may not connect: --admin CONN tells which",
-                principal.id_name()
-            ));
-            failed
-        }
-        Err(look) => {
-            let mut failed = no_user(database, &principal);
-            let why = look.trouble.cause;
-            failed.trouble.fix.push_str(&format!(
-                "; the connection of --admin could not look for more: {why}"
-            ));
-            failed
-        }
+        Ok(None) => no_user(database, &principal).and(format!(
+            "if there is a user for it already, that user was made with another id (the {} counts) or may not connect, and if it comes in through a group, its membership may be new: --admin CONN tells which",
+            principal.id_name()
+        )),
+        Err(look) => no_user(database, &principal).and(format!(
+            "the connection of --admin could not look for more: {}",
+            look.trouble.cause
+        )),
     }
 }
 
@@ -93,6 +91,7 @@ async fn look(
         let sid = row.try_get::<&[u8], _>("sid").ok().flatten();
         User {
             name: text("name"),
+            kind: text("kind"),
             id: sid.and_then(Sid::from_bytes).map(Sid::id),
             connect: text("connect_state"),
         }
@@ -100,14 +99,14 @@ async fn look(
     Ok(Some(users.collect()))
 }
 
-/// The users that have to do with the identity, by id or by name.
+/// The users that have to do with the identity, by id or by name, and the groups.
 fn question(principal: &Principal) -> Statement {
     let mut question = Statement::new(
-        "SELECT p.name AS name, p.sid AS sid, c.state_desc AS connect_state \
+        "SELECT TOP (200) p.name AS name, p.type AS kind, p.sid AS sid, c.state_desc AS connect_state \
          FROM sys.database_principals AS p \
          LEFT JOIN sys.database_permissions AS c ON c.grantee_principal_id = p.principal_id \
          AND c.class = 0 AND c.permission_name = N'CONNECT' \
-         WHERE p.type IN ('E', 'X', 'S') AND (p.name = ",
+         WHERE p.type = 'X' OR p.type IN ('E', 'S') AND (p.name = ",
     )
     .text(principal.name.as_deref().unwrap_or_default());
     for id in [principal.client_id, principal.object_id]
@@ -116,18 +115,18 @@ fn question(principal: &Principal) -> Statement {
     {
         question = question.words(" OR p.sid = ").sid(Sid::from_id(id));
     }
-    question.words(")")
+    // Groups last: there may be more than are read.
+    question.words(") ORDER BY p.type, p.name")
 }
 
 fn judge(users: &[User], database: &str, principal: &Principal) -> Failed {
     let own = principal.id();
-    if let Some(user) = users
-        .iter()
-        .find(|user| user.id.is_some() && user.id == own)
-    {
+    let (groups, users): (Vec<&User>, Vec<&User>) = users.iter().partition(|user| user.kind == "X");
+    let mut by_id = users.iter();
+    if let Some(user) = by_id.find(|user| user.id.is_some() && user.id == own) {
         return may_not_connect(user, database);
     }
-    let by_object = |user: &&User| user.id.is_some() && user.id == principal.object_id;
+    let by_object = |user: &&&User| user.id.is_some() && user.id == principal.object_id;
     if let Some(user) = users.iter().find(by_object) {
         return remade(
             user,
@@ -139,7 +138,7 @@ fn judge(users: &[User], database: &str, principal: &Principal) -> Failed {
         );
     }
     match users.first() {
-        Some(user) => remade(
+        Some(user) if user.kind == "E" => remade(
             user,
             format!(
                 "the user {} in `{database}` has another id than the identity of that name: it was made for an identity that was deleted since, or for somebody else",
@@ -147,8 +146,37 @@ fn judge(users: &[User], database: &str, principal: &Principal) -> Failed {
             ),
             principal,
         ),
-        None => no_user(database, principal),
+        other => stranger(other.is_some(), &groups, database, principal),
     }
+}
+
+/// No user of Entra is there for the identity. `taken` says whether its name is
+/// that of a user of another kind.
+fn stranger(taken: bool, groups: &[&User], database: &str, principal: &Principal) -> Failed {
+    let (name, _) = principal.user_name();
+    let same = |group: &&User| group.name.to_lowercase() == name.to_lowercase();
+    let mut failed = if taken || groups.iter().any(same) {
+        created(database, principal, &format!("{name}-identity")).and(format!(
+            "the name {name} is taken in that database by a user that is none of Entra or by a group, so the script uses another (any name works, the id decides)"
+        ))
+    } else {
+        no_user(database, principal)
+    };
+    let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+    let Some(shown) = names
+        .get(..names.len().min(MAX_GROUPS))
+        .filter(|it| !it.is_empty())
+    else {
+        return failed;
+    };
+    let shown = match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    };
+    failed.trouble.cause.push_str(&printable(&format!(
+        ", and by what the server knows it is in no group that has one ({shown})"
+    )));
+    failed.and("if it is to come in through such a group, run no script: make it a member, and wait if it is one already, since a change of groups takes up to a day to reach a managed identity's token")
 }
 
 /// There is a user for the identity, and it is not let in.
@@ -188,18 +216,22 @@ fn stale(user: &User, database: &str) -> Failed {
 /// No user at all: the script that creates one.
 fn no_user(database: &str, principal: &Principal) -> Failed {
     let (name, placeholder) = principal.user_name();
-    let mut fix = format!(
-        "run this script in the database `{database}` as somebody who may create users, and give the user its rights (`entrada grants`)"
-    );
+    let failed = created(database, principal, name);
     if placeholder {
-        fix.push_str(&format!(
-            "; the token does not tell the application's name, so put it in place of {PLACEHOLDER} (any name works, the id decides)"
+        return failed.and(format!(
+            "the token does not tell the application's name, so put it in place of {PLACEHOLDER} (any name works, the id decides)"
         ));
     }
+    failed
+}
+
+fn created(database: &str, principal: &Principal, name: &str) -> Failed {
     Failed::new(
         Kind::Auth,
         format!("the database `{database}` has no user for {principal}"),
-        fix,
+        format!(
+            "run this script in the database `{database}` as somebody who may create users, and give the user its rights (`entrada grants`)"
+        ),
     )
     .with_script(create(name, principal))
 }

@@ -77,24 +77,35 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    pub(super) fn new(kind: Kind, cause: impl AsRef<str>, fix: impl Into<String>) -> Self {
+    pub(super) fn new(kind: Kind, cause: impl AsRef<str>, fix: impl AsRef<str>) -> Self {
         Self {
             kind,
             trouble: Trouble::new(cause, fix),
         }
     }
 
+    /// Adds the T-SQL that mends it. What a terminal would obey does not get out:
+    /// such a script is left out, since another one would not do.
     pub(super) fn with_script(mut self, script: Option<String>) -> Self {
-        self.trouble.script = script;
+        let obeyed = |c: char| c.is_control() && c != '\n';
+        self.trouble.script = script.filter(|text| !text.contains(obeyed));
+        self
+    }
+
+    /// Adds to the fix.
+    pub(super) fn and(mut self, more: impl AsRef<str>) -> Self {
+        let fix = &mut self.trouble.fix;
+        fix.push_str("; ");
+        fix.push_str(&printable(more.as_ref()));
         self
     }
 }
 
 impl Trouble {
-    fn new(cause: impl AsRef<str>, fix: impl Into<String>) -> Self {
+    fn new(cause: impl AsRef<str>, fix: impl AsRef<str>) -> Self {
         Self {
             cause: printable(cause.as_ref()),
-            fix: fix.into(),
+            fix: printable(fix.as_ref()),
             script: None,
         }
     }
@@ -130,7 +141,7 @@ impl Finding {
     }
 
     /// Notes what works and should be looked at.
-    pub(super) fn warn(&mut self, cause: impl AsRef<str>, fix: impl Into<String>) {
+    pub(super) fn warn(&mut self, cause: impl AsRef<str>, fix: impl AsRef<str>) {
         self.troubles.push(Trouble::new(cause, fix));
         self.outcome = Outcome::Warn;
     }

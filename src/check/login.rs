@@ -71,6 +71,12 @@ pub(super) async fn redirect(
         if let Arrival::In(session) = enter(walk, scene, true, finding).await? {
             describe(&session, finding);
             finding.saw(format!("{}: {}", places.join(", then "), finding.what));
+            if places.len() > 1 {
+                finding.warn(
+                    format!("the login is sent on {} times, and each takes a connection of its own", places.len()),
+                    "nothing if it happens now and then, as while a database moves; if it stays, tell Azure's support",
+                );
+            }
             return Entered::new(*session, walk, scene.limit()).await;
         }
     }

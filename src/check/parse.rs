@@ -1,6 +1,9 @@
 //! The connection string: what it says, and what that means.
 
 use std::error::Error;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::Options;
 use super::advice::chain;
@@ -9,10 +12,14 @@ use crate::key_vault::{KeyVault, KeyVaultError};
 use crate::target::{Auth, Encrypt, Identity, Target};
 
 pub(super) async fn check(options: &Options, finding: &mut Finding) -> Result<Target, Failed> {
-    let resolved = KeyVault::new(options.sources.clone())
-        .resolve(options.text.expose())
-        .await
-        .map_err(|error| failed(&error))?;
+    let vault = KeyVault::new(options.sources.clone());
+    let resolving = vault.resolve(options.text.expose());
+    let resolved = match options.timeout {
+        Some(limit) => timeout(limit, resolving).await.map_err(|_| late(limit))?,
+        // Each request to the vault has a limit of its own.
+        None => resolving.await,
+    };
+    let resolved = resolved.map_err(|error| failed(&error))?;
     let string = resolved.connection_string();
     let mut target = (*resolved.target()).clone();
     if let Some(database) = &options.database {
@@ -104,6 +111,17 @@ fn failed(error: &KeyVaultError) -> Failed {
     };
     let error: &dyn Error = error;
     Failed::new(kind, chain(error), fix)
+}
+
+fn late(limit: Duration) -> Failed {
+    Failed::new(
+        Kind::Network,
+        format!(
+            "the vault that the connection string refers to gave no secret within {} s",
+            limit.as_secs_f32()
+        ),
+        "check the vault's name, and its network rules for this machine; if it is merely slow, raise --timeout",
+    )
 }
 
 fn place(target: &Target) -> String {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::CHECKS;
 use super::finding::{Finding, Kind, Outcome};
+use crate::dial::printable;
 
 /// What all checks have found.
 #[derive(Debug, Clone, Default)]
@@ -53,13 +54,13 @@ impl Report {
             None if self.warnings() > 0 => Outcome::Warn,
             None => Outcome::Pass,
         };
-        let or_null = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let or_null = |text: &str| (!text.is_empty()).then(|| printable(text));
         json!({
             "version": 1,
             "outcome": outcome,
             "kind": self.kind(),
             "server": or_null(&self.server),
-            "database": self.database,
+            "database": self.database.as_deref().map(printable),
             "checks": self.findings.iter().map(Finding::json).collect::<Vec<_>>(),
             "not_made": self.not_made().collect::<Vec<_>>(),
         })

@@ -35,6 +35,10 @@ impl Entered {
         Self { client, limit }
     }
 
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// The rows of a statement's first result.
     pub(super) async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, Failed> {
         let asked = async {

@@ -35,8 +35,12 @@ pub(super) async fn check(
         note(leaf, finding);
     }
     finding.fact("chain_length", shown.len());
-    let (channel, secured) = secured.map_err(|error| refused(&error, target, leaf.as_ref()))?;
-    let verified = is_verified(target);
+    let (channel, secured) = secured.map_err(|error| match greeting {
+        None if is_no_tls(&error) => not_strict(&error),
+        _ => refused(&error, target, leaf.as_ref()),
+    })?;
+    let login_only = greeting.is_some_and(|greeting| greeting.is_for_login_only());
+    let verified = is_verified(target, login_only);
     finding.fact("verified", verified);
     finding.fact("protocol", secured.protocol.clone());
     finding.fact("cipher", secured.cipher.clone());
@@ -55,7 +59,7 @@ pub(super) async fn check(
     if !verified {
         finding.warn(
             "nobody has checked whose certificate it is, so the password may go to a stranger",
-            "remove TrustServerCertificate=true and use Encrypt=true or strict",
+            "use Encrypt=true or Encrypt=strict, without TrustServerCertificate=true",
         );
     }
     Ok(channel)
@@ -70,10 +74,16 @@ fn note(leaf: &Certificate, finding: &mut Finding) {
 
 /// What works now and may not for long, or should not.
 fn judge(leaf: &Certificate, host: &str, finding: &mut Finding) {
-    let left = leaf.ends.saturating_sub(now()) / DAY;
-    if left < SOON {
+    let left = leaf.ends.saturating_sub(now());
+    if left < SOON * DAY {
+        let when = match left {
+            // Nobody asks for the time of a certificate that is pinned or not verified.
+            ..0 => "ended".to_owned(),
+            0..DAY => "ends within a day".to_owned(),
+            _ => format!("ends in {} days", left / DAY),
+        };
         finding.warn(
-            format!("the certificate ends in {left} days, on {}", leaf.ends_on),
+            format!("the certificate {when}, on {}", leaf.ends_on),
             "renew it at the server; a ServerCertificate file needs to be replaced along with it",
         );
     }
@@ -86,6 +96,35 @@ fn judge(leaf: &Certificate, host: &str, finding: &mut Finding) {
             "have the proxy leave out this server's name and the ports 1433 and 11000 to 11999",
         );
     }
+}
+
+/// Whether the answer to TLS was none, or something else.
+fn is_no_tls(error: &DialError) -> bool {
+    match error {
+        DialError::Tls { source, .. } => matches!(
+            source,
+            TlsError::Closed { .. }
+                | TlsError::Io { .. }
+                | TlsError::Malformed { .. }
+                | TlsError::Handshake { .. }
+        ),
+        error => matches!(error, DialError::Timeout { .. }),
+    }
+}
+
+/// TLS was tried before everything else, and the server may not be made for that.
+fn not_strict(error: &DialError) -> Failed {
+    let cause = match error {
+        DialError::Timeout { .. } => {
+            "the server does not answer TLS before everything else (Encrypt=strict)".to_owned()
+        }
+        error => below(error),
+    };
+    Failed::new(
+        Kind::Network,
+        cause,
+        "use Encrypt=true: Encrypt=strict (TDS 8.0) takes Azure SQL or SQL Server 2022 and later; if the server is one of these, check the port, and look for a firewall or proxy that cuts TLS in between",
+    )
 }
 
 /// Why there is no TLS.
@@ -171,12 +210,11 @@ fn not_in_time(leaf: Option<&Certificate>) -> String {
 }
 
 /// As [`Tls`](crate::dial) decides it.
-fn is_verified(target: &Target) -> bool {
+fn is_verified(target: &Target, login_only: bool) -> bool {
     let tls = &target.tls;
     let must = target.auth.uses_token() || tls.encrypt == Encrypt::Strict;
-    must || tls.server_certificate.is_some()
-        || !(tls.trust_server_certificate
-            || matches!(tls.encrypt, Encrypt::Disable | Encrypt::Optional))
+    let anyone = tls.trust_server_certificate || tls.encrypt == Encrypt::Disable;
+    must || !login_only && (tls.server_certificate.is_some() || !anyone)
 }
 
 fn now() -> i64 {
@@ -211,6 +249,14 @@ mod tests {
         assert_eq!(
             warnings(&leaf(13, ""), "localhost"),
             ["the certificate ends in 13 days, on then"]
+        );
+        assert_eq!(
+            warnings(&leaf(0, ""), "localhost"),
+            ["the certificate ends within a day, on then"]
+        );
+        assert_eq!(
+            warnings(&leaf(-1, ""), "localhost"),
+            ["the certificate ended, on then"]
         );
     }
 

@@ -32,7 +32,9 @@ pub(super) async fn check(
     let claims = held.and_then(|held| held.claims.as_ref());
     let principal = claims.map(Principal::of);
     let own = principal.as_ref().and_then(Principal::id);
-    let through_group = own.is_some() && name != "dbo" && id != own;
+    // A member acts as the group's user, or as one of its own that is in no catalogue.
+    let through_group =
+        own.is_some() && id != own && matches!(kind, "EXTERNAL_GROUP" | "") && name != "dbo";
     finding.fact("through_group", through_group);
     let kind = kind.to_lowercase().replace('_', " ");
     finding.saw(match id {

@@ -244,6 +244,11 @@ impl Greeting {
         }
     }
 
+    /// Whether nothing but the login is encrypted.
+    pub(crate) fn is_for_login_only(self) -> bool {
+        self.agreed.tls == Some(Mode::LoginOnly)
+    }
+
     pub(crate) fn has_tls(self) -> bool {
         self.agreed.tls.is_some()
     }

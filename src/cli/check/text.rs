@@ -91,7 +91,7 @@ fn took(time: Duration) -> String {
     let millis = time.as_millis();
     match millis {
         0 => "<1 ms".to_owned(),
-        ..10_000 => format!("{millis} ms"),
+        1..10_000 => format!("{millis} ms"),
         _ => format!("{} s", time.as_secs()),
     }
 }

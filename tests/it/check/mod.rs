@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use entrada::check::{CHECKS, Finding, Kind, Options, Outcome, Report, run};
 use entrada::emulator::{Emulator, EmulatorBuilder, ManagedIdentity};
+use entrada::emulator::{EntraKind, EntraPrincipal};
 use entrada::token::{Environment, Sources};
+use uuid::Uuid;
 
 /// Long enough for a healthy step, short enough to wait for one that is not.
 const SOON: Duration = Duration::from_millis(700);
@@ -24,6 +26,11 @@ fn bank() -> EmulatorBuilder {
         .identity(ManagedIdentity::system_assigned("teller"))
         .database("bank")
         .user("bank", "teller", &["db_datareader"])
+}
+
+fn group(name: &str) -> EntraPrincipal {
+    let tenant = Uuid::from_u128(7);
+    EntraPrincipal::person_or_group(EntraKind::Group, name, tenant, Uuid::from_u128(77))
 }
 
 fn sources(azure: &Emulator) -> Sources {

@@ -54,6 +54,24 @@ async fn what_a_string_could_do_better_is_a_warning() {
 }
 
 #[tokio::test]
+async fn a_vault_that_gives_nothing_in_time() {
+    let azure = bank().start().await.unwrap();
+    azure.faults().add(&"identity:stall".parse().unwrap());
+    let conn = "Server=localhost,1;Database=d;User ID=u;\
+         Password='@Microsoft.KeyVault(VaultName=vault;SecretName=s)'";
+    let options = Options::new(conn).sources(sources(&azure)).timeout(SOON);
+    let report = check(&options).await;
+    fails(
+        &report,
+        "parse",
+        Kind::Network,
+        "gave no secret within 0.7 s",
+        "--timeout",
+    );
+    azure.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_string_that_means_nothing_fails_before_anything_is_dialled() {
     for (conn, cause) in [
         ("Server=localhost;Database=d", "names no identity"),

@@ -121,6 +121,92 @@ async fn an_administrator_tells_the_cases_apart() {
     }
 }
 
+fn sid(id: Uuid) -> entrada::tsql::Sid {
+    entrada::tsql::Sid::from_id(id)
+}
+
+#[tokio::test]
+async fn a_group_that_the_server_does_not_know_the_identity_to_be_in() {
+    let azure = stranger().sql_admin("sa", "Only-For-Tests-1");
+    let azure = azure.principal(group("staff")).start().await.unwrap();
+    azure
+        .run_sql("bank", "CREATE USER staff FROM EXTERNAL PROVIDER")
+        .await
+        .unwrap();
+    let report = check(&administered(&azure)).await;
+    fails(
+        &report,
+        "login",
+        Kind::Auth,
+        "in no group that has one (staff)",
+        "up to a day",
+    );
+    azure.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_somebody_elses_stays_theirs() {
+    let other = sid(group("teller").object_id);
+    for taken in [
+        format!("CREATE USER teller WITH SID = {other}, TYPE = X"),
+        "CREATE USER teller WITHOUT LOGIN".to_owned(),
+    ] {
+        let azure = stranger().sql_admin("sa", "Only-For-Tests-1");
+        let azure = azure.principal(group("teller")).start().await.unwrap();
+        azure.run_sql("bank", &taken).await.unwrap();
+        let report = check(&administered(&azure)).await;
+        fails(&report, "login", Kind::Auth, "has no user for", "is taken");
+        let failed = failure(&report, "login", Kind::Auth);
+        let script = failed.troubles[0].script.clone().unwrap();
+        assert!(script.contains("N'teller-identity'"), "{script}");
+        azure.run_sql("bank", &script).await.unwrap();
+        let report = check(&administered(&azure)).await;
+        passes(&report, "user", "teller-identity in bank");
+        azure.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_a_terminal_would_obey_is_in_no_script() {
+    let azure = stranger().sql_admin("sa", "Only-For-Tests-1");
+    let azure = azure.start().await.unwrap();
+    let id = sid(azure.identities()[0].client_id);
+    let setup = format!(
+        "CREATE USER [cl\u{1b}[2Jerk] WITH SID = {id}, TYPE = E\nGO\nDENY CONNECT TO [cl\u{1b}[2Jerk]"
+    );
+    azure.run_sql("bank", &setup).await.unwrap();
+    let report = check(&administered(&azure)).await;
+    fails(
+        &report,
+        "login",
+        Kind::Auth,
+        "cl\\u{1b}[2Jerk in `bank` is denied",
+        "connect again",
+    );
+    let failed = failure(&report, "login", Kind::Auth);
+    assert_eq!(failed.troubles[0].script, None);
+    azure.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_login_that_is_sent_on_more_than_once() {
+    let bank = || bank().sql_admin("sa", "Only-For-Tests-1");
+    let (first, second) = (bank().start().await.unwrap(), bank().start().await.unwrap());
+    let (server, port) = ("127.0.0.1".to_owned(), second.sql_addr().port());
+    first.faults().redirect(Some(Redirect::To { server, port }));
+    second.faults().redirect(Some(Redirect::Node));
+    let conn = format!(
+        "Server=127.0.0.1,{};Database=bank;User ID=sa;Password=Only-For-Tests-1;TrustServerCertificate=true",
+        first.sql_addr().port()
+    );
+    let report = check(&Options::new(conn)).await;
+    let redirect = warns(&report, "redirect", "sent on 2 times");
+    assert_eq!(redirect.facts["places"].as_array().unwrap().len(), 2);
+    assert!(report.failure().is_none(), "{report:#?}");
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
 #[tokio::test]
 async fn an_administrator_who_is_not_let_in_either_is_no_worse_than_none() {
     let azure = stranger().start().await.unwrap();

@@ -32,6 +32,26 @@ async fn what_a_reader_may_do() {
 }
 
 #[tokio::test]
+async fn a_member_of_a_group_comes_in_as_the_group() {
+    let mut teller = ManagedIdentity::system_assigned("teller");
+    teller.groups.push(group("staff").object_id);
+    let azure = Emulator::builder()
+        .principal(group("staff"))
+        .identity(teller)
+        .database("bank")
+        .script("bank", "CREATE USER staff FROM EXTERNAL PROVIDER\nGO\nALTER ROLE db_datareader ADD MEMBER staff")
+        .start()
+        .await
+        .unwrap();
+    let report = check(&options(&azure)).await;
+    let user = passes(&report, "user", "through a group");
+    assert_eq!(user.facts["through_group"], true);
+    let roles = passes(&report, "roles", "db_datareader");
+    assert_eq!(roles.facts["groups"], serde_json::json!(["staff"]));
+    azure.shutdown().await;
+}
+
+#[tokio::test]
 async fn more_than_a_service_needs() {
     let azure = bank()
         .script("bank", "ALTER ROLE db_owner ADD MEMBER teller")

@@ -40,6 +40,21 @@ async fn no_token_and_no_password_is_in_a_report() {
 }
 
 #[tokio::test]
+async fn a_name_of_ones_own_does_not_reach_the_terminal_as_it_is() {
+    let azure = bank().start().await.unwrap();
+    let report = check(&options(&azure).database("d\u{1b}[2J\u{202e}\n")).await;
+    failure(&report, "login", Kind::Server);
+    let json = report.json();
+    assert_eq!(json["database"], "d\\u{1b}[2J\\u{202e} ");
+    let all = format!("{json} {:?}", report.findings);
+    assert!(
+        !all.contains("\\u001b") && !all.contains('\u{202e}'),
+        "{all}"
+    );
+    azure.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_servers_words_do_not_reach_the_terminal_as_they_are() {
     let certificates = Certificates::for_names(&["localhost"]);
     let config = certificates.server_config(&[&TLS12]);

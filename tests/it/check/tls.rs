@@ -13,6 +13,13 @@ use crate::support::fake_server::FakeServer;
 
 /// Checks a server with these certificates.
 async fn shown(certificates: &Certificates, conn: &str) -> Report {
+    shown_by(certificates, |port| {
+        format!("Server=localhost,{port};Database=d;{conn}")
+    })
+    .await
+}
+
+async fn shown_by(certificates: &Certificates, conn: impl Fn(u16) -> String) -> Report {
     let config = certificates.server_config(&[&TLS12]);
     let server = FakeServer::start(1, move |_, mut conn| {
         let config = Arc::clone(&config);
@@ -22,8 +29,7 @@ async fn shown(certificates: &Certificates, conn: &str) -> Report {
         }
     })
     .await;
-    let port = server.address.port();
-    let conn = format!("Server=localhost,{port};Database=d;{conn}");
+    let conn = conn(server.address.port());
     let report = check(&Options::new(conn).without_login()).await;
     server.stop();
     report
@@ -82,6 +88,99 @@ async fn a_certificate_that_ends_soon() {
     let conn = format!("{BY_TOKEN};ServerCertificate={}", pinned.path().display());
     let report = shown(&certificates, &conn).await;
     warns(&report, "tls", "ends in");
+}
+
+/// Checks a server whose CA is trusted.
+async fn shown_to_who_trusts(certificates: &Certificates) -> Report {
+    let ca = file(&certificates.ca_pem);
+    let ca = ca.path().display();
+    shown_by(certificates, |port| {
+        format!("sqlserver://localhost:{port}?database=d&fedauth=ActiveDirectoryMSI&encrypt=true&certificate={ca}")
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended() {
+    let certificates = Certificates::expired();
+    let report = shown_to_who_trusts(&certificates).await;
+    fails(
+        &report,
+        "tls",
+        Kind::Network,
+        "ended on 2021-01-01",
+        "renew the certificate",
+    );
+    // Whoever pins a certificate goes by nothing else, and is told.
+    let pinned = file(&certificates.leaf_pem);
+    let conn = format!("{BY_TOKEN};ServerCertificate={}", pinned.path().display());
+    let report = shown(&certificates, &conn).await;
+    warns(&report, "tls", "the certificate ended, on 2021-01-01");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name() {
+    let certificates = Certificates::for_names(&["app.example", "b.example"]);
+    let report = shown_to_who_trusts(&certificates).await;
+    fails(
+        &report,
+        "tls",
+        Kind::Network,
+        "not made out to `localhost` but to app.example, b.example",
+        "HostNameInCertificate=NAME",
+    );
+    let good = shown_to_who_trusts(&Certificates::for_names(&["localhost"])).await;
+    passes(&good, "tls", "certificate for localhost");
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_strict_encryption() {
+    let server = FakeServer::start(1, |_, conn| async move { drop(conn) }).await;
+    let port = server.address.port();
+    let conn = format!("Server=localhost,{port};Database=d;{BY_TOKEN};Encrypt=strict");
+    let report = check(&Options::new(conn)).await;
+    fails(&report, "tls", Kind::Network, "TLS", "use Encrypt=true: ");
+    server.stop();
+    let server = FakeServer::start(1, |_, conn| async move {
+        std::future::pending::<()>().await;
+        drop(conn);
+    })
+    .await;
+    let port = server.address.port();
+    let conn = format!("Server=localhost,{port};Database=d;{BY_TOKEN};Encrypt=strict");
+    let report = check(&Options::new(conn).timeout(SOON)).await;
+    fails(
+        &report,
+        "tls",
+        Kind::Network,
+        "does not answer TLS",
+        "use Encrypt=true: ",
+    );
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_pin_is_not_looked_at_where_only_the_login_is_encrypted() {
+    let certificates = Certificates::for_names(&["localhost"]);
+    let config = certificates.server_config(&[&TLS12]);
+    let server = FakeServer::start(1, move |_, mut conn| {
+        let config = Arc::clone(&config);
+        async move {
+            conn.prelogin(Encryption::OFF, Some(1)).await.unwrap();
+            let _ = conn.tls_in_prelogin(&config).await;
+        }
+    })
+    .await;
+    let port = server.address.port();
+    let pinned = file(&Certificates::for_names(&["localhost"]).leaf_pem);
+    let conn = format!(
+        "Server=localhost,{port};Database=d;User ID=u;Password=p;Encrypt=optional;ServerCertificate={}",
+        pinned.path().display()
+    );
+    let report = check(&Options::new(conn).without_login()).await;
+    let finding = warns(&report, "tls", "nobody has checked");
+    assert_eq!(finding.facts["verified"], false);
+    server.stop();
 }
 
 #[tokio::test]
