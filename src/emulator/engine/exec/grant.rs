@@ -267,9 +267,9 @@ impl Run<'_, '_> {
             let whole: i64 = conn.query_row(
                 &format!(
                     "SELECT count(*) FROM {alias}.\"~permissions\" WHERE class = ?1 AND major = ?2 AND minor = 0
-                     AND grantee = ?3 AND permission = ?4"
+                     AND grantee = ?3 AND grantor = ?4 AND permission = ?5"
                 ),
-                params![class, major, entry.grantee, entry.permission],
+                params![class, major, entry.grantee, entry.grantor, entry.permission],
                 |row| row.get(0),
             )?;
             if whole > 0 {
