@@ -92,7 +92,7 @@ pub async fn apply(
         if let Err(error) = commit {
             give_up(client).await;
             return Err(match error {
-                Failure::Driver(source @ DriverError::Server(_)) => ApplyError::Transaction {
+                Failure::Driver(source) if is_refusal(&source) => ApplyError::Transaction {
                     what: "commit",
                     source,
                 },
@@ -183,6 +183,12 @@ async fn give_up(mut client: PooledClient) {
     // Whatever it says, the session is closed.
     let _ = timeout(brief, client.simple_query(ROLLBACK)).await;
     client.discard();
+}
+
+/// Whether the server said no. From class 17 on it is the server itself that has
+/// failed (40197, 40613 and their like), perhaps after it had committed.
+fn is_refusal(error: &DriverError) -> bool {
+    matches!(error, DriverError::Server(token) if token.class() < 17)
 }
 
 enum Failure {

@@ -68,15 +68,15 @@ pub enum ApplyError {
         "the database has changed since the plan was made; nothing was done: make the plan again"
     )]
     Changed,
-    /// The connection broke while the server was told to commit.
+    /// The connection broke, or the server failed, while it was told to commit.
     #[error(
-        "the connection broke while all {changes} changes were being committed, so they may have \
-         been made or not; make the plan again: it is empty if they were"
+        "the connection or the server failed while all {changes} changes were being committed, so \
+         they may have been made or not; make the plan again: it is empty if they were"
     )]
     CommitUnknown {
         /// How many statements had run.
         changes: usize,
-        /// What happened to the connection; `None` if the server fell silent.
+        /// What happened; `None` if the server fell silent.
         #[source]
         source: Option<DriverError>,
     },

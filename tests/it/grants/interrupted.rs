@@ -155,6 +155,19 @@ async fn nobody_knows_of_a_commit_that_was_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_knows_of_a_commit_at_which_the_server_failed() {
+    let bench = Bench::start().await;
+    let (database, _, plan) = prepared(&bench, "failovers").await;
+    let outcome = apply(database.client().await, &plan, |progress| {
+        if matches!(progress, Progress::Committing) {
+            bench.emulator.faults().request_error(40197, Some(1));
+        }
+    });
+    let error = outcome.await.unwrap_err();
+    assert!(error.is_unknown(), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_runs_one_finds_the_database_changed() {
     let bench = Bench::start().await;
     let (database, desired, plan) = prepared(&bench, "twice").await;
