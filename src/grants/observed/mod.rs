@@ -23,6 +23,8 @@ pub struct Observed {
     pub(super) own: BTreeSet<i32>,
     /// By `principal_id`.
     pub(super) principals: BTreeMap<i32, FoundPrincipal>,
+    /// `principal_id` by name.
+    pub(super) names: BTreeMap<Key, i32>,
     /// Role and member.
     pub(super) members: BTreeSet<(i32, i32)>,
     pub(super) permissions: Vec<FoundPermission>,
@@ -134,11 +136,8 @@ impl Observed {
     }
 
     pub(super) fn find(&self, name: &Name) -> Option<(i32, &FoundPrincipal)> {
-        let key = self.key(name);
-        self.principals
-            .iter()
-            .find(|(_, found)| self.key(&found.name) == key)
-            .map(|(id, found)| (*id, found))
+        let id = *self.names.get(&self.key(name))?;
+        self.principals.get(&id).map(|found| (id, found))
     }
 
     pub(super) fn find_sid(&self, sid: Sid) -> Option<(i32, &FoundPrincipal)> {
@@ -165,6 +164,20 @@ impl Observed {
                 .principals
                 .get(&id)
                 .is_none_or(|found| found.fixed || found.name.as_str().starts_with("##"))
+    }
+
+    /// Who read this, the groups that it is in, and every role of theirs.
+    pub(super) fn own_closure(&self) -> BTreeSet<i32> {
+        let mut all = self.own.clone();
+        let mut open: Vec<i32> = all.iter().copied().collect();
+        while let Some(id) = open.pop() {
+            for (role, member) in &self.members {
+                if *member == id && all.insert(*role) {
+                    open.push(*role);
+                }
+            }
+        }
+        all
     }
 
     /// In whose name the server gives a permission, unless told otherwise.

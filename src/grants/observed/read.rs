@@ -90,6 +90,9 @@ impl Observed {
             .await?
             .into_iter()
             .collect();
+        for (id, found) in &self.principals {
+            self.names.insert(self.folding.key(&found.name), *id);
+        }
         let groups: Vec<(i32, Name)> = self
             .principals
             .iter()
@@ -203,6 +206,7 @@ async fn who(client: &mut PooledClient) -> Result<Observed, GrantsError> {
         me: me.unwrap_or(0),
         own: me.into_iter().collect(),
         principals: BTreeMap::new(),
+        names: BTreeMap::new(),
         members: BTreeSet::new(),
         permissions: Vec::new(),
         schemas: BTreeMap::new(),

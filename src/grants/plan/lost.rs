@@ -5,7 +5,7 @@
 //! those that are to stay are given again. What the old owner gave on the thing
 //! itself is taken back first, since nobody is dropped who has given something.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, ChangeKind, shown, shown_securable};
 use super::statements::{self, Verb};
@@ -88,7 +88,7 @@ fn goes_with(observed: &Observed, row: &FoundPermission, place: Place) -> bool {
 
 /// What the owners gave on by a grant option would keep them from being dropped.
 fn given(observed: &Observed, owners: &BTreeSet<i32>, people: &mut People) {
-    let rows: Vec<FoundPermission> = observed
+    let mut rows: Vec<FoundPermission> = observed
         .permissions
         .iter()
         .filter(|row| owners.contains(&row.grantor) && row.grantor != observed.owner_of(row.place))
@@ -96,10 +96,47 @@ fn given(observed: &Observed, owners: &BTreeSet<i32>, people: &mut People) {
         .filter(|row| !people.lost.contains(row))
         .cloned()
         .collect();
+    deepest_first(&observed.permissions, &mut rows, |row| row);
     for row in &rows {
         take_back(observed, row, people);
     }
     people.lost.extend(rows);
+}
+
+/// Sorts permissions so that what was given on comes before the permission by
+/// which it was: whoever has lost that can take nothing back any more.
+pub(super) fn deepest_first<T>(
+    all: &[FoundPermission],
+    rows: &mut [T],
+    row: impl Fn(&T) -> &FoundPermission,
+) {
+    if rows.len() < 2 {
+        return;
+    }
+    let mut givers: BTreeMap<(Place, &Action, i32), BTreeSet<i32>> = BTreeMap::new();
+    for found in all {
+        let key = (found.place, &found.action, found.grantee);
+        givers.entry(key).or_default().insert(found.grantor);
+    }
+    let depth = |of: &FoundPermission| {
+        let mut seen = BTreeSet::<i32>::new();
+        let mut level = BTreeSet::from([of.grantor]);
+        let mut depth = 0_usize;
+        while !level.is_empty() {
+            depth += 1;
+            seen.extend(&level);
+            let above = level
+                .iter()
+                .filter_map(|id| givers.get(&(of.place, &of.action, *id)));
+            level = above
+                .flatten()
+                .filter(|id| !seen.contains(id))
+                .copied()
+                .collect();
+        }
+        std::cmp::Reverse(depth)
+    };
+    rows.sort_by_cached_key(|item| depth(row(item)));
 }
 
 fn take_back(observed: &Observed, row: &FoundPermission, people: &mut People) {

@@ -18,6 +18,8 @@ pub(super) struct Members {
     pub(super) dropped: Vec<Change>,
     /// When everybody is there.
     pub(super) added: Vec<Change>,
+    /// Role and member, of those who are there already, after the plan.
+    pub(super) links: BTreeSet<(i32, i32)>,
 }
 
 pub(super) fn plan(work: &mut Work<'_>, people: &People, desired: &Desired) -> Members {
@@ -66,6 +68,7 @@ pub(super) fn plan(work: &mut Work<'_>, people: &People, desired: &Desired) -> M
         }
     }
     find_ring(work, people, &stays, &wanted);
+    members.links = known.into_iter().chain(stays).collect();
     members
 }
 

@@ -39,7 +39,7 @@ pub enum Mode {
     /// Everybody that is written counts as authoritative, and users of Entra and
     /// roles that are not written are dropped. Users with passwords, application
     /// roles, the system's own principals, names that begin with `##`, and who
-    /// runs the plan are left alone.
+    /// runs the plan, with the roles by which it may, are left alone.
     Prune,
 }
 
@@ -141,7 +141,7 @@ impl Goal {
             Self::Revoke { from, drop } => (People::revoked(&mut work, from, *drop), &none),
         };
         let members = members::plan(&mut work, &people, desired);
-        let permissions = permissions::plan(&mut work, &people, desired);
+        let permissions = permissions::plan(&mut work, &people, desired, &members.links);
         if !work.problems.is_empty() {
             work.problems.sort();
             work.problems.dedup();

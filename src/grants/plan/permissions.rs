@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, ChangeKind, shown, shown_securable};
+use super::lost::deepest_first;
 use super::problem::{Note, Problem};
 use super::slot::{Clash, Level, Slot, Step};
 use super::statements::{self, Verb};
@@ -17,10 +18,17 @@ use crate::tsql::Name;
 /// What a database says, slot by slot.
 type Slots = BTreeMap<Slot, Level>;
 
-pub(super) fn plan(work: &mut Work<'_>, people: &People, desired: &Desired) -> Vec<Change> {
+/// `links` are the memberships that hold after the plan, as far as both are there.
+pub(super) fn plan(
+    work: &mut Work<'_>,
+    people: &People,
+    desired: &Desired,
+    links: &BTreeSet<(i32, i32)>,
+) -> Vec<Change> {
     let mut changes = Vec::new();
     // As it is, and as it is once things have their new owners.
     let (mut full, mut current) = (Slots::new(), Slots::new());
+    let mut others = Vec::new();
     for row in &work.observed.permissions {
         let Some((slot, column)) = slot_of(work, people, row) else {
             continue;
@@ -32,8 +40,12 @@ pub(super) fn plan(work: &mut Work<'_>, people: &People, desired: &Desired) -> V
                 current.entry(slot).or_default().say(column, row.state);
             }
         } else if people.is_strict(row.grantee) && !people.lost.contains(row) {
-            changes.extend(take_from_another(work.observed, row, &slot, column));
+            others.push((row, slot, column));
         }
+    }
+    deepest_first(&work.observed.permissions, &mut others, |(row, ..)| row);
+    for (row, slot, column) in others {
+        changes.extend(take_from_another(work.observed, people, row, &slot, column));
     }
     let wanted = wanted(work, people, desired, &full);
     let slots: BTreeSet<&Slot> = full.keys().chain(wanted.keys()).collect();
@@ -67,7 +79,7 @@ pub(super) fn plan(work: &mut Work<'_>, people: &People, desired: &Desired) -> V
         }
         changes.extend(steps.iter().map(|step| change(slot, step)));
     }
-    outweighed::note(work, people, desired);
+    outweighed::note(work, people, desired, links);
     changes
 }
 
@@ -121,11 +133,12 @@ fn named(observed: &Observed, people: &People, place: Place) -> Option<Securable
 /// What was given by somebody else than the owner goes in that one's name.
 fn take_from_another(
     observed: &Observed,
+    people: &People,
     row: &FoundPermission,
     slot: &Slot,
     column: Option<Name>,
 ) -> Option<Change> {
-    let grantor = &observed.principals.get(&row.grantor)?.name;
+    let grantor = &people.name_of(observed, row.grantor)?;
     let verb = if row.state == FoundState::GrantWithGrantOption {
         Verb::RevokeCascade
     } else {
@@ -267,11 +280,15 @@ impl Things {
                 let found = people.find(observed, name);
                 match found {
                     Some(Person { id: None, name }) => {
-                        let on = match on {
-                            Securable::Role(_) => Securable::Role(name),
-                            _ => Securable::User(name),
+                        let made = if people.makes_role(observed, &name) {
+                            Securable::Role(name)
+                        } else {
+                            Securable::User(name)
                         };
-                        return Some((on, None));
+                        if std::mem::discriminant(&made) == std::mem::discriminant(on) {
+                            return Some((made, None));
+                        }
+                        None
                     }
                     Some(Person { id: Some(id), .. }) => {
                         let is_role = observed.principals.get(&id)?.kind == 'R';

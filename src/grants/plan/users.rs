@@ -22,6 +22,8 @@ pub(super) struct People {
     pub(super) dropped: BTreeSet<i32>,
     /// Those who are made.
     made: BTreeMap<Key, Name>,
+    /// Those of them who are roles.
+    made_roles: BTreeSet<Key>,
     /// From whom everything is taken that is not written.
     strict: BTreeSet<i32>,
     /// Marked authoritative, in a mode that takes nothing.
@@ -138,6 +140,11 @@ impl People {
         })
     }
 
+    /// Whether the plan makes a role of this name.
+    pub(super) fn makes_role(&self, observed: &Observed, name: &Name) -> bool {
+        self.made_roles.contains(&observed.key(name))
+    }
+
     /// The name that somebody will have; `None` for those who go.
     pub(super) fn name_of(&self, observed: &Observed, id: i32) -> Option<Name> {
         if self.dropped.contains(&id) {
@@ -191,7 +198,9 @@ impl People {
                 None
             }
             None => {
-                self.made.insert(work.observed.key(name), name.clone());
+                let key = work.observed.key(name);
+                self.made_roles.insert(key.clone());
+                self.made.insert(key, name.clone());
                 created.push(Change::new(
                     ChangeKind::CreateRole,
                     name,
@@ -254,14 +263,15 @@ impl People {
     }
 
     fn prune(&mut self, work: &mut Work<'_>, kept: &BTreeSet<i32>) {
+        let own = work.observed.own_closure();
         for (id, found) in &work.observed.principals {
             let ours = found.is_external() || found.is_own_role();
             if !ours || kept.contains(id) || self.renamed.contains_key(id) {
                 continue;
             }
-            if !work.observed.is_protected(*id) {
+            if !work.observed.is_protected(*id) && !own.contains(id) {
                 self.dropped.insert(*id);
-            } else if work.observed.own.contains(id) {
+            } else if own.contains(id) {
                 work.notes.push(Note::OwnKept {
                     name: found.name.clone(),
                 });
