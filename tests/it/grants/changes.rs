@@ -96,8 +96,8 @@ async fn additive_leaves_authoritative_takes_and_prune_drops() {
     assert_eq!(
         ran,
         [
-            "ALTER ROLE [leftover] DROP MEMBER [local]",
             "ALTER ROLE [reader] DROP MEMBER [local]",
+            "ALTER ROLE [leftover] DROP MEMBER [local]",
             "ALTER AUTHORIZATION ON SCHEMA::[theirs] TO [dbo]",
             "ALTER AUTHORIZATION ON ROLE::[leftover] TO [dbo]",
             "DROP ROLE [leftover]",

@@ -12,6 +12,7 @@ mod cli_slips;
 #[cfg(feature = "cli")]
 mod cloud;
 mod interrupted;
+mod owners;
 mod refusals;
 mod render;
 mod rights;
