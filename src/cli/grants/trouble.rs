@@ -10,7 +10,7 @@ use crate::pool::tiberius::error::Error as DriverError;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
     #[error(transparent)]
-    Apply(#[from] ApplyError),
+    Apply(Box<ApplyError>),
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     #[error("the manifest names no connection string for it")]
@@ -29,6 +29,13 @@ pub(super) enum Trouble {
     Pool(#[from] PoolError),
     #[error(transparent)]
     Read(#[from] GrantsError),
+}
+
+// Boxed, since it is much larger than the others.
+impl From<ApplyError> for Trouble {
+    fn from(error: ApplyError) -> Self {
+        Self::Apply(Box::new(error))
+    }
 }
 
 impl Trouble {

@@ -163,12 +163,12 @@ impl Check<'_> {
             } else if let Some(role) = holder.roles.first() {
                 note(role.at, "roles", "public is in no role".to_owned());
             }
-        } else if FIXED_ROLES.iter().any(|name| is(&name)) {
+        } else if FIXED_ROLES.iter().any(&is) {
             let what = format!(
                 "`{written}` is a fixed role, whose rights cannot be changed; write it in the `roles` of its members"
             );
             note(*at, "name", what);
-        } else if FIXED_USERS.iter().any(|name| is(&name)) {
+        } else if FIXED_USERS.iter().any(is) {
             note(
                 *at,
                 "name",

@@ -56,10 +56,7 @@ async fn without_a_user_the_script_that_creates_it_is_printed_and_mends_it() {
 
 #[tokio::test]
 async fn an_administrator_tells_the_cases_apart() {
-    let sid = |id: &str| {
-        let id: uuid::Uuid = id.parse().unwrap();
-        entrada::tsql::Sid::from_id(id).to_string()
-    };
+    let sid = |id: &str| sid(id.parse().unwrap()).to_string();
     let stranger = || stranger().sql_admin("sa", "Only-For-Tests-1");
     let (client_id, object_id) = {
         let azure = stranger().start().await.unwrap();

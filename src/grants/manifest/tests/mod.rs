@@ -106,7 +106,7 @@ fn a_full_file_is_understood() {
         .map(|d| d.label.as_str())
         .collect();
     assert_eq!(labels, ["prod/shop", "prod/billing", "reports"]);
-    let [shop, billing, reports] = manifest.databases() else {
+    let [shop, _, reports] = manifest.databases() else {
         panic!("{manifest:?}");
     };
     let connection = shop
@@ -131,7 +131,14 @@ fn a_full_file_is_understood() {
         connection.expose(),
         "Server=b.example;Database=R;User ID=u;Password=Pa55"
     );
+}
 
+#[test]
+fn a_full_file_says_who_may_what() {
+    let manifest = read(FULL).unwrap();
+    let [shop, billing, reports] = manifest.databases() else {
+        panic!("{manifest:?}");
+    };
     let [api, dbas] = &shop.desired.principals[..] else {
         panic!("{:?}", shop.desired);
     };
