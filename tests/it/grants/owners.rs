@@ -38,12 +38,10 @@ async fn users_from_entra_and_their_schemas_are_t_sql() {
         principal.default_schema = Some(name("dbo"));
         desired.principals.push(principal);
     }
-    let mut made = statements(&database.plan(&desired, Mode::Additive).await);
+    let made = statements(&database.plan(&desired, Mode::Additive).await);
     assert_eq!(made.len(), 6, "{made:?}");
-    // Newer than the judge, which hears the rest.
     let newer = " WITH OBJECT_ID = N'00000000-0000-0000-0000-000000000005'";
-    let by_object = made.iter_mut().find(|text| text.ends_with(newer)).unwrap();
-    by_object.truncate(by_object.len() - newer.len());
+    assert!(made.iter().any(|text| text.ends_with(newer)), "{made:?}");
     parses(&made).await;
 }
 

@@ -244,8 +244,10 @@ async fn what_plans_do_is_t_sql() {
     ];
     let mut all = statements(&database.plan(&desired, Mode::Prune).await);
     let observed = database.observe(&Desired::default()).await;
-    let gone = revoke(&[name("o'br]ien")], &observed, true).unwrap();
-    all.extend(statements(&gone));
+    for drop in [true, false] {
+        let gone = revoke(&[name("o'br]ien")], &observed, drop).unwrap();
+        all.extend(statements(&gone));
+    }
     for words in [
         "CREATE USER",
         "CREATE ROLE",

@@ -12,9 +12,10 @@ import sqlfluff
 from sqlfluff.core import FluffConfig, Linter
 
 
-def without_doubled_brackets(text):
-    """Replaces `]]` inside of [names]: the lexer does not know that it stands for `]`, as
-    https://learn.microsoft.com/sql/t-sql/functions/quotename-transact-sql says."""
+def with_plain_names(text):
+    """Replaces `]]` and `[` inside of [names]: the lexer does not know that the one stands for
+    `]`, as https://learn.microsoft.com/sql/t-sql/functions/quotename-transact-sql says, and that
+    the other may stand there."""
     out = []
     at = 0
     while at < len(text):
@@ -35,7 +36,8 @@ def without_doubled_brackets(text):
             while end < len(text) and (text[end] != "]" or text[end : end + 2] == "]]"):
                 end += 2 if text[end] == "]" else 1
             end += 1
-            out.append("[" + text[at + 1 : end - 1].replace("]]", "__") + text[end - 1 : end])
+            inside = text[at + 1 : end - 1].replace("]]", "__").replace("[", "_")
+            out.append("[" + inside + text[end - 1 : end])
             at = end
             continue
         else:
@@ -48,10 +50,14 @@ def without_doubled_brackets(text):
 # `TYPE` of a user by SID is Azure SQL's and on no page of Microsoft's reference, which the grammar
 # follows: it knows `SID = 0x…` and no more. Taken out, the rest is judged.
 TYPE_OF_SID = re.compile(r"(\bSID = 0x[0-9A-F]{32}), TYPE = [EX]\b")
+# `OBJECT_ID` is newer than the grammar:
+# https://learn.microsoft.com/sql/t-sql/statements/create-user-transact-sql
+BY_OBJECT_ID = re.compile(r"(\bFROM EXTERNAL PROVIDER) WITH OBJECT_ID = N'[0-9a-f-]{36}'")
 
 
 def errors(linter, text):
-    text = TYPE_OF_SID.sub(r"\1", without_doubled_brackets(text))
+    text = TYPE_OF_SID.sub(r"\1", with_plain_names(text))
+    text = BY_OBJECT_ID.sub(r"\1", text)
     parsed = linter.parse_string(text)
     found = [str(violation) for violation in parsed.violations]
     if parsed.tree is None:
