@@ -19,6 +19,8 @@ use super::{
 use crate::Secret;
 
 const DEFAULT_DATABASE: &str = "demo";
+/// Loopback, and whatever port is free.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const DEFAULT_DOMAIN: &str = "entrada.onmicrosoft.com";
 
 /// Describes an [`Emulator`] and starts it.
@@ -43,9 +45,11 @@ pub struct EmulatorBuilder {
     pub(super) token_lifetime: Duration,
     pub(super) token_options: TokenOptions,
     pub(super) platforms: PlatformOptions,
-    pub(super) identity_address: SocketAddr,
+    /// `None` until it is said.
+    pub(super) identity_address: Option<SocketAddr>,
     pub(super) https_address: SocketAddr,
-    pub(super) sql_address: SocketAddr,
+    /// `None` until it is said.
+    pub(super) sql_address: Option<SocketAddr>,
     pub(super) admin_address: Option<SocketAddr>,
     pub(super) beyond_loopback: bool,
     pub(super) state_dir: Option<PathBuf>,
@@ -68,7 +72,6 @@ pub(super) struct Script {
 
 impl EmulatorBuilder {
     pub(super) fn new() -> Self {
-        let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         Self {
             tenant_id: stable_id("tenant", "entrada"),
             identities: Vec::new(),
@@ -86,9 +89,9 @@ impl EmulatorBuilder {
             token_lifetime: DEFAULT_LIFETIME,
             token_options: TokenOptions::default(),
             platforms: PlatformOptions::default(),
-            identity_address: loopback,
-            https_address: loopback,
-            sql_address: loopback,
+            identity_address: None,
+            https_address: ANY_PORT,
+            sql_address: None,
             admin_address: None,
             beyond_loopback: false,
             state_dir: None,
@@ -274,7 +277,7 @@ impl EmulatorBuilder {
 
     /// Sets where the identity endpoints listen. Defaults to 127.0.0.1 and any port.
     pub fn identity_address(mut self, address: SocketAddr) -> Self {
-        self.identity_address = address;
+        self.identity_address = Some(address);
         self
     }
 
@@ -287,7 +290,7 @@ impl EmulatorBuilder {
 
     /// Sets where the SQL gateway listens. Defaults to 127.0.0.1 and any port.
     pub fn sql_address(mut self, address: SocketAddr) -> Self {
-        self.sql_address = address;
+        self.sql_address = Some(address);
         self
     }
 
@@ -304,14 +307,11 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets where both listen unless that was set before, in calls or in a configuration file.
+    /// Sets where both listen unless that was set before, in calls or in a configuration file,
+    /// where port 0 is a choice, too.
     pub fn default_ports(mut self, sql: SocketAddr, identity: SocketAddr) -> Self {
-        if self.sql_address.port() == 0 {
-            self.sql_address = sql;
-        }
-        if self.identity_address.port() == 0 {
-            self.identity_address = identity;
-        }
+        self.sql_address.get_or_insert(sql);
+        self.identity_address.get_or_insert(identity);
         self
     }
 
@@ -450,7 +450,7 @@ impl EmulatorBuilder {
         let standard = ["localhost", "127.0.0.1", "::1", "*.database.windows.net"];
         let mut names: Vec<String> = standard.map(str::to_owned).to_vec();
         names.extend(certificate_names());
-        let more = [self.sql_address, self.https_address].map(|a| a.ip().to_string());
+        let more = [self.sql_listens(), self.https_address].map(|a| a.ip().to_string());
         let accepted = self.settings.accepted_names.iter();
         for name in more.iter().chain(accepted).chain(&self.certificate_names) {
             let unspecified = name.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
@@ -461,8 +461,20 @@ impl EmulatorBuilder {
         names
     }
 
+    pub(super) fn identity_listens(&self) -> SocketAddr {
+        self.identity_address.unwrap_or(ANY_PORT)
+    }
+
+    pub(super) fn sql_listens(&self) -> SocketAddr {
+        self.sql_address.unwrap_or(ANY_PORT)
+    }
+
     fn check_addresses(&self) -> Result<(), EmulatorError> {
-        let listens = [self.identity_address, self.https_address, self.sql_address];
+        let listens = [
+            self.identity_listens(),
+            self.https_address,
+            self.sql_listens(),
+        ];
         match listens
             .into_iter()
             .find(|address| !is_loopback(address.ip()))

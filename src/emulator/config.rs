@@ -217,7 +217,7 @@ impl EmulatorBuilder {
 
     fn with_tenant(mut self, tenant: Tenant) -> Self {
         self.tenant_id = tenant.id.unwrap_or(self.tenant_id);
-        self.identity_address = tenant.listen.unwrap_or(self.identity_address);
+        self.identity_address = tenant.listen.or(self.identity_address);
         self.https_address = tenant.https_listen.unwrap_or(self.https_address);
         self.domain = tenant.domain.unwrap_or(self.domain);
         self = self.with_challenge(tenant.vault_challenge);
@@ -234,7 +234,7 @@ impl EmulatorBuilder {
     }
 
     fn with_server(mut self, server: Server, folder: &Path) -> Self {
-        self.sql_address = server.listen.unwrap_or(self.sql_address);
+        self.sql_address = server.listen.or(self.sql_address);
         self.admin_address = server.admin_listen;
         if let Some(seconds) = server.recheck_after_seconds {
             self = self.recheck_after(Duration::from_secs(seconds));
@@ -409,6 +409,15 @@ mod tests {
 
     fn parse(text: &str) -> Result<EmulatorBuilder, EmulatorError> {
         EmulatorBuilder::from_toml(text, "test.toml", Path::new("/folder"))
+    }
+
+    #[test]
+    fn port_0_is_a_choice() {
+        let text = "[server]\nlisten = \"127.0.0.1:0\"";
+        let fixed = "127.0.0.1:1433".parse().unwrap();
+        let builder = parse(text).unwrap().default_ports(fixed, fixed);
+        assert_eq!(builder.sql_listens().port(), 0);
+        assert_eq!(builder.identity_listens(), fixed);
     }
 
     #[test]

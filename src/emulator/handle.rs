@@ -75,8 +75,8 @@ impl Emulator {
     }
 
     pub(super) async fn start(builder: EmulatorBuilder) -> Result<Self, EmulatorError> {
-        let server = WebServer::bind(builder.identity_address, builder.https_address)?;
-        let gateway = Gateway::bind(builder.sql_address).await?;
+        let server = WebServer::bind(builder.identity_listens(), builder.https_address)?;
+        let gateway = Gateway::bind(builder.sql_listens()).await?;
         let directory = directory_of(&builder);
         let Prepared {
             certificates,
