@@ -1,7 +1,7 @@
 //! Plans that do not get to their end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use entrada::grants::{ApplyError, Desired, Mode, Plan, Progress, Securable, apply};
 use tokio::sync::Notify;
@@ -86,6 +86,20 @@ async fn an_error_at_any_statement_leaves_the_database_as_it_was() {
     database.reach(&desired, Mode::Prune).await;
 }
 
+/// Ends a session and waits until the server is done with it: a request that is
+/// under way meanwhile might still be carried out.
+fn cut_off(bench: &Bench, spid: u16) {
+    assert!(bench.emulator.kill(spid));
+    let late = Instant::now() + PATIENCE;
+    let is_there = || bench.emulator.sessions().iter().any(|one| one.spid == spid);
+    tokio::task::block_in_place(|| {
+        while is_there() {
+            assert!(Instant::now() < late, "the session does not end");
+            std::thread::yield_now();
+        }
+    });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_breaks_at_any_statement_leaves_the_database_as_it_was() {
     let bench = Bench::start().await;
@@ -98,7 +112,7 @@ async fn a_session_that_breaks_at_any_statement_leaves_the_database_as_it_was() 
             if let Progress::Statement { number, .. } = progress
                 && number == fails
             {
-                assert!(bench.emulator.kill(spid));
+                cut_off(&bench, spid);
             }
         });
         let error = outcome.await.unwrap_err();
@@ -143,7 +157,7 @@ async fn nobody_knows_of_a_commit_that_was_cut_off() {
     let spid = client.info().spid;
     let outcome = apply(client, &plan, |progress| {
         if matches!(progress, Progress::Committing) {
-            assert!(bench.emulator.kill(spid));
+            cut_off(&bench, spid);
         }
     });
     let error = outcome.await.unwrap_err();
