@@ -1,10 +1,11 @@
 //! Plans that do not get to their end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use entrada::grants::{ApplyError, Desired, Mode, Plan, Progress, Securable, apply};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::bench::*;
 
