@@ -76,6 +76,8 @@ mod settings;
 pub mod target;
 pub mod tds;
 pub mod token;
+#[cfg(feature = "proxy")]
+pub mod transcode;
 #[cfg(any(feature = "check", feature = "cli", feature = "grants"))]
 pub mod tsql;
 
