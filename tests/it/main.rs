@@ -68,6 +68,8 @@ mod key_vault;
 mod layers;
 #[cfg(feature = "emulator")]
 mod login_methods;
+#[cfg(all(feature = "emulator", feature = "proxy"))]
+mod old_clients;
 mod pool;
 #[cfg(all(feature = "emulator", feature = "proxy"))]
 mod proxy;

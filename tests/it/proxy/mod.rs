@@ -7,7 +7,7 @@ mod cancel;
 #[cfg(all(feature = "cli", unix))]
 mod cli_proxy;
 mod client_tls;
-mod clients;
+pub(crate) mod clients;
 #[cfg(all(feature = "cli", unix))]
 mod drain;
 mod endings;

@@ -15,22 +15,22 @@ use crate::proxy::sources;
 use crate::support::certificates::Certificates;
 
 /// What clients log in with. Neither is known to anybody.
-const LOGIN: (&str, &str) = ("legacy-program", "Stays-On-This-Side-1");
+pub(crate) const LOGIN: (&str, &str) = ("legacy-program", "Stays-On-This-Side-1");
 
 /// A proxy in front of an emulator, with a listener for each kind of encryption.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     emulator: Emulator,
     proxy: Proxy,
     files: TempDir,
 }
 
 impl Bench {
-    pub(super) async fn with_fault(fault: Option<&str>) -> Self {
+    pub(crate) async fn with_fault(fault: Option<&str>) -> Self {
         Self::start(fault, "app").await
     }
 
     /// The proxy logs in as an identity that no database has a user for.
-    pub(super) async fn with_a_stranger() -> Self {
+    pub(crate) async fn with_a_stranger() -> Self {
         Self::start(None, "stranger").await
     }
 
@@ -66,7 +66,7 @@ impl Bench {
     }
 
     /// Where the listener for this is, whom to trust, and who a client is there.
-    pub(super) fn told(&self, encryption: Encryption) -> Value {
+    pub(crate) fn told(&self, encryption: Encryption) -> Value {
         let ca = self.file("ca.pem");
         let identities = self.emulator.identities();
         let app = identities.iter().find(|one| one.name == "app").unwrap();
@@ -92,7 +92,7 @@ impl Bench {
     }
 
     /// The logins at the emulator so far.
-    pub(super) fn logins(&self) -> Vec<LoginRequest> {
+    pub(crate) fn logins(&self) -> Vec<LoginRequest> {
         let requests = self.emulator.requests().into_iter();
         let logins = requests.filter_map(|request| match request.kind {
             RequestKind::Login(login) => Some(login),
@@ -102,7 +102,7 @@ impl Bench {
     }
 
     /// Nothing of what clients prove themselves with came to the emulator.
-    pub(super) fn no_password_went_upstream(&self) {
+    pub(crate) fn no_password_went_upstream(&self) {
         let logins = self.logins();
         assert!(!logins.is_empty());
         for login in logins {
@@ -113,11 +113,17 @@ impl Bench {
         assert!(!all.contains(LOGIN.0) && !all.contains(LOGIN.1), "{all}");
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    /// The server behind the proxy.
+    pub(crate) fn emulator(&self) -> &Emulator {
+        &self.emulator
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.files.path().join(name)
     }
 
-    fn address(&self, encryption: Encryption) -> SocketAddr {
+    /// Where the listener for this is.
+    pub(crate) fn address(&self, encryption: Encryption) -> SocketAddr {
         let name = format!("{encryption:?}");
         match self
             .proxy

@@ -13,7 +13,7 @@ const EXPECTED: &str = "tests/data/proxy/clients.toml";
 /// How a client and its listener encrypt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Encryption {
+pub(crate) enum Encryption {
     /// The proxy does not.
     Off,
     /// The proxy would, but the client is told not to.

@@ -2,10 +2,10 @@
 //! emulator (`tests/judges/`), with any user and password. What each must do stands in
 //! `tests/data/proxy/clients.toml`, which the table in `docs/clients.md` is made from.
 
-mod bench;
+pub(crate) mod bench;
 mod bridge;
 mod command_line;
-mod list;
+pub(crate) mod list;
 
 use serde_json::Value;
 
