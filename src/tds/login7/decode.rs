@@ -41,7 +41,9 @@ impl Login7 {
         decoded.sspi = data.bytes(slots.sspi)?.to_vec();
         decoded.attach_db_file = data.file(slots.attach_db_file);
         decoded.change_password = data.password("the new password", slots.change_password)?;
-        if decoded.option_flags3 & option_flags3::EXTENSION != 0 {
+        // Up to 7.3 the bit is reserved and the slot unused: both may hold anything.
+        let may_extend = decoded.tds_version >= TdsVersion::V7_4;
+        if may_extend && decoded.option_flags3 & option_flags3::EXTENSION != 0 {
             decoded.features = data.features(slots.extension)?;
         }
         Ok(decoded)

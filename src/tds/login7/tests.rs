@@ -143,7 +143,11 @@ fn a_feature_list_must_lie_inside_and_end() {
         Err(DecodeError::Truncated { .. })
     ));
     // Without the flag, the slot means nothing.
-    let mut ignored = outside;
+    let mut ignored = outside.clone();
     ignored[27] &= !option_flags3::EXTENSION;
     assert_eq!(Login7::decode(&ignored).unwrap().features, []);
+    // Before 7.4, the flag means nothing.
+    let mut old = outside;
+    old[4..8].copy_from_slice(&TdsVersion::V7_2.0.to_le_bytes());
+    assert_eq!(Login7::decode(&old).unwrap().features, []);
 }
