@@ -119,7 +119,8 @@ impl Transcoder {
         let mut taken = 0;
         loop {
             let rest = bytes.get(taken..).unwrap_or_default();
-            if self.to_server.finished().len() >= ENOUGH {
+            let is_enough = self.to_server.finished().len() >= ENOUGH;
+            if is_enough && !self.from_client.at_end() {
                 return Ok(taken);
             }
             let Some((length, piece)) = self.from_client.next(rest)? else {
@@ -168,7 +169,8 @@ impl Transcoder {
         let mut taken = 0;
         loop {
             let rest = bytes.get(taken..).unwrap_or_default();
-            if self.to_client.finished().len() >= ENOUGH {
+            let is_enough = self.to_client.finished().len() >= ENOUGH;
+            if is_enough && !self.from_server.at_end() {
                 return Ok(taken);
             }
             let Some((length, piece)) = self.from_server.next(rest)? else {

@@ -77,6 +77,12 @@ impl Packets {
         Ok(Some((data.len(), Piece::Data(data))))
     }
 
+    /// Whether the packet at hand has nothing left but its end, for which no more
+    /// bytes come.
+    pub(super) fn at_end(&self) -> bool {
+        self.header.is_some() && self.left == 0
+    }
+
     /// So much of the data at hand was taken in.
     pub(super) fn take(&mut self, length: usize) {
         self.left = self.left.saturating_sub(length);
