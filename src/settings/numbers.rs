@@ -69,6 +69,17 @@ impl Section<'_> {
         }
     }
 
+    /// A number of bytes such as `"512KiB"`, `"16MiB"` or `"1GiB"`.
+    pub(crate) fn size(&self, key: &'static str) -> Option<usize> {
+        let wanted = "a text with a unit, as \"512KiB\", \"16MiB\" or \"1GiB\"";
+        let found = self.typed(key, wanted, DeValue::as_str)?;
+        let size = bytes(found.value);
+        if size.is_none() {
+            self.note(found.at, key, format!("write {wanted}"));
+        }
+        size
+    }
+
     pub(crate) fn numbers<T: TryFrom<u64>>(&self, key: &'static str) -> Vec<T> {
         self.list(key, "a list of whole numbers, as [1000, 1001]", whole)
     }
@@ -118,6 +129,15 @@ impl<'d> Section<'d> {
         };
         array.value.iter().filter_map(of).collect()
     }
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    const UNITS: [(&str, usize); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let (digits, unit) = UNITS
+        .into_iter()
+        .find_map(|(word, unit)| Some((text.strip_suffix(word)?, unit)))?;
+    let number: usize = digits.trim_end().parse().ok()?;
+    number.checked_mul(unit).filter(|size| *size > 0)
 }
 
 fn whole<T: TryFrom<u64>>(value: &DeValue<'_>) -> Option<T> {

@@ -322,6 +322,9 @@ fn limits(section: Section<'_>) -> LimitsConfig {
             .duration("login_timeout")
             .unwrap_or(or.login_timeout),
         idle_timeout: section.duration("idle_timeout").or(or.idle_timeout),
+        transcode_buffer: section
+            .size("transcode_buffer")
+            .unwrap_or(or.transcode_buffer),
     };
     section.end();
     limits

@@ -277,6 +277,10 @@ pub struct LimitsConfig {
     pub login_timeout: Duration,
     /// How long a client may be silent after its login. Defaults to no bound.
     pub idle_timeout: Option<Duration>,
+    /// The most bytes that are held of one row for a client of TDS 7.1, which
+    /// must get the length of a text before the text, where the server tells it
+    /// after. A longer row is replaced by an error. Defaults to 16 MiB.
+    pub transcode_buffer: usize,
 }
 
 impl LimitsConfig {
@@ -296,6 +300,7 @@ impl Default for LimitsConfig {
             failed_logins_per_minute: 30,
             login_timeout: Duration::from_secs(15),
             idle_timeout: None,
+            transcode_buffer: 16 * 1024 * 1024,
         }
     }
 }

@@ -60,6 +60,7 @@ const FULL: &str = r#"
         failed_logins_per_minute = 3
         login_timeout = "5s"
         idle_timeout = "8h"
+        transcode_buffer = "1MiB"
 
         [admin]
         listen = "127.0.0.1:9464"
@@ -140,6 +141,7 @@ fn a_full_file_is_understood() {
         config.limits.idle_timeout,
         Some(Duration::from_secs(8 * 3600))
     );
+    assert_eq!(config.limits.transcode_buffer, 1 << 20);
     assert_eq!(config.admin.listen.unwrap().port(), 9464);
     assert!(config.admin.same_user);
 }
@@ -289,6 +291,14 @@ const ELSEWHERE: &[(&str, &str)] = &[
     (
         "limits = { connections = \"9\" }",
         "1 limits.connections: write a whole number",
+    ),
+    (
+        "limits = { transcode_buffer = \"0MiB\" }",
+        "1 limits.transcode_buffer: write a text with a unit, as \"512KiB\"",
+    ),
+    (
+        "limits = { transcode_buffer = \"99999999999GiB\" }",
+        "1 limits.transcode_buffer: write a text with a unit",
     ),
     ("limits = 5", "1 limits: write it as a table, [limits]"),
     (
