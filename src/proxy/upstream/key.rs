@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::dial::LoginProfile;
 use crate::target::Target;
-use crate::tds::{Feature, FeatureId, Login7, option_flags2, option_flags3, type_flags};
+use crate::tds::{
+    Feature, FeatureId, Login7, TdsVersion, option_flags2, option_flags3, type_flags,
+};
 
 /// Everything about a login that can be seen in the session later, or changes
 /// how it behaves. Two clients share a session only if theirs are equal.
@@ -142,7 +144,7 @@ fn profile(login: &Login7, database: Option<&str>, target: &Target) -> LoginProf
     LoginProfile {
         application_name: said(&login.app_name),
         host_name: said(&login.host_name),
-        library_name: said(&login.library_name),
+        library_name: said(&login.library_name).filter(|name| !wants_binary_xml(login, name)),
         language: said(&login.language),
         database,
         // 0 leaves it to the server.
@@ -159,14 +161,44 @@ fn profile(login: &Login7, database: Option<&str>, target: &Target) -> LoginProf
         option_flags2: Some(
             login.option_flags2 & (option_flags2::INIT_LANG_FATAL | option_flags2::ODBC),
         ),
-        type_flags: Some(login.type_flags & !type_flags::READ_ONLY_INTENT),
-        option_flags3: Some(
-            login.option_flags3
-                & (option_flags3::BINARY_XML | option_flags3::UNKNOWN_COLLATION_HANDLING),
-        ),
+        type_flags: Some(login.type_flags & known_type_flags(login.tds_version)),
+        option_flags3: Some(login.option_flags3 & known_option_flags3(login.tds_version)),
         features: features(&login.features),
         ..LoginProfile::default()
     }
+}
+
+/// The bits that its version has and the server is to hear of. What stands in
+/// the others is nobody's wish. Read-only intent is said on its own.
+fn known_type_flags(version: TdsVersion) -> u8 {
+    const SQL_TYPE: u8 = 0x0F;
+    if version < TdsVersion::V7_2 {
+        SQL_TYPE
+    } else {
+        !type_flags::READ_ONLY_INTENT
+    }
+}
+
+/// As of [`known_type_flags`].
+fn known_option_flags3(version: TdsVersion) -> u8 {
+    use option_flags3::{BINARY_XML, UNKNOWN_COLLATION_HANDLING};
+    if version < TdsVersion::V7_2 {
+        0
+    } else if version < TdsVersion::V7_3A {
+        BINARY_XML
+    } else {
+        BINARY_XML | UNKNOWN_COLLATION_HANDLING
+    }
+}
+
+/// Whether the server would take the library for one that reads binary xml,
+/// though its version has no xml at all: .NET's of before 2.0. From 7.2 on the
+/// server sends that to .NET's and texts to others (MS-TDS notes 14 and 22), and
+/// only texts can be shown to a client of 7.1.
+fn wants_binary_xml(login: &Login7, library: &str) -> bool {
+    let library = library.to_ascii_lowercase();
+    login.tds_version < TdsVersion::V7_2
+        && (library.contains(".net") || library.contains("sqlclient"))
 }
 
 /// What the client asks for, in one order, so that the order makes no difference.
@@ -255,6 +287,53 @@ mod tests {
         assert_eq!(profile.language.as_deref(), Some("Deutsch"));
         assert_eq!(profile.database.as_deref(), Some("shop"));
         assert_eq!(profile.features, login.features);
+    }
+
+    #[test]
+    fn what_an_old_client_cannot_mean_does_not_go_to_the_server() {
+        let login = |version| Login7 {
+            tds_version: version,
+            // TranBoundary and CacheConnect among them.
+            option_flags2: option_flags2::ODBC | 0x0C,
+            type_flags: 0xFF,
+            option_flags3: 0xFF,
+            library_name: ".Net SqlClient Data Provider".to_owned(),
+            ..Login7::default()
+        };
+        let said = |version| {
+            let profile = Ask::new(&login(version), None, &target(), true);
+            let profile = profile.profile().clone();
+            assert_eq!(profile.option_flags2, Some(option_flags2::ODBC));
+            assert_eq!(profile.read_only, Some(true));
+            let library = profile.library_name.is_some();
+            (
+                profile.type_flags.unwrap(),
+                profile.option_flags3.unwrap(),
+                library,
+            )
+        };
+        assert_eq!(said(TdsVersion::V7_1), (0x0F, 0, false));
+        assert_eq!(said(TdsVersion::V7_1_REV1), (0x0F, 0, false));
+        assert_eq!(said(TdsVersion::V7_2), (0xDF, 0x02, true));
+        assert_eq!(said(TdsVersion::V7_3A), (0xDF, 0x0A, true));
+        let jtds = Login7 {
+            library_name: "jTDS".to_owned(),
+            ..login(TdsVersion::V7_1_REV1)
+        };
+        assert_eq!(key(&jtds).profile().library_name.as_deref(), Some("jTDS"));
+    }
+
+    #[test]
+    fn clients_of_different_versions_share_a_session_that_is_the_same_for_both() {
+        let login = |tds_version| Login7 {
+            tds_version,
+            option_flags3: 0,
+            ..Login7::default()
+        };
+        assert_eq!(
+            key(&login(TdsVersion::V7_1_REV1)),
+            key(&login(TdsVersion::V7_4))
+        );
     }
 
     #[test]
