@@ -23,6 +23,7 @@ pub(super) fn left(entry: &Entry, reason: &str) {
         target = known.target,
         identity = known.identity,
         spid = entry.spid(),
+        tds_version = known.tds_version,
         encrypted = known.encrypted,
         bytes_in = count(&entry.traffic.sent),
         bytes_out = count(&entry.traffic.received),

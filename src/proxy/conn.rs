@@ -18,13 +18,15 @@ use super::client::{ClientSocket, GreetError, Greeted, greet};
 use super::config::{ListenerConfig, TlsMode};
 use super::refusal::{self, Refusal};
 use super::registry::{Entry, Guest, Phase};
-use super::relay::{self, End};
+use super::relay::{self, Bridge, End};
 use super::shared::{Live, Shared};
 use super::stats::{LoginOutcome, LoginStep, LoginWatch};
 use super::targets::TargetEntry;
 use super::upstream::{Condition, Lease, LeaseError};
+use crate::session::LoginInfo;
 use crate::session::SessionStream;
-use crate::tds::{Login7, TdsVersion};
+use crate::tds::{Collation, Login7, TdsVersion};
+use crate::transcode::{OldVersion, Settings};
 
 /// The most bytes that are kept of what a client sends before its login is
 /// answered. No client has a reason to send any.
@@ -104,7 +106,7 @@ impl Visit {
             self.shared
                 .stats
                 .recent_error(format!("session of target `{target}`: {end}"));
-        } else if matches!(end, End::Protocol(_)) {
+        } else if end.is_breach() {
             tracing::warn!(id = guest.id, peer = guest.peer, "{end}");
         }
     }
@@ -135,18 +137,21 @@ struct Connected {
     lease: Lease,
     early: Vec<u8>,
     idle: Option<Duration>,
+    /// For a client of an older version; the bytes of all others pass as they are.
+    bridge: Option<Box<Bridge>>,
 }
 
 async fn relayed(mut connected: Box<Connected>, entry: &Entry, shared: &Shared) -> End {
     let meters = (entry, &shared.stats);
     let early = std::mem::take(&mut connected.early);
+    let bridge = connected.bridge.take();
     let Connected {
         stream,
         lease,
         idle,
         ..
     } = &mut *connected;
-    let outcome = relay::run(stream, lease, early, *idle, meters).await;
+    let outcome = relay::run(stream, lease, early, bridge, *idle, meters).await;
     let Connected { stream, lease, .. } = *connected;
     // The client is gone before its session serves another.
     drop(stream);
@@ -230,7 +235,7 @@ impl<'a> Login<'a> {
         };
         self.entry.learn(|known| known.login = admitted.user);
         let version = self.greeted.login.tds_version;
-        if version < TdsVersion::V7_4 {
+        if version < TdsVersion::V7_1 {
             tracing::warn!(id = self.entry.id, peer = self.entry.peer, %version, "a client speaks too old a version of TDS");
             self.refuse(&refusal::of_version(version)).await;
             watch.done(LoginOutcome::Protocol);
@@ -316,9 +321,12 @@ impl<'a> Login<'a> {
         let Greeted {
             mut stream,
             mut front,
+            login,
             ..
         } = self.greeted;
         let info = lease.told();
+        let limits = &self.live.config.limits;
+        let bridge = bridge(login.tds_version, &info, limits.transcode_buffer);
         // The session's own packet size, so that no packet is ever cut anew.
         if let Err(error) = front.accept(&info, info.packet_size) {
             tracing::error!(id = self.entry.id, error = %refusal::chain(&error), "the login's answer cannot be written");
@@ -332,6 +340,10 @@ impl<'a> Login<'a> {
         }
         self.entry
             .learn(|known| known.database.clone_from(&info.database));
+        if bridge.is_some() {
+            let version = login.tds_version.round_down();
+            self.shared.stats.transcoded(&version.to_string());
+        }
         self.shared.registry.is_in(self.entry, info.spid);
         let mut sent_behind = front.into_rest();
         sent_behind.extend(early);
@@ -339,7 +351,8 @@ impl<'a> Login<'a> {
             stream,
             lease,
             early: sent_behind,
-            idle: self.live.config.limits.idle_timeout,
+            idle: limits.idle_timeout,
+            bridge,
         })
     }
 
@@ -361,6 +374,19 @@ impl<'a> Login<'a> {
         tracing::warn!(id = self.entry.id, peer = self.entry.peer, error = %text, "no session for a client");
         self.shared.stats.recent_error(text);
     }
+}
+
+/// What a client of that version needs between itself and its session.
+fn bridge(version: TdsVersion, info: &LoginInfo, hold_limit: usize) -> Option<Box<Bridge>> {
+    let collation = <[u8; 5]>::try_from(&info.collation[..]);
+    let settings = Settings {
+        version: OldVersion::of(version)?,
+        client_packet_size: info.packet_size,
+        server_packet_size: info.packet_size,
+        collation: collation.map_or(Collation::SQL_LATIN1_GENERAL_CP1_CI_AS, Collation),
+        hold_limit,
+    };
+    Some(Box::new(Bridge::new(&settings)))
 }
 
 /// Ends when a client leaves that should wait. What it sends is kept, as much as

@@ -51,15 +51,16 @@ pub(super) fn of_reload() -> Refusal {
     Refusal::of(error(UNAVAILABLE, 17, text.to_owned()))
 }
 
-/// A client that speaks a version which has no tokens for what we relay.
+/// A client that speaks a version of before collations, which nothing that a
+/// server says today has a form in.
 pub(super) fn of_version(version: TdsVersion) -> Refusal {
     Refusal::of(error(
         LOGIN_FAILED,
         16,
         format!(
-            "Entrada: this client speaks TDS {version}, and a login by token needs TDS 7.4 or 8.0: \
-             the server would answer in a version that the client cannot read. Use a driver of \
-             2012 or later, or set its version (FreeTDS: `tds version = 7.4` or TDSVER=7.4)"
+            "Entrada: this client speaks TDS {version}; 7.1 (SQL Server 2000) to 8.0 are served. \
+             Set a higher version in its driver (FreeTDS: `tds version = 7.1` or TDSVER=7.1; \
+             jTDS: the property TDS=8.0, which is its name for 7.1), or use a driver of 2000 or later"
         ),
     ))
 }
@@ -79,8 +80,8 @@ pub(super) fn of_lease(lease: &LeaseError, identity: &str) -> Refusal {
 /// What a client is told that waits for an answer which will not come.
 pub(super) fn of_end(end: &End) -> Option<ServerMessage> {
     let number = match end {
-        End::Protocol(_) => PROTOCOL,
-        End::ServerClosed | End::ServerBroke(_) | End::ServerFault(_) => BROKEN,
+        end if end.is_breach() => PROTOCOL,
+        end if end.is_servers() => BROKEN,
         _ => return None,
     };
     Some(error(number, 20, format!("Entrada: {end}")))

@@ -33,6 +33,8 @@ pub(crate) struct RawClient {
     tls: Option<ClientConnection>,
     messages: MessageReader,
     pub(crate) packet_size: usize,
+    /// The version of its login, in which answers are read.
+    pub(crate) version: TdsVersion,
 }
 
 /// How the connection is encrypted.
@@ -64,6 +66,7 @@ impl RawClient {
             tls: None,
             messages: MessageReader::new(32767, 1 << 24),
             packet_size: 4096,
+            version: TdsVersion::V7_4,
         }
     }
 
@@ -173,6 +176,7 @@ impl RawClient {
 
     pub(crate) async fn login(&mut self, login: &Login7) -> LoginAnswer {
         self.send_login(login).await;
+        self.version = login.tds_version;
         let answer = self.receive().await.expect("an answer to LOGIN7");
         self.login_answer(&answer)
     }
@@ -191,7 +195,7 @@ impl RawClient {
         let mut messages = MessageReader::new(32767, 1 << 24);
         messages.push(bytes);
         let message = messages.next().unwrap().expect("an answer to LOGIN7");
-        read_answer(&message)
+        read_answer(&message, TdsVersion::V7_4)
     }
 
     pub(crate) async fn send_login(&mut self, login: &Login7) {
@@ -311,7 +315,7 @@ impl RawClient {
     }
 
     pub(crate) fn login_answer(&mut self, message: &Message) -> LoginAnswer {
-        let answer = read_answer(message);
+        let answer = read_answer(message, self.version);
         for change in &answer.env {
             if let EnvChange::PacketSize { new, .. } = change {
                 self.packet_size = usize::try_from(*new).unwrap();
@@ -345,9 +349,9 @@ impl RawClient {
     }
 }
 
-fn read_answer(message: &Message) -> LoginAnswer {
+fn read_answer(message: &Message, version: TdsVersion) -> LoginAnswer {
     let mut answer = LoginAnswer::default();
-    for token in read_tokens(&message.payload, TdsVersion::V7_4).unwrap() {
+    for token in read_tokens(&message.payload, version).unwrap() {
         match token {
             Token::Error(error) => answer.errors.push(error),
             Token::Info(info) => answer.infos.push(info),

@@ -3,6 +3,8 @@
 use std::io;
 
 use super::track::Fault;
+use crate::proxy::refusal::chain;
+use crate::transcode::TranscodeError;
 
 /// Why a client is no longer connected.
 #[derive(Debug)]
@@ -31,6 +33,9 @@ pub(in crate::proxy) enum End {
     ServerBroke(io::Error),
     /// The server broke the protocol.
     ServerFault(Fault),
+    /// Something that was said has no form in the other side's version, or makes
+    /// no sense in its own.
+    Untold(TranscodeError),
 }
 
 impl End {
@@ -42,6 +47,8 @@ impl End {
             Self::ClientBroke(_) => "client-broke",
             Self::Deserted => "deserted",
             Self::Protocol(_) => "protocol",
+            Self::Untold(error) if error.is_servers() => "server-fault",
+            Self::Untold(_) => "protocol",
             Self::Idle => "idle",
             Self::Killed => "killed",
             Self::Drained => "drained",
@@ -53,10 +60,20 @@ impl End {
 
     /// Whether the server is at fault, so that people should hear of it.
     pub(in crate::proxy) fn is_servers(&self) -> bool {
-        matches!(
-            self,
-            Self::ServerClosed | Self::ServerBroke(_) | Self::ServerFault(_)
-        )
+        match self {
+            Self::ServerClosed | Self::ServerBroke(_) | Self::ServerFault(_) => true,
+            Self::Untold(error) => error.is_servers(),
+            _ => false,
+        }
+    }
+
+    /// Whether the client has broken the protocol.
+    pub(in crate::proxy) fn is_breach(&self) -> bool {
+        match self {
+            Self::Protocol(_) => true,
+            Self::Untold(error) => !error.is_servers(),
+            _ => false,
+        }
     }
 }
 
@@ -69,6 +86,7 @@ impl std::fmt::Display for End {
             Self::ClientBroke(error) => write!(f, "the client's connection broke: {error}"),
             Self::Deserted => f.write_str("the client left before it had its answer"),
             Self::Protocol(fault) | Self::ServerFault(fault) => write!(f, "{fault}"),
+            Self::Untold(error) => f.write_str(&chain(error)),
             Self::Idle => f.write_str("the client was silent for longer than `idle_timeout`"),
             Self::Killed => f.write_str("the client was killed"),
             Self::Drained => f.write_str("the proxy is shutting down"),

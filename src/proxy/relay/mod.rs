@@ -5,9 +5,14 @@
 //! serve another; a session that is not at rest is brought to rest if there is a
 //! safe way ([`rescue`]). No token is parsed, with one exception: the last DONE
 //! of an answer while an attention is unanswered.
+//!
+//! For a client of a version before 7.3.B, and for no other, a [`Bridge`] stands
+//! between ([`old`]) and rewrites all that passes.
 
+mod bridge;
 mod end;
 mod flow;
+mod old;
 mod pump;
 mod rescue;
 mod track;
@@ -18,6 +23,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+pub(super) use self::bridge::Bridge;
 pub(super) use self::end::End;
 use self::pump::Pump;
 use super::refusal;
@@ -39,7 +45,7 @@ pub(super) struct Outcome {
 
 /// Relays until one side is done. `early` is what the client sent behind its
 /// LOGIN7; a client that is silent between requests for longer than `idle` is
-/// ended.
+/// ended. A client of an older version comes with its `bridge`.
 ///
 /// # Cancel safety
 /// Dropping the future leaves both streams at an unknown place: they are to be
@@ -48,6 +54,7 @@ pub(super) async fn run(
     client: &mut SessionStream,
     lease: &mut Lease,
     early: Vec<u8>,
+    bridge: Option<Box<Bridge>>,
     idle: Option<Duration>,
     (entry, stats): (&Entry, &Stats),
 ) -> Outcome {
@@ -55,6 +62,7 @@ pub(super) async fn run(
     let meters = (&entry.traffic, stats);
     let server = lease.stream_mut();
     let mut pump = Pump::new(client, server, packet_size, early, meters).idle_after(idle);
+    pump.bridge = bridge;
     pump.spid = spid;
     let end = poll_fn(|cx| pump.poll(cx)).await;
     // A client is idle for long and ends once: what only its end needs has no
@@ -66,7 +74,7 @@ pub(super) async fn run(
 async fn wind_up(pump: &mut Pump<'_>, end: End) -> Outcome {
     // A client that waits for nothing is best told by the close, which is what
     // the pools of drivers look for.
-    let waits = pump.track.answers_due() || matches!(end, End::Protocol(_));
+    let waits = pump.track.answers_due() || end.is_breach();
     let message = refusal::of_end(&end).filter(|_| waits);
     if let Some(message) = &message {
         let _ = timeout(LAST_WORDS, rescue::tell(pump, message)).await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::bridge::Bridge;
 use super::end::End;
 use super::flow::Flow;
 use super::track::{Fault, Piece, Track};
@@ -34,19 +35,22 @@ pub(super) struct Pump<'a> {
     pub(super) spid: u16,
     /// Set when writing to the server failed: what it said last is still read.
     pub(super) server_broke: Option<io::Error>,
-    meter: Meter<'a>,
+    /// Only a client of an older version has one: what others send and get is
+    /// never rewritten.
+    pub(super) bridge: Option<Box<Bridge>>,
+    pub(super) meter: Meter<'a>,
     /// Bytes of the client's are held that nobody has looked at yet.
     early: bool,
-    client_ended: bool,
-    server_ended: bool,
+    pub(super) client_ended: bool,
+    pub(super) server_ended: bool,
     /// The longest silence between requests.
     idle: Option<Duration>,
     clock: Option<Pin<Box<Sleep>>>,
 }
 
 /// Counts what passes.
-struct Meter<'a> {
-    traffic: &'a Traffic,
+pub(super) struct Meter<'a> {
+    pub(super) traffic: &'a Traffic,
     stats: &'a Stats,
     requests: u64,
     answers: u64,
@@ -80,6 +84,7 @@ impl<'a> Pump<'a> {
             down: Flow::default(),
             spid: 0,
             server_broke: None,
+            bridge: None,
             meter: Meter {
                 traffic,
                 stats,
@@ -113,7 +118,7 @@ impl<'a> Pump<'a> {
             if let Poll::Ready(Err(end)) = down {
                 return Poll::Ready(end);
             }
-            if self.client_ended && self.track.at_rest() && self.down.is_sent() {
+            if self.client_ended && self.is_done() {
                 return Poll::Ready(End::Left);
             }
             if up.is_pending() && down.is_pending() {
@@ -125,7 +130,19 @@ impl<'a> Pump<'a> {
         }
     }
 
+    /// Whether nothing is left to be done for a client that sends no more.
+    fn is_done(&self) -> bool {
+        let is_stalled = self.bridge.as_ref().is_some_and(|bridge| bridge.stalled);
+        let all_sent = self.up.held.is_empty() && self.down.is_sent() && !is_stalled;
+        all_sent && self.track.at_rest()
+    }
+
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if let Some(mut bridge) = self.bridge.take() {
+            let up = self.poll_up_old(cx, &mut bridge);
+            self.bridge = Some(bridge);
+            return up;
+        }
         if self.server_broke.is_some() {
             return Poll::Pending;
         }
@@ -175,6 +192,11 @@ impl<'a> Pump<'a> {
     }
 
     fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if let Some(mut bridge) = self.bridge.take() {
+            let down = self.poll_down_old(cx, &mut bridge);
+            self.bridge = Some(bridge);
+            return down;
+        }
         ready!(self.down.poll_send(cx, self.client)).map_err(End::ClientBroke)?;
         if self.server_ended {
             return Poll::Ready(Err(End::ServerClosed));
@@ -266,7 +288,7 @@ impl<'a> Pump<'a> {
 
 impl Meter<'_> {
     /// Takes note of messages that have ended or begun, and of the time.
-    fn moved(&mut self, track: &Track) {
+    pub(super) fn moved(&mut self, track: &Track) {
         self.moved = Instant::now();
         let requests = track.requests - self.requests;
         if requests > 0 {

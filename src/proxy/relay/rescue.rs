@@ -21,6 +21,14 @@ const STOP: Duration = Duration::from_secs(5);
 
 /// Tells the client why it ends, if it is at a place where it reads a message.
 pub(super) async fn tell(pump: &mut Pump<'_>, message: &ServerMessage) -> io::Result<()> {
+    if let Some(mut bridge) = pump.bridge.take() {
+        // An error in what comes before it has been noticed already.
+        let _ = poll_fn(|cx| pump.poll_delivered(cx, &mut bridge)).await;
+        bridge.tell(message);
+        pump.client.write_all(bridge.transcoder.to_client()).await?;
+        pump.bridge = Some(bridge);
+        return pump.client.flush().await;
+    }
     poll_fn(|cx| pump.down.poll_send(cx, pump.client)).await?;
     if pump.track.mid_answer() {
         return Ok(());
@@ -54,6 +62,7 @@ pub(super) async fn rescue(pump: &mut Pump<'_>) -> Option<Condition> {
     if pump.server_broke.is_some() {
         return None;
     }
+    pump.forget_passed();
     if !(pump.track.at_rest() && pump.up.is_sent()) {
         timeout(STOP, settle(pump)).await.ok()?.ok()?;
     }
@@ -78,6 +87,8 @@ async fn settle(pump: &mut Pump<'_>) -> io::Result<()> {
         }
         Rescue::Hopeless => return Err(io::ErrorKind::Unsupported.into()),
     }
+    let held = std::mem::take(&mut pump.down.held);
+    pump.down.held = followed(pump, &held)?;
     let mut buffer = Scratch::take();
     while !pump.track.at_rest() {
         let held = pump.down.held.len();
@@ -87,12 +98,16 @@ async fn settle(pump: &mut Pump<'_>) -> io::Result<()> {
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let mut bytes = buffer.get(..held + read).unwrap_or_default();
-        while let Some(piece) = pump.track.answer(bytes).map_err(io::Error::other)? {
-            let (Piece::Pass(length) | Piece::Drop(length) | Piece::Replace(length)) = piece;
-            bytes = bytes.get(length..).unwrap_or_default();
-        }
-        pump.down.held = bytes.to_vec();
+        pump.down.held = followed(pump, buffer.get(..held + read).unwrap_or_default())?;
     }
     Ok(())
+}
+
+/// Follows what nobody reads any more; what of it is no whole header yet.
+fn followed(pump: &mut Pump<'_>, mut bytes: &[u8]) -> io::Result<Vec<u8>> {
+    while let Some(piece) = pump.track.answer(bytes).map_err(io::Error::other)? {
+        let (Piece::Pass(length) | Piece::Drop(length) | Piece::Replace(length)) = piece;
+        bytes = bytes.get(length..).unwrap_or_default();
+    }
+    Ok(bytes.to_vec())
 }

@@ -28,6 +28,7 @@ pub(super) struct Stats {
     login_steps: HistogramVec,
     denials: IntCounterVec,
     leases: HistogramVec,
+    transcoded: IntCounterVec,
     ended: IntCounterVec,
     session_times: Histogram,
     first_byte: Histogram,
@@ -53,6 +54,7 @@ impl Stats {
             login_steps: names::LOGIN_SECONDS.histograms(at),
             denials: names::DENIALS.counters(at),
             leases: names::LEASE_SECONDS.histograms(at),
+            transcoded: names::TRANSCODED.counters(at),
             ended: names::SESSIONS_ENDED.counters(at),
             session_times: names::SESSION_SECONDS.histogram(at),
             first_byte: names::FIRST_BYTE_SECONDS.histogram(at),
@@ -120,6 +122,11 @@ impl Stats {
     pub(super) fn lease(&self, target: &str, origin: &'static str, took: Duration) {
         let leases = self.leases.with_label_values(&[target, origin]);
         leases.observe(took.as_secs_f64());
+    }
+
+    /// A client has got in whose version must be rewritten.
+    pub(super) fn transcoded(&self, version: &str) {
+        self.transcoded.with_label_values(&[version]).inc();
     }
 
     /// A client that had got in is gone. Its bytes and requests are counted by

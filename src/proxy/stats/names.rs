@@ -54,6 +54,7 @@ metrics! {
     LOGIN_SECONDS = Kind::Histogram(Span::Brief), "login_seconds", ["phase"], "Time of logins by phase: greet (to LOGIN7), admit, lease (to a session), total.";
     DENIALS = Kind::Counter, "denials_total", ["reason"], "Clients that were not let in, by reason.";
     LEASE_SECONDS = Kind::Histogram(Span::Brief), "lease_seconds", ["target", "origin"], "Time until a client got a session, by origin: warm (idle until then), cold (opened for it), queued (waited for).";
+    TRANSCODED = Kind::Counter, "transcoded_clients_total", ["tds_version"], "Clients that got in and whose version of TDS is rewritten: 7.1, 7.1r1, 7.2, 7.3A.";
     SESSIONS_ENDED = Kind::Counter, "sessions_ended_total", ["reason"], "Clients that had got in and are gone, by reason.";
     SESSION_SECONDS = Kind::Histogram(Span::Long), "session_seconds", [], "How long clients that had got in stayed.";
     RELAY_BYTES = Kind::Counter, "relay_bytes_total", ["direction"], "Bytes relayed, of present and past clients: from_client, to_client.";

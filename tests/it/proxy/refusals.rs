@@ -116,7 +116,7 @@ async fn a_server_that_is_not_there_is_named() {
 async fn a_client_of_an_older_protocol_is_told_which_it_needs() {
     let emulator = azure().await;
     let proxy = super::proxy(&emulator).await;
-    for version in [TdsVersion::V7_2, TdsVersion::V7_3B] {
+    for version in [TdsVersion::V7_0, TdsVersion(0x7000_0001)] {
         let login = Login7 {
             tds_version: version,
             ..login()
@@ -124,7 +124,8 @@ async fn a_client_of_an_older_protocol_is_told_which_it_needs() {
         let answer = answer_to(&proxy, &login).await;
         let (number, message) = answer.refusal().unwrap();
         assert_eq!(number, 18456);
-        assert!(message.contains("TDS 7.4"), "{message}");
+        assert!(message.contains("TDSVER=7.1"), "{message}");
+        assert!(message.contains("TDS=8.0"), "{message}");
         assert!(message.contains(&version.to_string()), "{message}");
     }
 }
