@@ -20,6 +20,16 @@ pub enum TranscodeError {
     /// The client sent a packet of a kind that is no request.
     #[error("the client sent a packet of type {0}, which is no request")]
     NotARequest(PacketType),
+    /// The client sent an attention with something in it.
+    #[error("the client sent an attention of {length} bytes; it has 8")]
+    LongAttention {
+        /// The packet's length.
+        length: usize,
+    },
+    /// The client wants to share the connection between sessions (MARS), which
+    /// was not granted.
+    #[error("the client began a session within its session (MARS), which was not agreed on")]
+    Multiplexed,
     /// The client sent a packet of a length that was not agreed on.
     #[error("the client sent a packet of {length} bytes; {negotiated} were agreed on")]
     PacketLength {

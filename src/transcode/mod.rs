@@ -41,7 +41,7 @@ use self::answers::Answers;
 use self::cutter::Cutter;
 use self::packets::{Packets, Piece};
 use self::requests::Requests;
-use crate::tds::{Collation, PacketType, ServerMessage};
+use crate::tds::{Collation, PacketStatus, PacketType, ServerMessage};
 
 /// As much is made in one go, in bytes; the rest of what came is to be shown
 /// again once that is sent.
@@ -132,7 +132,7 @@ impl Transcoder {
                 Piece::Begin(header) if header.packet_type == PacketType::ATTENTION => {
                     self.requests.cancel();
                     out.abandon();
-                    out.begin(PacketType::ATTENTION, header.status, 0);
+                    out.begin(PacketType::ATTENTION, PacketStatus::NORMAL, 0);
                 }
                 Piece::Begin(header) => self.requests.begin_packet(header, session, out)?,
                 Piece::Data(data) => {
@@ -140,7 +140,7 @@ impl Transcoder {
                     self.requests.data(data, session, out)?;
                 }
                 Piece::End(header) if header.packet_type == PacketType::ATTENTION => {
-                    out.end(header.status);
+                    out.end(PacketStatus::EOM);
                 }
                 Piece::End(header) => self.requests.end_packet(header, session, out)?,
             }

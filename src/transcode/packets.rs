@@ -111,13 +111,16 @@ impl Packets {
         let length = usize::from(u16::from_be_bytes([high, low]));
         let header = PacketHeader::decode(&self.bytes);
         match self.side {
-            Side::Client { packet_size } => match header {
-                Ok(header) if length <= packet_size => Ok(header),
-                _ => Err(TranscodeError::PacketLength {
-                    length,
-                    negotiated: packet_size,
-                }),
-            },
+            Side::Client { packet_size } => {
+                judge_request(kind, length)?;
+                match header {
+                    Ok(header) if length <= packet_size => Ok(header),
+                    _ => Err(TranscodeError::PacketLength {
+                        length,
+                        negotiated: packet_size,
+                    }),
+                }
+            }
             Side::Server if kind != PacketType::TABULAR_RESULT => {
                 Err(TranscodeError::NotAnAnswer(kind))
             }
@@ -130,5 +133,22 @@ impl Packets {
                 })),
             },
         }
+    }
+}
+
+/// Whether a client may send such a packet after its login (MS-TDS 3.3.5.8).
+fn judge_request(kind: PacketType, length: usize) -> Result<(), TranscodeError> {
+    /// The first byte of a packet of the session multiplex protocol, which has a
+    /// header of its own (MC-SMP 2.2.1).
+    const SMP: PacketType = PacketType(0x53);
+    match kind {
+        PacketType::SQL_BATCH
+        | PacketType::RPC
+        | PacketType::BULK_LOAD
+        | PacketType::TRANSACTION_MANAGER => Ok(()),
+        PacketType::ATTENTION if length == HEADER_LEN => Ok(()),
+        PacketType::ATTENTION => Err(TranscodeError::LongAttention { length }),
+        SMP => Err(TranscodeError::Multiplexed),
+        kind => Err(TranscodeError::NotARequest(kind)),
     }
 }
