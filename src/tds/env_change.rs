@@ -189,13 +189,37 @@ impl EnvChange {
         Ok(changes)
     }
 
+    /// The bytes of what follows the token byte; the length of a promotion lies.
+    pub(crate) fn take<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
+        let mut ahead = reader.clone();
+        let len = ahead.u16_le();
+        let promoted = len.as_ref().is_ok_and(|&len| len > 0) && Self::is_promotion(&ahead);
+        let body = match len {
+            Ok(_) if promoted => ahead
+                .skip(1)
+                .and_then(|()| ahead.l_varbyte())
+                .and_then(|_| ahead.b_varbyte())
+                .map(drop),
+            Ok(len) => ahead.skip(len.into()),
+            Err(error) => Err(error),
+        };
+        let read = ahead.position() - reader.position();
+        match body {
+            Ok(()) => reader.take(read),
+            // Counted from `reader`, which has not moved.
+            Err(DecodeError::Truncated { need, .. }) => reader.take(read.saturating_add(need)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the type that stands next is 15, whose token length is not to be
     /// believed.
-    pub(super) fn is_promotion(reader: &Reader<'_>) -> bool {
+    pub(crate) fn is_promotion(reader: &Reader<'_>) -> bool {
         reader.peek() == Some(PROMOTED)
     }
 
-    fn decode(body: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    /// Reads one change, from its type on.
+    pub(crate) fn decode(body: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let env_type = body.u8()?;
         Ok(match env_type {
             DATABASE => Self::Database {

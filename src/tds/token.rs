@@ -157,10 +157,16 @@ pub fn read_token(reader: &mut Reader<'_>, version: TdsVersion) -> Result<Token,
 /// The token bytes (MS-TDS 2.2.7), except for the DONE family, which is in
 /// [`DoneKind`].
 pub mod token_id {
+    /// OFFSET, which servers before 2005 sent.
+    pub const OFFSET: u8 = 0x78;
     /// RETURNSTATUS.
     pub const RETURNSTATUS: u8 = 0x79;
     /// COLMETADATA.
     pub const COLMETADATA: u8 = 0x81;
+    /// ALTMETADATA, which servers before 2012 sent.
+    pub const ALTMETADATA: u8 = 0x88;
+    /// DATACLASSIFICATION, in sessions that negotiated it.
+    pub const DATACLASSIFICATION: u8 = 0xA3;
     /// TABNAME.
     pub const TABNAME: u8 = 0xA4;
     /// COLINFO.
@@ -181,6 +187,8 @@ pub mod token_id {
     pub const ROW: u8 = 0xD1;
     /// NBCROW.
     pub const NBCROW: u8 = 0xD2;
+    /// ALTROW, which servers before 2012 sent.
+    pub const ALTROW: u8 = 0xD3;
     /// ENVCHANGE.
     pub const ENVCHANGE: u8 = 0xE3;
     /// SESSIONSTATE.

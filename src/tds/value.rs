@@ -36,6 +36,41 @@ pub const PLP_NULL: u64 = 0xFFFF_FFFF_FFFF_FFFF;
 /// The total of a PLP value whose length is not known beforehand.
 pub const PLP_UNKNOWN: u64 = 0xFFFF_FFFF_FFFF_FFFE;
 
+impl Framing {
+    /// The bytes after a value that lies whole in `bytes`. A length that is out
+    /// of order counts as not whole.
+    #[inline]
+    pub(crate) fn skip(self, bytes: &[u8]) -> Option<&[u8]> {
+        match self {
+            Self::Fixed(len) => bytes.get(usize::from(len)..),
+            Self::ByteLen => {
+                let (&len, rest) = bytes.split_first()?;
+                rest.get(usize::from(len)..)
+            }
+            Self::ShortLen => {
+                let (&len, rest) = bytes.split_first_chunk()?;
+                match u16::from_le_bytes(len) {
+                    u16::MAX => Some(rest),
+                    len => rest.get(usize::from(len)..),
+                }
+            }
+            Self::Variant => skip_long(bytes),
+            Self::LongLen => match bytes.split_first_chunk()? {
+                ([0xFF, 0xFF, 0xFF, 0xFF], rest) => Some(rest),
+                _ => skip_long(bytes),
+            },
+            Self::TextPointer => {
+                let (&len, rest) = bytes.split_first()?;
+                if len == 0 {
+                    return Some(rest);
+                }
+                skip_long(rest.get(usize::from(len) + TIMESTAMP_LEN..)?)
+            }
+            Self::Plp => skip_plp(bytes),
+        }
+    }
+}
+
 impl TypeInfo {
     /// How values of this type are framed.
     #[must_use]
@@ -125,10 +160,7 @@ impl TypeInfo {
             (Framing::LongLen, None) => out.put_u32_le(u32::MAX),
             (Framing::LongLen, Some(value)) => out.put_l_varbyte(WHAT, value)?,
             (Framing::TextPointer, Some(value)) => {
-                // The pointer's length is always 16: jTDS counts on it.
-                out.put_u8(16);
-                out.put_slice(b"dummy textptr\0\0\0");
-                out.put_slice(b"dummyTS\0");
+                out.put_slice(DUMMY_TEXT_POINTER);
                 out.put_l_varbyte(WHAT, value)?;
             }
             (Framing::Plp, None) => out.put_u64_le(PLP_NULL),
@@ -144,6 +176,10 @@ impl TypeInfo {
     }
 }
 
+/// What stands before the length of a text, ntext or image in a row that is in no
+/// table: a pointer with its length, and a timestamp. That length is always 16:
+/// jTDS counts on it.
+pub(crate) const DUMMY_TEXT_POINTER: &[u8; 25] = b"\x10dummy textptr\0\0\0dummyTS\0";
 /// Timestamp after a text pointer, in bytes.
 pub(super) const TIMESTAMP_LEN: usize = 8;
 /// Longest PLP chunk that we write, in bytes.
@@ -169,6 +205,25 @@ fn plp<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, [u8]>>, DecodeError
             [] => return Ok(Some(value)),
             chunk if value.is_empty() => value = Cow::Borrowed(chunk),
             chunk => value.to_mut().extend_from_slice(chunk),
+        }
+    }
+}
+
+fn skip_long(bytes: &[u8]) -> Option<&[u8]> {
+    let (&len, rest) = bytes.split_first_chunk()?;
+    rest.get(usize::try_from(u32::from_le_bytes(len)).ok()?..)
+}
+
+fn skip_plp(bytes: &[u8]) -> Option<&[u8]> {
+    let (&total, mut rest) = bytes.split_first_chunk()?;
+    if u64::from_le_bytes(total) == PLP_NULL {
+        return Some(rest);
+    }
+    loop {
+        let (&len, chunk) = rest.split_first_chunk()?;
+        match u32::from_le_bytes(len) {
+            0 => return Some(chunk),
+            len => rest = chunk.get(usize::try_from(len).ok()?..)?,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Rows: skipped by arithmetic where they lie whole in the bytes at hand.
 
 use super::{ResponseWalker, State};
-use crate::tds::value::{PLP_NULL, TIMESTAMP_LEN};
 use crate::tds::{Framing, token_id};
 
 /// Which value stands next.
@@ -131,7 +130,7 @@ fn skip_values(columns: &[Framing], from: usize, bytes: &[u8]) -> Walked {
     let mut rest = bytes;
     let mut column = from;
     for &framing in columns.get(from..).unwrap_or_default() {
-        let Some(after) = skip_value(framing, rest) else {
+        let Some(after) = framing.skip(rest) else {
             break;
         };
         rest = after;
@@ -148,7 +147,7 @@ fn skip_nbc_values(columns: &[Framing], nulls: &[u8], from: usize, bytes: &[u8])
     let mut column = from;
     for &framing in columns.get(from..).unwrap_or_default() {
         if !is_null(nulls, column) {
-            let Some(after) = skip_value(framing, rest) else {
+            let Some(after) = framing.skip(rest) else {
                 break;
             };
             rest = after;
@@ -158,57 +157,5 @@ fn skip_nbc_values(columns: &[Framing], nulls: &[u8], from: usize, bytes: &[u8])
     Walked {
         column,
         len: bytes.len() - rest.len(),
-    }
-}
-
-/// The bytes after a value that lies whole in `bytes`. A length that is out of
-/// order counts as not whole, so that the slow path names the fault.
-#[inline]
-fn skip_value(framing: Framing, bytes: &[u8]) -> Option<&[u8]> {
-    match framing {
-        Framing::Fixed(len) => bytes.get(usize::from(len)..),
-        Framing::ByteLen => {
-            let (&len, rest) = bytes.split_first()?;
-            rest.get(usize::from(len)..)
-        }
-        Framing::ShortLen => {
-            let (&len, rest) = bytes.split_first_chunk()?;
-            match u16::from_le_bytes(len) {
-                u16::MAX => Some(rest),
-                len => rest.get(usize::from(len)..),
-            }
-        }
-        Framing::Variant => skip_long(bytes),
-        Framing::LongLen => match bytes.split_first_chunk()? {
-            ([0xFF, 0xFF, 0xFF, 0xFF], rest) => Some(rest),
-            _ => skip_long(bytes),
-        },
-        Framing::TextPointer => {
-            let (&len, rest) = bytes.split_first()?;
-            if len == 0 {
-                return Some(rest);
-            }
-            skip_long(rest.get(usize::from(len) + TIMESTAMP_LEN..)?)
-        }
-        Framing::Plp => skip_plp(bytes),
-    }
-}
-
-fn skip_long(bytes: &[u8]) -> Option<&[u8]> {
-    let (&len, rest) = bytes.split_first_chunk()?;
-    rest.get(usize::try_from(u32::from_le_bytes(len)).ok()?..)
-}
-
-fn skip_plp(bytes: &[u8]) -> Option<&[u8]> {
-    let (&total, mut rest) = bytes.split_first_chunk()?;
-    if u64::from_le_bytes(total) == PLP_NULL {
-        return Some(rest);
-    }
-    loop {
-        let (&len, chunk) = rest.split_first_chunk()?;
-        match u32::from_le_bytes(len) {
-            0 => return Some(chunk),
-            len => rest = chunk.get(usize::try_from(len).ok()?..)?,
-        }
     }
 }

@@ -188,7 +188,7 @@ impl<'a> Piece<'a> {
                 error: token == token_id::ERROR,
                 body: reader.us_varbyte()?,
             },
-            token_id::ENVCHANGE => Self::EnvChange(env_change(reader)?),
+            token_id::ENVCHANGE => Self::EnvChange(EnvChange::take(reader)?),
             token_id::RETURNSTATUS => Self::ReturnStatus(reader.i32_le()?),
             token_id::ORDER
             | token_id::TABNAME
@@ -199,29 +199,6 @@ impl<'a> Piece<'a> {
             token_id::FEATUREEXTACK => Self::Features,
             token => return Err(DecodeError::UnknownToken { token }),
         })
-    }
-}
-
-/// An ENVCHANGE from its length on; the length of a promotion lies.
-fn env_change<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
-    let mut ahead = reader.clone();
-    let len = ahead.u16_le();
-    let promoted = len.as_ref().is_ok_and(|&len| len > 0) && EnvChange::is_promotion(&ahead);
-    let body = match len {
-        Ok(_) if promoted => ahead
-            .skip(1)
-            .and_then(|()| ahead.l_varbyte())
-            .and_then(|_| ahead.b_varbyte())
-            .map(drop),
-        Ok(len) => ahead.skip(len.into()),
-        Err(error) => Err(error),
-    };
-    let read = ahead.position() - reader.position();
-    match body {
-        Ok(()) => reader.take(read),
-        // Counted from `reader`, which has not moved.
-        Err(DecodeError::Truncated { need, .. }) => reader.take(read.saturating_add(need)),
-        Err(error) => Err(error),
     }
 }
 
