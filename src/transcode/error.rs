@@ -56,6 +56,16 @@ pub enum TranscodeError {
         /// The length of what came, or of what had come when it was too much.
         sent: u64,
     },
+    /// A value must be sent with its length before it, that is not known, and
+    /// the row that it is in is half sent.
+    #[error(
+        "a value cannot be sent with its length before it: it is longer than the {limit} bytes \
+         that may be held of it, and its row is half sent"
+    )]
+    ValueTooLong {
+        /// The most bytes that may be held.
+        limit: usize,
+    },
 }
 
 impl TranscodeError {
@@ -64,7 +74,11 @@ impl TranscodeError {
     pub fn is_servers(&self) -> bool {
         matches!(
             self,
-            Self::Answer(_) | Self::NotAnAnswer(_) | Self::Unsayable(_) | Self::WrongTotal { .. }
+            Self::Answer(_)
+                | Self::NotAnAnswer(_)
+                | Self::Unsayable(_)
+                | Self::WrongTotal { .. }
+                | Self::ValueTooLong { .. }
         )
     }
 }

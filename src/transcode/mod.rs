@@ -47,6 +47,11 @@ use crate::tds::{Collation, PacketStatus, PacketType, ServerMessage};
 /// again once that is sent.
 const ENOUGH: usize = 64 * 1024;
 
+/// Number of the ERROR in the place of a value that cannot be said to a client
+/// of an older version: of the server's own numbers, the one that speaks of a
+/// configured bound of such values.
+pub const VALUE_TOO_LONG: i32 = 7139;
+
 /// What a transcoder must know of the two logins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {

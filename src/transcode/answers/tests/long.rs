@@ -1,0 +1,1 @@
+//! Values whose length is not known.
