@@ -169,12 +169,26 @@ fn row(
             );
             return Ok(Err(SqlError::new(4815, text)));
         }
-        match values::read(&bytes, *ty) {
+        match values::read(&padded(bytes, *ty), *ty) {
             Ok(value) => row.push(value.into_stored()),
             Err(error) => return Ok(Err(error)),
         }
     }
     Ok(Ok(row))
+}
+
+/// A client may send less of a value than its type is long.
+fn padded(bytes: impl Into<Vec<u8>>, ty: SqlType) -> Vec<u8> {
+    let mut bytes = bytes.into();
+    let (length, unit): (u16, &[u8]) = match ty {
+        SqlType::Char(length) => (length, b" "),
+        SqlType::NChar(length) => (length, b" \0"),
+        SqlType::Binary(length) => (length, b"\0"),
+        _ => return bytes,
+    };
+    let missing = usize::from(length).saturating_sub(bytes.len() / unit.len());
+    bytes.extend(unit.repeat(missing));
+    bytes
 }
 
 fn too_long(info: &TypeInfo, len: usize) -> bool {
