@@ -2,6 +2,10 @@
 //! session there is of 7.4, and each sees what SQL Server itself would show to its version.
 
 mod every_type;
+mod list;
+mod pymssql;
+mod pytds;
+mod tedious;
 
 use std::fmt::Write as _;
 
@@ -9,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::proxy::clients::bench::Bench;
 use crate::proxy::clients::list::Encryption;
+use crate::support::clients::{Client, compare, node, python};
 use every_type::TYPES;
 
 /// The proxy in front of an emulator whose database `demo` has two tables:
@@ -43,6 +48,66 @@ impl OldClients {
         told["types"] = Value::Array(types.collect());
         told
     }
+}
+
+/// What drives a client.
+#[derive(Clone, Copy)]
+enum Script {
+    Python(&'static str),
+    Node(&'static str),
+}
+
+impl Script {
+    /// Runs those of these features that it has; `None` if this machine cannot.
+    async fn run(self, features: &[&str], told: &Value) -> Option<Vec<Value>> {
+        let told = ("EMULATOR", told.to_string());
+        match self {
+            Self::Python(script) => python(script, features, [told]).await,
+            Self::Node(script) => node(script, features, [(told.0.to_owned(), told.1)]).await,
+        }
+    }
+}
+
+/// Fails unless the client that is told to speak this version does all that the list says.
+async fn does(name: &str, tds: &str, scripts: &[Script]) {
+    let clients = OldClients::start().await;
+    let expected = list::expected(name, tds);
+    let connects = list::connects(name, tds);
+    let passes = async |encryption, expected: &Client| {
+        let mut told = clients.told(encryption);
+        told["tds"] = json!(tds);
+        run(scripts, expected, &told).await
+    };
+    if expected.refused.is_empty() {
+        for _ in 0..2 {
+            if !passes(Encryption::Off, &connects).await {
+                return;
+            }
+        }
+        // One that it works with, one of TDS 7.4, and others where it comes back before the session
+        // that it has left is ready. It connects ten times and more.
+        let logins = clients.bench.logins().len();
+        assert!(logins <= 4, "{name} opens {logins} sessions");
+        passes(Encryption::On, &connects).await;
+    }
+    if passes(Encryption::Off, &expected).await && expected.refused.is_empty() {
+        clients.bench.no_password_went_upstream();
+    }
+}
+
+/// `false` if this machine cannot run it, which has been said.
+async fn run(scripts: &[Script], expected: &Client, told: &Value) -> bool {
+    let features = expected.features.iter().chain(&expected.refused);
+    let names: Vec<&str> = features.map(String::as_str).collect();
+    let mut lines = Vec::new();
+    for script in scripts {
+        let Some(printed) = script.run(&names, told).await else {
+            return false;
+        };
+        lines.extend(printed);
+    }
+    compare(expected, &lines);
+    true
 }
 
 const NUMBERS: &str = "create table dbo.numbers (n int not null primary key); \

@@ -14,6 +14,9 @@ const password = {
 /** What is called `encrypt` here. */
 const encrypt = { off: false, on: true, strict: 'strict' }[emulator.encryption];
 
+/** The version that it is told to speak, as it spells versions. */
+const tdsVersion = { 7.1: '7_1', 7.2: '7_2', '7.3A': '7_3_A', '7.3B': '7_3_B', 7.4: '7_4' }[emulator.tds ?? '7.4'];
+
 /** Options for a connection that verifies the emulator's certificate. */
 function settings(authentication, options = {}) {
   return {
@@ -29,6 +32,7 @@ function settings(authentication, options = {}) {
       connectTimeout: 20_000,
       requestTimeout: 30_000,
       maxRetriesOnTransientErrors: 0,
+      tdsVersion,
       ...options,
     },
   };
@@ -128,4 +132,6 @@ async function rejection(promise) {
   throw new Error('an error was expected');
 }
 
-module.exports = { batch, call, collect, connect, connected, emulator, encrypt, password, rejection, rows, send };
+module.exports = {
+  batch, call, collect, connect, connected, emulator, encrypt, password, rejection, rows, send, tdsVersion,
+};
