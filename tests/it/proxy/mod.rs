@@ -15,6 +15,7 @@ mod health;
 #[cfg(all(feature = "cli", unix))]
 mod listeners;
 mod metrics;
+mod old_clients;
 #[cfg(all(feature = "cli", unix))]
 mod program;
 mod properties;
