@@ -242,7 +242,12 @@ impl Answers {
             let rest = bytes.get(at..).unwrap_or_default();
             return Ok(at + self.grow_pending(rest, session, out)?);
         }
-        at += self.walk_rows(bytes.get(at..).unwrap_or_default(), session, out)?;
+        let walked = self.walk_rows(bytes.get(at..).unwrap_or_default(), session, out)?;
+        at += walked;
+        // It may have stopped at a row only because enough was made.
+        if walked > 0 {
+            return Ok(at);
+        }
         let rest = bytes.get(at..).unwrap_or_default();
         if rest.is_empty() {
             return Ok(at);
