@@ -113,22 +113,30 @@ pub(crate) fn read_with(bytes: &[u8], show: fn(&TypeInfo, Option<&[u8]>) -> Stri
                 let columns = decode_columns(&mut reader).unwrap();
                 answer.results.push((columns, Vec::new()));
             }
-            token_id::ROW => {
+            token_id::ROW | token_id::NBCROW => {
                 reader.skip(1).unwrap();
                 let (columns, rows) = answer.results.last_mut().expect("rows come after columns");
-                let row = columns
-                    .iter()
-                    .map(|c| {
-                        show(
-                            &c.type_info,
-                            c.type_info
-                                .read_value(Place::Row, &mut reader)
-                                .unwrap()
-                                .as_deref(),
-                        )
-                    })
-                    .collect();
-                rows.push(row);
+                let nulls = match id {
+                    token_id::NBCROW => reader.take(columns.len().div_ceil(8)).unwrap(),
+                    _ => &[],
+                };
+                let is_null = |index: usize| {
+                    nulls
+                        .get(index / 8)
+                        .is_some_and(|b| b >> (index % 8) & 1 == 1)
+                };
+                let row = columns.iter().enumerate().map(|(index, c)| {
+                    if is_null(index) {
+                        return show(&c.type_info, None);
+                    }
+                    let value = c.type_info.read_value(Place::Row, &mut reader).unwrap();
+                    assert!(
+                        value.is_some() || nulls.is_empty(),
+                        "NULL outside of the bitmap"
+                    );
+                    show(&c.type_info, value.as_deref())
+                });
+                rows.push(row.collect());
             }
             token_id::RETURNVALUE => {
                 reader.skip(3).unwrap();

@@ -377,7 +377,7 @@ fn what_is_no_load_is_told_so_and_the_session_lives_on() {
         ("INSERT BULK nowhere(v int)", 208),
         ("INSERT BULK t(w int)", 207),
         ("INSERT BULK t(v int) WITH (NOVEL)", 40517),
-        ("INSERT BULK t(v xml)", 40517),
+        ("INSERT BULK t(v geography)", 40517),
     ] {
         assert_eq!(ask(&mut session, sql).error(), error, "{sql}");
     }
@@ -401,4 +401,21 @@ fn fmtonly_shows_columns_and_runs_nothing() {
     assert_eq!(columns.len(), 2);
     assert!(rows.is_empty());
     assert_eq!(after[0], ["1"]);
+}
+
+#[test]
+fn xml_is_loaded_as_text() {
+    let (_engine, mut session) = session();
+    begun(&mut session, "CREATE TABLE t(v xml); INSERT BULK t(v xml)");
+    let text: Vec<u8> = "<a></a>"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let answer = Rows::of(&[nvarchar(0xFFFF)])
+        .row(&[Some(&text)])
+        .row(&[None])
+        .send(&mut session);
+    assert!(answer.errors.is_empty(), "{:?}", answer.errors);
+    let sql = "SELECT CAST(v AS varchar(9)) FROM t WHERE v IS NOT NULL";
+    assert_eq!(one(&mut session, sql), "<a/>");
 }

@@ -9,3 +9,4 @@ mod load;
 mod requests;
 mod rpc;
 mod security;
+mod values;

@@ -6,7 +6,10 @@ use entrada::tds::{Collation, EnvChange, PacketType, Place, Put, Token, TypeId, 
 use super::answer::{admin, ask, batch, engine, message, one, send, session};
 
 /// An RPC by number with typed parameters: name, output, type, value.
-fn rpc(id: u16, params: &[(&str, bool, TypeInfo, Option<Vec<u8>>)]) -> entrada::tds::Message {
+pub(super) fn rpc(
+    id: u16,
+    params: &[(&str, bool, TypeInfo, Option<Vec<u8>>)],
+) -> entrada::tds::Message {
     let mut body = Vec::new();
     body.put_u16_le(u16::MAX);
     body.put_u16_le(id);
@@ -21,11 +24,11 @@ fn rpc(id: u16, params: &[(&str, bool, TypeInfo, Option<Vec<u8>>)]) -> entrada::
     message(PacketType::RPC, &body)
 }
 
-fn utf16(text: &str) -> Option<Vec<u8>> {
+pub(super) fn utf16(text: &str) -> Option<Vec<u8>> {
     Some(text.encode_utf16().flat_map(u16::to_le_bytes).collect())
 }
 
-fn nvarchar(max: u16) -> TypeInfo {
+pub(super) fn nvarchar(max: u16) -> TypeInfo {
     TypeInfo::ShortLen {
         id: TypeId::NVARCHAR,
         max,

@@ -51,6 +51,7 @@ const IDS: &[(&str, i64)] = &[
     ("timestamp", 189),
     ("nvarchar", 231),
     ("nchar", 239),
+    ("xml", 241),
 ];
 
 /// `max_length`: bytes of a value.
@@ -141,7 +142,7 @@ fn describe(ctx: &Context<'_>) -> SqlResult<Stored> {
             ty.is_numeric()
                 .then_some(if ty.is_float() { 2 } else { 10 }),
         ),
-        "charset" if ty.is_unicode() => Stored::Text("UNICODE".into()),
+        "charset" if ty.is_text() && ty.is_unicode() => Stored::Text("UNICODE".into()),
         "charset" if ty.is_text() => Stored::Text("iso_1".into()),
         "charset" => Stored::Null,
         "fraction" => number(ty.is_temporal().then(|| ty.time_scale().into())),

@@ -36,6 +36,9 @@ impl Reader {
         if name == "DOUBLE" {
             let _ = self.eat(&["PRECISION"]);
         }
+        if name == "XML" && self.peek_token(&Token::LParen) {
+            return Err(SqlError::unsupported("xml with a schema collection"));
+        }
         let facets = self.facets()?;
         build(&name, &facets, default_length)
     }
@@ -123,6 +126,7 @@ fn build(name: &str, facets: &[Option<i64>], default_length: u16) -> SqlResult<S
         "IMAGE" => plain(T::Image),
         "SQL_VARIANT" => plain(T::Variant),
         "ROWVERSION" | "TIMESTAMP" => plain(T::RowVersion),
+        "XML" => plain(T::Xml),
         "UNIQUEIDENTIFIER" => plain(T::UniqueIdentifier),
         "DATE" => plain(T::Date),
         "TIME" => scale().map(T::Time),
@@ -137,7 +141,6 @@ fn build(name: &str, facets: &[Option<i64>], default_length: u16) -> SqlResult<S
 /// The error for a type that is not here, or nowhere.
 fn unknown(name: &str) -> SqlError {
     const REFUSED: &[&str] = &[
-        "XML",
         "HIERARCHYID",
         "GEOMETRY",
         "GEOGRAPHY",

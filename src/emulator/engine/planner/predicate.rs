@@ -314,6 +314,9 @@ impl Planner<'_> {
             if value.ty.is_text() {
                 return Ok(value);
             }
+            if value.ty == SqlType::Xml {
+                return Err(refuse::argument(value.ty, 1, "like"));
+            }
             planner.coerce(value, SqlType::VarChar(8000))
         };
         let (expr, pattern, rules) = self.like_sides(expr, pattern)?;

@@ -1,4 +1,4 @@
-//! What text, ntext, image and `sql_variant` may not be used for.
+//! What text, ntext, image, xml and `sql_variant` may not be used for.
 
 use sqlparser::ast::BinaryOperator as Op;
 
@@ -11,7 +11,11 @@ use SqlType as T;
 
 /// A comparison of the two.
 pub(super) fn compare(a: &Typed, op: &Op, b: &Typed) -> SqlResult<()> {
-    if !a.ty.is_old_lob() && !b.ty.is_old_lob() {
+    if a.ty == T::Xml && b.ty == T::Xml || is_xml_and_null(a, b) || is_xml_and_null(b, a) {
+        return Err(uncomparable_xml());
+    }
+    let bad = |ty: SqlType| ty.is_old_lob() || ty == T::Xml;
+    if !bad(a.ty) && !bad(b.ty) {
         return Ok(());
     }
     let name = match op {
@@ -32,8 +36,23 @@ pub(super) fn compare(a: &Typed, op: &Op, b: &Typed) -> SqlResult<()> {
     ))
 }
 
+fn is_xml_and_null(a: &Typed, b: &Typed) -> bool {
+    a.ty == T::Xml && b.is_null()
+}
+
+/// Error 305.
+fn uncomparable_xml() -> SqlError {
+    SqlError::new(
+        305,
+        "The XML data type cannot be compared or sorted, except when using the IS NULL operator.",
+    )
+}
+
 /// ORDER BY, GROUP BY and PARTITION BY.
 pub(super) fn sort(ty: SqlType) -> SqlResult<()> {
+    if ty == T::Xml {
+        return Err(uncomparable_xml());
+    }
     if ty.is_old_lob() {
         return Err(SqlError::new(
             306,
@@ -47,7 +66,7 @@ pub(super) fn sort(ty: SqlType) -> SqlResult<()> {
 
 /// SELECT DISTINCT.
 pub(super) fn distinct(ty: SqlType) -> SqlResult<()> {
-    if ty.is_old_lob() {
+    if ty.is_old_lob() || ty == T::Xml {
         return Err(SqlError::new(
             421,
             format!(
@@ -61,7 +80,7 @@ pub(super) fn distinct(ty: SqlType) -> SqlResult<()> {
 
 /// UNION, INTERSECT and EXCEPT.
 pub(super) fn set_operand(ty: SqlType) -> SqlResult<()> {
-    if ty.is_old_lob() {
+    if ty.is_old_lob() || ty == T::Xml {
         return Err(SqlError::new(
             5335,
             format!(
@@ -84,7 +103,8 @@ pub(super) fn operand(a: &Typed, name: &str, b: &Typed) -> SqlResult<()> {
             ),
         ));
     }
-    if a.ty.is_old_lob() || b.ty.is_old_lob() {
+    let bad = |ty: SqlType| ty.is_old_lob() || ty == T::Xml;
+    if bad(a.ty) || bad(b.ty) {
         return Err(SqlError::new(
             402,
             format!(
@@ -100,7 +120,8 @@ pub(super) fn operand(a: &Typed, name: &str, b: &Typed) -> SqlResult<()> {
 /// An aggregate function's operand.
 pub(super) fn aggregated(name: &str, ty: SqlType) -> SqlResult<()> {
     let bad = ty.is_old_lob()
-        || ty == T::Variant && !matches!(name, "MIN" | "MAX" | "COUNT" | "COUNT_BIG");
+        || ty == T::Variant && !matches!(name, "MIN" | "MAX" | "COUNT" | "COUNT_BIG")
+        || ty == T::Xml && !matches!(name, "COUNT" | "COUNT_BIG");
     if bad {
         return Err(SqlError::new(
             8117,
@@ -123,6 +144,10 @@ pub(super) fn arguments(name: &str, args: &[Typed]) -> SqlResult<()> {
                 "DATALENGTH" | "SQL_VARIANT_PROPERTY" | "ISNUMERIC" | "ISDATE"
             ),
             T::Text | T::NText => matches!(name, "DATALENGTH" | "SUBSTRING" | "PATINDEX"),
+            T::Xml => matches!(
+                name,
+                "DATALENGTH" | "ISNULL" | "COALESCE" | "IIF" | "CHOOSE"
+            ),
             T::Image => matches!(name, "DATALENGTH" | "SUBSTRING"),
             _ => true,
         };

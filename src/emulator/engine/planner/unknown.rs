@@ -40,6 +40,9 @@ const MISSING: &[&str] = &[
     "TYPEPROPERTY",
 ];
 
+/// What a value of type xml can be asked.
+const XML_METHODS: &[&str] = &["EXIST", "MODIFY", "NODES", "QUERY", "VALUE"];
+
 /// The error for a name that is called and is not known.
 pub(super) fn function(name: &str) -> SqlError {
     missing(name).unwrap_or_else(|| {
@@ -54,6 +57,12 @@ pub(super) fn function(name: &str) -> SqlError {
 
 /// The error for a function that Azure SQL would know.
 pub(super) fn missing(name: &str) -> Option<SqlError> {
+    if let Some((_, method)) = name.rsplit_once('.')
+        && XML_METHODS.iter().any(|m| m.eq_ignore_ascii_case(method))
+    {
+        let method = method.to_lowercase();
+        return Some(SqlError::unsupported(format!("xml method {method}()")));
+    }
     MISSING
         .iter()
         .find(|known| known.eq_ignore_ascii_case(name))

@@ -58,6 +58,9 @@ pub(crate) fn way(from: SqlType, to: SqlType) -> Way {
     if from == T::Variant || to == T::Variant {
         return variant(from, to);
     }
+    if from == T::Xml || to == T::Xml {
+        return xml(from, to);
+    }
     if from.is_old_lob() || to.is_old_lob() {
         return old_lob(from, to);
     }
@@ -88,6 +91,16 @@ fn variant(from: SqlType, to: SqlType) -> Way {
         // A variant is cut to no (max) type, but it may become one.
         (true, true) if !other.is_old_lob() && other != T::RowVersion => Way::Explicit,
         (true, _) => Way::Never,
+    }
+}
+
+fn xml(from: SqlType, to: SqlType) -> Way {
+    let other = if from == T::Xml { to } else { from };
+    let plain = other.is_text() || matches!(other, T::Binary(_) | T::VarBinary(_));
+    match (plain, from == T::Xml) {
+        (true, false) => Way::Implicit,
+        (true, true) if !other.is_old_lob() => Way::Explicit,
+        _ => Way::Never,
     }
 }
 
@@ -169,6 +182,13 @@ mod tests {
             (T::Text, T::VarChar(5), Way::Implicit),
             (T::UniqueIdentifier, T::Int, Way::Never),
             (T::Int, T::UniqueIdentifier, Way::Never),
+            (T::VarChar(5), T::Xml, Way::Implicit),
+            (T::VarBinary(5), T::Xml, Way::Implicit),
+            (T::NText, T::Xml, Way::Implicit),
+            (T::Xml, T::NVarChar(MAX), Way::Explicit),
+            (T::Xml, T::NText, Way::Never),
+            (T::Xml, T::Variant, Way::Never),
+            (T::Int, T::Xml, Way::Never),
         ] {
             assert_eq!(way(from, to), expected, "{from} to {to}");
         }

@@ -8,7 +8,7 @@ use super::datetime::{DAY, DAY_1900};
 use super::style::Moment;
 use super::temporal::to_temporal;
 use super::variant::Variant;
-use super::{Decimal, MAX, SqlType, Storage, Value, codepage, decimal, float};
+use super::{Decimal, MAX, SqlType, Storage, Value, codepage, decimal, float, xml};
 
 use SqlType as T;
 
@@ -27,6 +27,8 @@ pub(crate) fn cast(
     }
     match to.storage() {
         Storage::Variant => Ok(Variant::wrap(value, from)),
+        _ if to == T::Xml => xml::from_value(value, from, style),
+        _ if from == T::Xml => xml::to_value(value, to, style),
         Storage::Text => to_text(value, from, to, style).map(|t| Value::Text(cut_text(t, to))),
         Storage::Bytes => to_bytes(value, from, to, style).map(|b| Value::Bytes(cut_bytes(b, to))),
         _ => to_scalar(value, from, to, style),
@@ -48,6 +50,7 @@ pub(crate) fn assign(value: Value, from: SqlType, to: SqlType) -> Result<Value, 
     }
     match to.storage() {
         Storage::Variant => Ok(Variant::wrap(value, from)),
+        _ if to == T::Xml => xml::from_value(value, from, None).map_err(Some),
         Storage::Text => {
             let text = to_text(value, from, to, None).map_err(Some)?;
             let limit = usize::from(to.length().unwrap_or(MAX));
@@ -477,7 +480,7 @@ pub(crate) fn text_length(text: &str, ty: SqlType) -> usize {
     }
 }
 
-fn cut_text(text: String, to: SqlType) -> String {
+pub(super) fn cut_text(text: String, to: SqlType) -> String {
     let text = if to.is_unicode() {
         text
     } else {

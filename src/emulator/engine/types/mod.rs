@@ -15,6 +15,8 @@ pub(crate) mod style;
 mod temporal;
 pub(crate) mod value;
 pub(crate) mod variant;
+pub(crate) mod xml;
+mod xml_reader;
 
 use std::fmt;
 
@@ -63,6 +65,8 @@ pub(crate) enum SqlType {
     Variant,
     /// Eight bytes that the database counts up.
     RowVersion,
+    /// Well-formed XML without a schema; comes and goes as text.
+    Xml,
 }
 
 /// How values of a type are kept in SQLite. Values of equal class compare and sort natively.
@@ -103,9 +107,13 @@ impl SqlType {
             T::Bit | T::TinyInt | T::SmallInt | T::Int | T::BigInt => Storage::Int,
             T::Real | T::Float => Storage::Float,
             T::Decimal { .. } | T::SmallMoney | T::Money => Storage::Decimal,
-            T::Char(_) | T::VarChar(_) | T::NChar(_) | T::NVarChar(_) | T::Text | T::NText => {
-                Storage::Text
-            }
+            T::Char(_)
+            | T::VarChar(_)
+            | T::NChar(_)
+            | T::NVarChar(_)
+            | T::Text
+            | T::NText
+            | T::Xml => Storage::Text,
             T::Binary(_) | T::VarBinary(_) | T::Image | T::RowVersion => Storage::Bytes,
             T::Variant => Storage::Variant,
             T::UniqueIdentifier => Storage::Guid,
@@ -126,12 +134,13 @@ impl SqlType {
         }
     }
 
+    /// The character types; xml, although kept as text, is none.
     pub(crate) fn is_text(self) -> bool {
-        self.storage() == Storage::Text
+        self.storage() == Storage::Text && self != T::Xml
     }
 
     pub(crate) fn is_unicode(self) -> bool {
-        matches!(self, T::NChar(_) | T::NVarChar(_) | T::NText)
+        matches!(self, T::NChar(_) | T::NVarChar(_) | T::NText | T::Xml)
     }
 
     /// text, ntext and image, which nearly nothing can be done with.
@@ -179,7 +188,7 @@ impl SqlType {
             | T::NVarChar(n)
             | T::Binary(n)
             | T::VarBinary(n) => Some(n),
-            T::Text | T::NText | T::Image => Some(MAX),
+            T::Text | T::NText | T::Image | T::Xml => Some(MAX),
             T::RowVersion => Some(8),
             _ => None,
         }
@@ -253,7 +262,8 @@ impl SqlType {
             T::DateTime => 25,
             T::DateTime2(_) => 26,
             T::DateTimeOffset(_) => 27,
-            T::Variant => 28,
+            T::Xml => 28,
+            T::Variant => 29,
         }
     }
 
@@ -289,6 +299,7 @@ impl SqlType {
             T::Image => "image",
             T::Variant => "sql_variant",
             T::RowVersion => "timestamp",
+            T::Xml => "xml",
         }
     }
 
@@ -330,6 +341,7 @@ impl SqlType {
             T::Image => (26, 0, 0),
             T::Variant => (27, 0, 0),
             T::RowVersion => (28, 0, 0),
+            T::Xml => (30, 0, 0),
         };
         kind | (a << 8) | (b << 24)
     }
@@ -371,6 +383,7 @@ impl SqlType {
             26 => T::Image,
             27 => T::Variant,
             28 => T::RowVersion,
+            30 => T::Xml,
             _ => return None,
         })
     }
@@ -384,7 +397,7 @@ impl fmt::Display for SqlType {
                 precision, scale, ..
             } => write!(f, "({precision},{scale})"),
             T::Time(s) | T::DateTime2(s) | T::DateTimeOffset(s) => write!(f, "({s})"),
-            T::Text | T::NText | T::Image | T::RowVersion => Ok(()),
+            T::Text | T::NText | T::Image | T::RowVersion | T::Xml => Ok(()),
             other => match other.length() {
                 Some(MAX) => f.write_str("(max)"),
                 Some(n) => write!(f, "({n})"),
@@ -476,6 +489,7 @@ mod tests {
             T::Char(8000),
             T::DateTimeOffset(7),
             T::Time(0),
+            T::Xml,
         ] {
             assert_eq!(SqlType::from_code(ty.code()), Some(ty));
         }

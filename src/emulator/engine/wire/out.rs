@@ -37,6 +37,8 @@ pub(crate) struct Out<'s> {
     sink: Option<&'s mut dyn TokenSink>,
     buffer: Vec<u8>,
     scratch: Vec<u8>,
+    /// Which values of the row at hand are NULL, a bit each.
+    nulls: Vec<u8>,
     columns: Vec<(SqlType, TypeInfo)>,
     /// The DONE of the last statement, held back until it is known whether more follows.
     pending: Option<Done>,
@@ -58,6 +60,7 @@ impl<'s> Out<'s> {
             sink,
             buffer: Vec::with_capacity(FLUSH + 8192),
             scratch: Vec::new(),
+            nulls: Vec::new(),
             columns: Vec::new(),
             most: usize::MAX,
             pending: None,
@@ -203,20 +206,43 @@ impl<'s> Out<'s> {
     }
 
     fn row_inner<'v>(&mut self, value: impl Fn(usize) -> SqlResult<ValueRef<'v>>) -> SqlResult<()> {
+        let start = self.buffer.len();
         self.buffer.put_u8(token_id::ROW);
+        self.nulls.clear();
+        self.nulls.resize(self.columns.len().div_ceil(8), 0);
         for (index, (ty, info)) in self.columns.iter().enumerate() {
             self.scratch.clear();
             let some = values::put(value(index)?, *ty, &mut self.scratch)?;
+            if !some && !matches!(info, TypeInfo::Fixed(_)) {
+                if let Some(byte) = self.nulls.get_mut(index / 8) {
+                    *byte |= 1 << (index % 8);
+                }
+                continue;
+            }
             if self.scratch.len() > self.most && is_large(*ty) {
                 // Half a UTF-16 unit is no character.
                 let odd = if ty.is_unicode() { self.most % 2 } else { 0 };
                 self.scratch.truncate(self.most - odd);
             }
             let bytes = some.then_some(self.scratch.as_slice());
-            info.write_value(Place::Row, bytes, &mut self.buffer)
+            values::write(info, Place::Row, bytes, &mut self.buffer)
                 .map_err(|_| SqlError::internal(format!("a value does not fit its type, {ty}")))?;
         }
+        self.compress_nulls(start);
         Ok(())
+    }
+
+    /// SQL Server says a row with a NULL in a form that names the NULLs before the values, to
+    /// clients of 7.3.B and later, which all are here (MS-TDS 2.2.7.15).
+    fn compress_nulls(&mut self, start: usize) {
+        if self.nulls.iter().all(|byte| *byte == 0) {
+            return;
+        }
+        if let Some(token) = self.buffer.get_mut(start) {
+            *token = token_id::NBCROW;
+        }
+        let bits = self.nulls.iter().copied();
+        self.buffer.splice(start + 1..start + 1, bits);
     }
 
     /// A statement has ended.
@@ -272,7 +298,8 @@ impl<'s> Out<'s> {
         token.put_u32_le(0);
         token.put_u16_le(column_flags::NULLABLE);
         info.encode(Place::Parameter, &mut token).map_err(wrong)?;
-        info.write_value(
+        values::write(
+            &info,
             Place::Parameter,
             some.then_some(bytes.as_slice()),
             &mut token,

@@ -67,6 +67,7 @@ pub(crate) fn to_wire(ty: SqlType) -> TypeInfo {
         T::Image => long(TypeId::IMAGE, LONGEST, false),
         T::Variant => TypeInfo::Variant { max: 8009 },
         T::RowVersion => bytes(TypeId::BIGBINARY, 8),
+        T::Xml => TypeInfo::Xml(None),
     }
 }
 
@@ -167,6 +168,7 @@ pub(crate) fn from_wire(info: &TypeInfo) -> SqlResult<SqlType> {
             _ => T::Image,
         },
         TypeInfo::Variant { .. } => T::Variant,
+        TypeInfo::Xml(None) => T::Xml,
         _ => return Err(refuse()),
     })
 }

@@ -6,10 +6,10 @@ use super::super::error::{SqlError, SqlResult};
 use super::super::types::datetime::{self, DAY, DAY_1900, MINUTE, Offset};
 use super::super::types::decimal::pow10;
 use super::super::types::value::guid_from_stored;
-use super::super::types::{Decimal, SqlType, Storage, Value, codepage};
+use super::super::types::{Decimal, SqlType, Storage, Value, codepage, xml};
 use super::types::decimal_length;
 use super::variant;
-use crate::tds::Reader;
+use crate::tds::{EncodeError, PLP_UNKNOWN, Place, Put, Reader, TypeInfo};
 
 use SqlType as T;
 
@@ -38,6 +38,28 @@ pub(crate) fn put(stored: ValueRef<'_>, ty: SqlType, out: &mut Vec<u8>) -> SqlRe
     }
     Ok(true)
 }
+
+/// Appends a value with its framing. SQL Server does not count xml before it sends it: the length
+/// is said to be unknown, and the text comes in pieces.
+pub(crate) fn write(
+    info: &TypeInfo,
+    place: Place,
+    value: Option<&[u8]>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let (TypeInfo::Xml(_), Some(value)) = (info, value) else {
+        return info.write_value(place, value, out);
+    };
+    out.put_u64_le(PLP_UNKNOWN);
+    for piece in value.chunks(XML_PIECE) {
+        out.put_l_varbyte("the piece", piece)?;
+    }
+    out.put_u32_le(0);
+    Ok(())
+}
+
+/// Bytes of a piece of xml.
+const XML_PIECE: usize = 4096;
 
 fn wrong(ty: SqlType) -> SqlError {
     SqlError::internal(format!("a result that should be {ty} is something else"))
@@ -144,6 +166,9 @@ fn put_datetime(ticks: i64, ty: SqlType, out: &mut Vec<u8>) {
 
 /// Reads a parameter's value from its bytes.
 pub(crate) fn read(bytes: &[u8], ty: SqlType) -> SqlResult<Value> {
+    if ty == T::Xml {
+        return xml::from_bytes(bytes).map(Value::Text);
+    }
     let bad = || {
         SqlError::new(
             8009,

@@ -56,7 +56,7 @@ fn type_id(base: SqlType) -> Option<TypeId> {
         T::DateTime => TypeId::DATETIME,
         T::DateTime2(_) => TypeId::DATETIME2N,
         T::DateTimeOffset(_) => TypeId::DATETIMEOFFSETN,
-        T::Text | T::NText | T::Image | T::Variant | T::RowVersion => return None,
+        T::Text | T::NText | T::Image | T::Variant | T::RowVersion | T::Xml => return None,
     })
 }
 
