@@ -181,7 +181,7 @@ mod tests {
         read(text, false).unwrap()
     }
 
-    fn fault(text: &str) -> i32 {
+    fn fault(text: &str) -> u32 {
         read(text, false).unwrap_err().number
     }
 
