@@ -95,6 +95,7 @@ mod token_platforms;
 #[cfg(unix)]
 mod token_secrets;
 #[cfg(feature = "emulator")]
+mod transcode_captures;
 mod tsql_cases;
 #[cfg(all(
     feature = "check",

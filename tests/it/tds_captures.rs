@@ -438,12 +438,12 @@ pub(crate) fn messages(bytes: &[u8]) -> Vec<Message> {
 }
 
 pub(crate) struct Conversation {
-    name: String,
+    pub(crate) name: String,
     pub(crate) client: Vec<u8>,
-    server: Vec<u8>,
+    pub(crate) server: Vec<u8>,
 }
 
-fn conversation(name: &str) -> Conversation {
+pub(crate) fn conversation(name: &str) -> Conversation {
     read_conversation(&captures().join(format!("{name}.jsonl")))
 }
 

@@ -46,6 +46,8 @@ struct Body {
     start: usize,
     /// The total that stood before it.
     known: Option<u64>,
+    /// What its chunks have announced so far.
+    promised: u64,
     /// What is sent while it comes.
     stream: Option<Stream>,
 }
@@ -64,6 +66,7 @@ impl Default for Body {
             from: 0,
             start: 0,
             known: None,
+            promised: 0,
             stream: None,
         }
     }
@@ -210,9 +213,39 @@ impl Outlet {
             from,
             start: self.held.len(),
             known,
+            promised: 0,
             stream: None,
         };
         Ok(())
+    }
+
+    /// A chunk of the value begins. It is judged here already, so that what is
+    /// said of it does not depend on how its bytes come.
+    pub(super) fn begin_chunk(
+        &mut self,
+        len: u32,
+        session: &Session,
+    ) -> Result<(), TranscodeError> {
+        if self.mode == Mode::Nowhere {
+            return Ok(());
+        }
+        let body = &mut self.body;
+        body.promised += u64::from(len);
+        match (body.making, body.known) {
+            (Making::Short { max }, _) if body.promised > max.into() => {
+                Err(TranscodeError::Answer(DecodeError::TooLong {
+                    what: "a value of a CLR type",
+                    len: body.promised,
+                    max: max.into(),
+                }))
+            }
+            (Making::Long { .. }, Some(total))
+                if self.mode != Mode::Output && total > stream_from(session) =>
+            {
+                wrong_total(body.promised > total, total, body.promised)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Some of the value's bytes.
@@ -227,45 +260,34 @@ impl Outlet {
         }
         if let Some(stream) = &mut self.body.stream {
             stream.sent += bytes.len() as u64;
-            stream.judged(stream.sent > stream.announced)?;
             out.put(bytes);
             return Ok(());
         }
         self.held.extend_from_slice(bytes);
-        let len = self.held.len().saturating_sub(self.body.start);
         match self.body.making {
-            Making::Short { max } if len > max.into() => {
-                Err(TranscodeError::Answer(DecodeError::TooLong {
-                    what: "a value of a CLR type",
-                    len: len as u64,
-                    max: max.into(),
-                }))
-            }
             Making::Short { .. } => Ok(()),
-            _ => self.judge(len, session, out),
+            _ => self.judge(session, out),
         }
     }
 
-    /// Whether the value can go, or can be held any longer; `len` bytes of it are.
-    fn judge(
-        &mut self,
-        len: usize,
-        session: &Session,
-        out: &mut Cutter,
-    ) -> Result<(), TranscodeError> {
+    /// Whether the value can go, or can be held any longer.
+    fn judge(&mut self, session: &Session, out: &mut Cutter) -> Result<(), TranscodeError> {
         let limit = session.hold_limit;
-        let stream_from = STREAM_FROM.min(limit) as u64;
+        let len = self.held.len().saturating_sub(self.body.start);
         match (self.mode, self.body.known) {
             (Mode::Output, _) if self.held.len() > MAX_OUTPUT => self.too_long(session, out),
             (Mode::Output, _) => Ok(()),
             // The first two bytes may be a byte order mark.
-            (_, Some(total)) if total > stream_from && len >= 2 => self.stream(total, out),
+            (_, Some(total)) if total > stream_from(session) && len >= 2 => {
+                self.stream(total, out);
+                Ok(())
+            }
             (Mode::Row, known) if self.held.len() > limit => {
                 if known.is_none() {
                     return self.too_long(session, out);
                 }
                 self.send_before_body(out);
-                self.judge(len, session, out)
+                self.judge(session, out)
             }
             (Mode::Value, _) if len > limit => self.too_long(session, out),
             _ => Ok(()),
@@ -282,17 +304,14 @@ impl Outlet {
     }
 
     /// Sends the value's length, and from now on what comes of it.
-    fn stream(&mut self, total: u64, out: &mut Cutter) -> Result<(), TranscodeError> {
+    fn stream(&mut self, total: u64, out: &mut Cutter) {
         let announced = total.saturating_sub(self.drop_bom() as u64);
         let sent = self.held.len().saturating_sub(self.body.start) as u64;
-        let stream = Stream { announced, sent };
-        stream.judged(sent > announced)?;
         // `begin_body` has seen to it that it fits.
         let length = u32::try_from(announced).unwrap_or(MAX_LONG);
         patch(&mut self.held, self.body.start - 4, &length.to_le_bytes());
         self.release(out);
-        self.body.stream = Some(stream);
-        Ok(())
+        self.body.stream = Some(Stream { announced, sent });
     }
 
     /// The value ends.
@@ -305,7 +324,8 @@ impl Outlet {
             return Ok(());
         }
         if let Some(stream) = self.body.stream.take() {
-            return stream.judged(stream.sent != stream.announced);
+            let wrong = stream.sent != stream.announced;
+            return wrong_total(wrong, stream.announced, stream.sent);
         }
         self.drop_bom();
         let len = self.held.len().saturating_sub(self.body.start);
@@ -369,16 +389,16 @@ impl Outlet {
     }
 }
 
-impl Stream {
-    fn judged(&self, wrong: bool) -> Result<(), TranscodeError> {
-        if wrong {
-            return Err(TranscodeError::WrongTotal {
-                announced: self.announced,
-                sent: self.sent,
-            });
-        }
-        Ok(())
+fn wrong_total(wrong: bool, announced: u64, sent: u64) -> Result<(), TranscodeError> {
+    if wrong {
+        return Err(TranscodeError::WrongTotal { announced, sent });
     }
+    Ok(())
+}
+
+/// A value of known length streams if it is longer.
+fn stream_from(session: &Session) -> u64 {
+    STREAM_FROM.min(session.hold_limit) as u64
 }
 
 fn patch(held: &mut [u8], at: usize, length: &[u8]) {

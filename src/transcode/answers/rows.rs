@@ -110,7 +110,9 @@ impl Answers {
                 };
                 run.flush(&mut self.outlet, out);
                 run.leave_out(1 + nulls.len());
-                self.begin_nbc_row(nulls, out);
+                self.nulls.clear();
+                self.nulls.extend_from_slice(nulls);
+                self.begin_row(out);
                 Of::NbcRow
             }
             _ => return false,
@@ -124,10 +126,8 @@ impl Answers {
         self.plans.row.undecided > 0 || self.outlet.is_dropping()
     }
 
-    /// Begins a ROW in the place of a NBCROW.
-    pub(super) fn begin_nbc_row(&mut self, nulls: &[u8], out: &mut Cutter) {
-        self.nulls.clear();
-        self.nulls.extend_from_slice(nulls);
+    /// Begins a ROW.
+    pub(super) fn begin_row(&mut self, out: &mut Cutter) {
         self.outlet.begin_row(self.plans.row.undecided > 0);
         self.outlet.put(&[token_id::ROW], out);
     }

@@ -73,8 +73,8 @@ impl Answers {
             Unit::AltColumn { head, column } => {
                 self.take_alt_column(head, &column, session, out)?
             }
-            Unit::Row => return Err(invalid("a row comes without columns before it")),
-            Unit::NbcRow(nulls) => self.take_nbc_row(nulls, out)?,
+            Unit::Row => self.take_row(None, out)?,
+            Unit::NbcRow(nulls) => self.take_row(Some(nulls), out)?,
             Unit::AltRow(id) => self.take_alt_row(id, raw, out)?,
             Unit::ReturnValue(value) => self.take_return_value(&value, session, out)?,
             Unit::Head(at, head) => self.take_head(at, &head, session, out)?,
@@ -196,15 +196,20 @@ impl Answers {
         Ok(())
     }
 
-    fn take_nbc_row(&mut self, nulls: &[u8], out: &mut Cutter) -> Result<(), TranscodeError> {
+    fn take_row(&mut self, nulls: Option<&[u8]>, out: &mut Cutter) -> Result<(), TranscodeError> {
         if self.plans.row.slots.is_empty() {
             return Err(invalid("a row comes without columns before it"));
         }
-        self.begin_nbc_row(nulls, out);
-        self.state = State::Value(At {
-            of: Of::NbcRow,
-            column: 0,
-        });
+        let of = match nulls {
+            None => Of::Row,
+            Some(nulls) => {
+                self.nulls.clear();
+                self.nulls.extend_from_slice(nulls);
+                Of::NbcRow
+            }
+        };
+        self.begin_row(out);
+        self.state = State::Value(At { of, column: 0 });
         Ok(())
     }
 

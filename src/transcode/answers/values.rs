@@ -98,10 +98,13 @@ impl Slot {
             return Ok(());
         }
         loop {
-            let chunk = reader.l_varbyte().map_err(TranscodeError::Answer)?;
-            if chunk.is_empty() {
+            let len = reader.u32_le().map_err(TranscodeError::Answer)?;
+            if len == 0 {
                 return outlet.end_body(session, out);
             }
+            outlet.begin_chunk(len, session)?;
+            let chunk = reader.take(usize::try_from(len).unwrap_or(usize::MAX));
+            let chunk = chunk.map_err(TranscodeError::Answer)?;
             outlet.body(chunk, session, out)?;
         }
     }
@@ -214,6 +217,9 @@ impl Answers {
         let same = self.slot(at)?.making == Making::Same;
         if same {
             self.outlet.put(&len.to_le_bytes(), out);
+        }
+        if len > 0 && !same {
+            self.outlet.begin_chunk(len, session)?;
         }
         if len == 0 {
             if !same {
