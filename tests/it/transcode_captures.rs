@@ -120,19 +120,20 @@ fn older_clients_see_what_the_server_shows_to_older_clients() {
 }
 
 #[test]
-fn answers_to_all_drivers_are_transcoded_the_same_at_every_split() {
+fn answers_to_all_drivers_are_transcoded_the_same_however_they_are_cut() {
     let mut seen = 0;
     for conversation in conversations() {
         // Those of before 7.2 are no answers of a 7.4 session.
         if conversation.name.contains("7.1") || conversation.name.starts_with("jtds") {
             continue;
         }
-        for version in VERSIONS {
+        for (first, version) in (1..).zip(VERSIONS) {
             for message in messages(&conversation.server).into_iter().skip(1) {
                 let bytes = packets(&message.payload, 512);
                 let whole = transcoded(&mut transcoder(version), [&bytes[..]]);
                 assert_eq!(messages(&whole).len(), 1, "{}", conversation.name);
-                for split in 1..bytes.len() {
+                // Each version at its share of them.
+                for split in (first..bytes.len()).step_by(VERSIONS.len()) {
                     let (head, tail) = bytes.split_at(split);
                     let made = transcoded(&mut transcoder(version), [head, tail]);
                     assert!(made == whole, "{} at {split}", conversation.name);

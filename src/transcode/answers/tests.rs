@@ -92,7 +92,11 @@ fn shown_with(settings: &Settings, answer: &[u8]) -> Vec<u8> {
     let whole = packets(answer, 32000);
     let expected = fed(&mut Transcoder::new(settings), [&whole[..]]).expect("an answer");
     // Every split of short ones, and enough of long ones.
-    let step = if whole.len() < 3000 { 1 } else { whole.len() / 50 };
+    let step = if whole.len() < 3000 {
+        1
+    } else {
+        whole.len() / 50
+    };
     for split in (0..whole.len()).step_by(step) {
         let (head, tail) = whole.split_at(split);
         let parts = fed(&mut Transcoder::new(settings), [head, tail]).unwrap();
