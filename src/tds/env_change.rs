@@ -200,6 +200,8 @@ impl EnvChange {
                 .and_then(|()| ahead.l_varbyte())
                 .and_then(|_| ahead.b_varbyte())
                 .map(drop),
+            // Its type tells whether the length is to be believed.
+            Ok(1..) if ahead.is_empty() => ahead.skip(1),
             Ok(len) => ahead.skip(len.into()),
             Err(error) => Err(error),
         };
