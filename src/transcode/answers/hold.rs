@@ -289,7 +289,8 @@ impl Outlet {
                 self.send_before_body(out);
                 self.judge(session, out)
             }
-            (Mode::Value, _) if len > limit => self.too_long(session, out),
+            // One byte may always be held, since it takes two to judge the next.
+            (Mode::Value, _) if len > limit.max(1) => self.too_long(session, out),
             _ => Ok(()),
         }
     }
