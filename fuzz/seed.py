@@ -3,9 +3,11 @@
 
 import hashlib
 import json
+import os
 import pathlib
 
 HERE = pathlib.Path(__file__).resolve().parent
+CORPUS = pathlib.Path(os.environ.get("ENTRADA_CORPUS", HERE / "corpus"))
 DATA = HERE.parent / "tests" / "data"
 RPC, BATCH, ANSWER, BULK, LOGIN7 = 0x03, 0x01, 0x04, 0x07, 0x10
 # Longer ones slow the fuzzer down and teach it nothing new.
@@ -15,7 +17,7 @@ LONGEST = 4096
 def put(target, data):
     if len(data) > LONGEST:
         return
-    folder = HERE / "corpus" / target
+    folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
     (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
 
@@ -35,9 +37,10 @@ def messages(stream):
             payload = b""
 
 
-def plan(version, flags=0, kind=0, sizes=(0, 0), limit=3, seed=0x1234):
+def plan(version, flags=0, kind=0, sizes=(0, 0), limit=3, seed=0x1234, times=0, repeat_from=0):
     """What stands before the payload for the transcoder: see `Plan` in src/transcoder.rs."""
-    return bytes([version | flags | kind << 3, *sizes, limit]) + seed.to_bytes(2, "little")
+    cut = seed.to_bytes(2, "little")
+    return bytes([version | flags | kind << 3, *sizes, limit]) + cut + bytes([times, repeat_from])
 
 
 def conversation(path):
@@ -110,6 +113,7 @@ def by_hand():
         put("rpc", call)
         calls += (b"\x80" if calls else b"") + call
     put("transcode_requests", plan(1) + calls)
+    put("transcode_requests", plan(0, times=15, repeat_from=0) + calls + b"\x80")
     columns = bytes.fromhex("8102000000080038016100") + bytes.fromhex("0000090023ffffff7f") + collation
     columns += bytes.fromhex("01007400016200")
     put("transcode_requests", plan(0, flags=32, kind=2) + columns + bytes.fromhex("d10100000000fd0000000001000000"))
@@ -128,10 +132,13 @@ def by_hand():
         ("f0ff1f000000016100" "0000", "d1020000000000000002000000010200000000"),
     ]
     for info, row in rows:
-        tokens = bytes.fromhex("810100" "000000000900" + info + "016100") + bytes.fromhex(row) + done
-        put("response_walker", b"\x34\x12" + tokens)
+        columns = bytes.fromhex("810100" "000000000900" + info + "016100")
+        tokens = columns + bytes.fromhex(row)
+        put("response_walker", b"\x34\x12" + tokens + done)
         for version in range(4):
-            put("transcode_answers", plan(version) + tokens)
+            put("transcode_answers", plan(version) + tokens + done)
+            # More rows than are made in one go.
+            put("transcode_answers", plan(version, limit=4, times=15, repeat_from=len(columns)) + tokens)
     returned = bytes.fromhex("ac00000001" "00000000" "0900" "2803db3b0b" "7900000000" "fe00000000" "0000000000000000")
     info = bytes.fromhex("ab1200" "05160000" "010a" "0100" "6100" "0161006100" "0001000000"[2:]) + done
     for version in range(4):

@@ -10,6 +10,7 @@
     reason = "the modules serve the rest of the crate, too"
 )]
 
+mod answer;
 #[path = "../../src/conn_string/mod.rs"]
 pub mod conn_string;
 mod cuts;
