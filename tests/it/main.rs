@@ -96,6 +96,7 @@ mod token_platforms;
 mod token_secrets;
 #[cfg(feature = "emulator")]
 mod transcode_captures;
+mod transcode_splits;
 mod tsql_cases;
 #[cfg(all(
     feature = "check",

@@ -421,7 +421,7 @@ fn responses() -> Vec<(String, Vec<u8>)> {
     all
 }
 
-fn login(conversation: &Conversation) -> Login7 {
+pub(crate) fn login(conversation: &Conversation) -> Login7 {
     Login7::decode(&login_payload(conversation)).expect(&conversation.name)
 }
 
