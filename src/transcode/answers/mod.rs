@@ -138,8 +138,8 @@ impl Answers {
         }
     }
 
-    /// Takes data of a packet; how much of it, at least one byte. Stops early
-    /// when enough has been made.
+    /// Takes data of a packet; how much of it. Stops early when enough has been
+    /// made.
     pub(super) fn data(
         &mut self,
         data: &[u8],
@@ -151,7 +151,7 @@ impl Answers {
             let rest = data.get(taken..).unwrap_or_default();
             taken += self.step(rest, session, out)?;
             // With nothing left a step still does what the end of a value entails.
-            if rest.is_empty() || taken < data.len() && taken > 0 && has_enough(out) {
+            if rest.is_empty() || taken < data.len() && has_enough(out) {
                 return Ok(taken);
             }
         }
@@ -244,12 +244,9 @@ impl Answers {
         }
         let walked = self.walk_rows(bytes.get(at..).unwrap_or_default(), session, out)?;
         at += walked;
-        // It may have stopped at a row only because enough was made.
-        if walked > 0 {
-            return Ok(at);
-        }
         let rest = bytes.get(at..).unwrap_or_default();
-        if rest.is_empty() {
+        // Rows are left standing when enough is made, and no unit is one.
+        if rest.is_empty() || walked > 0 || has_enough(out) {
             return Ok(at);
         }
         match self.unit(rest, session, out)? {
