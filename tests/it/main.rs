@@ -94,6 +94,8 @@ mod token_matrix;
 mod token_platforms;
 #[cfg(unix)]
 mod token_secrets;
+#[cfg(all(feature = "emulator", feature = "proxy"))]
+mod transcode;
 #[cfg(feature = "emulator")]
 mod transcode_captures;
 mod transcode_splits;
