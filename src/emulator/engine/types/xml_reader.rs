@@ -387,7 +387,7 @@ impl<'t> Reader<'t> {
         if rest.is_empty() {
             return Err(self.fault(Fault::END));
         }
-        if parts.len() > 2 || !parts.iter().all(|part| starts(part)) {
+        if parts.len() > 2 || !parts.iter().all(starts) {
             return Err(self.fault(Fault::NAME));
         }
         self.at += end;

@@ -19,6 +19,7 @@ pub(crate) fn to_wire(ty: SqlType) -> TypeInfo {
         max,
         collation: None,
     };
+    let time = |id, scale| TypeInfo::Time { id, scale };
     let doubled = |n: u16| if n == MAX { MAX } else { n * 2 };
     match ty {
         T::Bit => byte_len(TypeId::BITN, 1),
@@ -50,18 +51,9 @@ pub(crate) fn to_wire(ty: SqlType) -> TypeInfo {
         T::Date => TypeInfo::Date,
         T::SmallDateTime => byte_len(TypeId::DATETIMN, 4),
         T::DateTime => byte_len(TypeId::DATETIMN, 8),
-        T::Time(scale) => TypeInfo::Time {
-            id: TypeId::TIMEN,
-            scale,
-        },
-        T::DateTime2(scale) => TypeInfo::Time {
-            id: TypeId::DATETIME2N,
-            scale,
-        },
-        T::DateTimeOffset(scale) => TypeInfo::Time {
-            id: TypeId::DATETIMEOFFSETN,
-            scale,
-        },
+        T::Time(scale) => time(TypeId::TIMEN, scale),
+        T::DateTime2(scale) => time(TypeId::DATETIME2N, scale),
+        T::DateTimeOffset(scale) => time(TypeId::DATETIMEOFFSETN, scale),
         T::Text => long(TypeId::TEXT, LONGEST, true),
         T::NText => long(TypeId::NTEXT, LONGEST - 1, true),
         T::Image => long(TypeId::IMAGE, LONGEST, false),
