@@ -6,6 +6,9 @@ use crate::tds::{DoneStatus, PLP_NULL, PLP_UNKNOWN, Token, read_tokens};
 
 const VERSION: OldVersion = OldVersion::V7_1Rev1;
 
+/// A value in chunks.
+type Chunks<'a> = &'a [&'a [u8]];
+
 fn nvarchar_max() -> TypeInfo {
     short(TypeId::NVARCHAR, TypeInfo::MAX)
 }
@@ -34,7 +37,7 @@ fn after_columns(settings: &Settings, types: &[TypeInfo], answer: &[u8]) -> Vec<
 fn a_text_has_its_length_before_it() {
     let types = [intn(), nvarchar_max(), intn()];
     let long = vec![b'x'; 5000];
-    let cases: [(u64, &[&[u8]], &[u8]); 7] = [
+    let cases: [(u64, Chunks<'_>, &[u8]); 7] = [
         (4, &[b"a\0b\0"], b"a\0b\0"),
         (PLP_UNKNOWN, &[b"a\0b\0"], b"a\0b\0"),
         (PLP_UNKNOWN, &[b"a", b"\0b", b"\0"], b"a\0b\0"),
@@ -58,7 +61,7 @@ fn a_text_has_its_length_before_it() {
 #[test]
 fn only_xml_loses_its_byte_order_mark() {
     let mark = [0xFF, 0xFE];
-    let cases: [(&[&[u8]], &[u8]); 6] = [
+    let cases: [(Chunks<'_>, &[u8]); 6] = [
         (&[&[0xFF, 0xFE, b'<', 0]], &[b'<', 0]),
         (&[&[0xFF], &[0xFE], &[b'<', 0]], &[b'<', 0]),
         (&[&[0xFF], &[0xFE, b'<', 0]], &[b'<', 0]),
