@@ -1,7 +1,9 @@
 //! Parameters, prepared statements, transactions, resets, attention, large results.
 
 use entrada::emulator::{SinkClosed, TokenSink};
-use entrada::tds::{Collation, EnvChange, PacketType, Place, Put, Token, TypeId, TypeInfo};
+use entrada::tds::{
+    Collation, DoneStatus, EnvChange, PacketType, Place, Put, Token, TypeId, TypeInfo,
+};
 
 use super::answer::{admin, ask, batch, engine, message, one, send, session};
 
@@ -374,6 +376,8 @@ fn an_interrupt_stops_a_statement_and_the_session_lives_on() {
     let answer = super::answer::read(&stopper.1);
     assert!(answer.errors.is_empty());
     assert!(answer.results[0].1.len() < 100_000);
+    let last = answer.dones.last().unwrap().status;
+    assert_eq!(last, DoneStatus::FINAL);
     assert_eq!(one(&mut session, "SELECT 1"), "1");
 }
 

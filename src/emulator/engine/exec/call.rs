@@ -89,6 +89,7 @@ impl Run<'_, '_> {
                 })?;
                 Ok(0)
             }
+            _ if name.starts_with('#') => self.own_procedure(name, args),
             _ => {
                 let given = self.given(args)?;
                 self.system_procedure(name, given)
@@ -165,16 +166,31 @@ impl Run<'_, '_> {
         sql: &str,
         variables: Variables,
     ) -> SqlResult<(Variables, i32)> {
+        self.module(sql, variables, false)
+    }
+
+    /// As [`nested`](Self::nested); in a procedure RETURN may have a value.
+    pub(super) fn module(
+        &mut self,
+        sql: &str,
+        variables: Variables,
+        is_procedure: bool,
+    ) -> SqlResult<(Variables, i32)> {
         if self.depth >= MAX_NESTING {
             return Err(SqlError::new(
                 217,
                 "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).",
             ));
         }
-        with_stack(|| self.nested_deep(sql, variables))
+        with_stack(|| self.nested_deep(sql, variables, is_procedure))
     }
 
-    fn nested_deep(&mut self, sql: &str, variables: Variables) -> SqlResult<(Variables, i32)> {
+    fn nested_deep(
+        &mut self,
+        sql: &str,
+        variables: Variables,
+        is_procedure: bool,
+    ) -> SqlResult<(Variables, i32)> {
         let statements =
             parser::batch(sql).inspect_err(|error| self.state.surfaced = Some(error.number))?;
         let outer = table_variables::enter(self.state, true);
@@ -191,7 +207,7 @@ impl Run<'_, '_> {
         inner.out.in_procedure += 1;
         let context = inner.state.enter_module();
         let result = inner
-            .compiled(&statements)
+            .compiled(&statements, is_procedure)
             .and_then(|()| inner.statements(&statements));
         inner.state.leave_module(context);
         inner.out.in_procedure -= 1;

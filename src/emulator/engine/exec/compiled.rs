@@ -21,12 +21,14 @@ const COMPILED: &[u32] = &[
 
 impl Run<'_, '_> {
     /// Looks at all statements, and declares their variables, which exist from the start.
-    pub(super) fn compiled(&mut self, statements: &[Stmt]) -> SqlResult<()> {
+    /// `returns` is whether RETURN may have a value, as in procedures.
+    pub(super) fn compiled(&mut self, statements: &[Stmt], returns: bool) -> SqlResult<()> {
         let mut look = Look {
             run: self,
             known: self.variables.clone(),
             tables: Vec::new(),
             loops: 0,
+            returns,
             // A statement alone is planned when it runs.
             alone: statements.len() == 1,
         };
@@ -46,6 +48,7 @@ struct Look<'r, 'a, 's> {
     tables: Vec<String>,
     /// WHILE statements around.
     loops: usize,
+    returns: bool,
     alone: bool,
 }
 
@@ -85,7 +88,7 @@ impl Look<'_, '_, '_> {
             }
             Kind::Break if self.loops == 0 => return Err(outside_loop(135, "BREAK")),
             Kind::Continue if self.loops == 0 => return Err(outside_loop(136, "CONTINUE")),
-            Kind::Return(Some(_)) => {
+            Kind::Return(Some(_)) if !self.returns => {
                 return Err(SqlError::new(
                     178,
                     "A RETURN statement with a return value cannot be used in this context.",

@@ -24,10 +24,15 @@ impl Run<'_, '_> {
                 names,
                 if_exists,
             } => {
-                if let Some(name) = names.first().filter(|_| !if_exists) {
-                    return Err(Self::cannot_drop(what, &QualifiedName::of(name)?.shown()));
+                for name in names {
+                    let name = QualifiedName::of(name)?;
+                    let gone = what == "procedure" && self.drop_procedure(&name.name);
+                    if !gone && !if_exists {
+                        return Err(Self::cannot_drop(what, &name.shown()));
+                    }
                 }
             }
+            Kind::CreateProcedure(procedure) => self.create_procedure(procedure)?,
             Kind::CreateIndex(index) => self.create_index(index)?,
             Kind::DropIndex {
                 name,

@@ -19,6 +19,7 @@ mod identity;
 mod keys;
 mod load;
 mod messages;
+mod own_procedures;
 mod prepared;
 mod principals;
 mod procedures;
@@ -188,7 +189,7 @@ fn run_statements(
         depth: 0,
     };
     let result = run
-        .compiled(statements)
+        .compiled(statements, false)
         .and_then(|()| run.statements(statements));
     table_variables::leave(run.state, outer);
     let (status, error) = match result {
@@ -244,7 +245,9 @@ impl Run<'_, '_> {
         if flow::rolls_back(error) || self.state.settings.xact_abort {
             self.roll_back_transaction();
         }
-        if !error.is_interrupt() {
+        if error.is_interrupt() {
+            self.out.interrupted = true;
+        } else {
             self.out.error(error);
         }
     }

@@ -32,7 +32,9 @@ pub(super) fn call(state: &mut State, out: &mut Out<'_>, call: Call) {
     let failed = match result {
         Ok(()) => out.first_error.is_some(),
         Err(error) => {
-            if !error.is_interrupt() {
+            if error.is_interrupt() {
+                out.interrupted = true;
+            } else {
                 out.error(&error);
             }
             true
@@ -53,7 +55,7 @@ fn run(state: &mut State, out: &mut Out<'_>, call: Call) -> SqlResult<()> {
                 0 | 1 => Vec::new(),
                 _ => declarations(&text(&params, 1, "@params")?)?,
             };
-            execute(state, out, (&sql, &declared), &params, 2).map(drop)
+            execute(state, out, (&sql, &declared), &params, 2, None).map(drop)
         }
         "sp_prepare" => sp_prepare(state, out, arrange(params, PREPARE)?),
         "sp_prepexec" => sp_prepexec(state, out, arrange(params, PREPEXEC)?),
@@ -64,7 +66,7 @@ fn run(state: &mut State, out: &mut Out<'_>, call: Call) -> SqlResult<()> {
                 return remote::call(state, out, &prepared.sql, params, 1);
             }
             let statement = (prepared.sql.as_str(), &prepared.declarations[..]);
-            execute(state, out, statement, &params, 1).map(drop)
+            execute(state, out, statement, &params, 1, None).map(drop)
         }
         "sp_unprepare" => {
             let handle = handle(&params)?;
@@ -155,13 +157,13 @@ fn sp_prepexec(state: &mut State, out: &mut Out<'_>, params: Vec<Param>) -> SqlR
     };
     let prepared = find(state, handle)?;
     let statement = (prepared.sql.as_str(), &prepared.declarations[..]);
-    match execute(state, out, statement, &params, 3)? {
+    match execute(state, out, statement, &params, 3, Some(handle))? {
         Some(error) if is_of_compilation(&error) => {
             state.prepared.remove(&handle);
             out.error(&not_prepared());
             Ok(())
         }
-        _ => give_handle(out, &params, handle),
+        _ => Ok(()),
     }
 }
 
@@ -196,13 +198,14 @@ fn called(text: &str) -> &str {
 }
 
 /// Runs the text with the parameters that begin at `first`. Tells the error that ended it, if one
-/// did, which the client knows already.
+/// did, which the client knows already. A new handle goes before the statement's own parameters.
 fn execute(
     state: &mut State,
     out: &mut Out<'_>,
     (sql, declared): (&str, &[super::super::session::state::Declared]),
     params: &[Param],
     first: usize,
+    handle: Option<i32>,
 ) -> SqlResult<Option<SqlError>> {
     let given = arguments::given(declared, params, first, sql)?;
     let outcome = batch(state, out, sql, given.variables);
@@ -211,6 +214,10 @@ fn execute(
         .as_ref()
         .map_or(outcome.status, |e| i32::try_from(e.number).unwrap_or(1));
     out.return_status(status);
+    let compiled = !outcome.error.as_ref().is_some_and(is_of_compilation);
+    if let Some(handle) = handle.filter(|_| compiled) {
+        give_handle(out, params, handle)?;
+    }
     arguments::give_back(out, given.outputs, &outcome.variables)?;
     Ok(outcome.error)
 }

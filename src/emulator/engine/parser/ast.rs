@@ -2,7 +2,17 @@
 
 use sqlparser::ast::{Cte, Expr, Ident, ObjectName, Query, SelectItem, TableWithJoins};
 
+use super::super::session::state::Declared;
 use super::super::types::SqlType;
+
+/// `CREATE PROCEDURE`
+#[derive(Clone, Debug)]
+pub(crate) struct Procedure {
+    pub(crate) name: ObjectName,
+    pub(crate) parameters: Vec<(Declared, Option<Expr>)>,
+    /// Its statements, on the lines where they stand in the batch.
+    pub(crate) body: String,
+}
 
 /// A statement and the line on which it begins.
 #[derive(Clone, Debug)]
@@ -32,12 +42,13 @@ pub(crate) enum Kind {
     Reseed(String, i64),
     /// `WAITFOR DELAY 'hh:mm:ss'`
     WaitFor(Box<Expr>),
-    /// DROP of what this engine never has.
+    /// DROP of what this engine has not, or as procedures of the session only.
     DropNothing {
         what: String,
         names: Vec<ObjectName>,
         if_exists: bool,
     },
+    CreateProcedure(Box<Procedure>),
     Throw(Option<[Box<Expr>; 3]>),
     Exec(Exec),
     Use(Ident),

@@ -35,8 +35,6 @@ const REFUSED: &[&[&str]] = &[
     &["READTEXT"],
     &["UPDATETEXT"],
     &["WRITETEXT"],
-    &["CREATE", "PROCEDURE"],
-    &["CREATE", "PROC"],
     &["CREATE", "FUNCTION"],
     &["CREATE", "TRIGGER"],
     &["CREATE", "TYPE"],
@@ -79,6 +77,9 @@ impl Reader {
             "INSERT" => self.insert(Vec::new()),
             "UPDATE" => self.update(Vec::new()),
             "DELETE" => self.delete(Vec::new()),
+            "CREATE" if self.peek(&["CREATE", "PROC"]) || self.peek(&["CREATE", "PROCEDURE"]) => {
+                self.create_procedure(first)
+            }
             "TRUNCATE" | "CREATE" | "ALTER" | "DROP" => self.definition(),
             "GRANT" | "DENY" | "REVOKE" | "REVERT" => self.security(),
             "DECLARE" => self.declare(),

@@ -12,6 +12,7 @@ mod control;
 mod ddl;
 mod dialect;
 mod dml;
+mod procedure;
 mod rpc;
 mod security;
 mod source;

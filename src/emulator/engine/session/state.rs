@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::super::catalogue::security::User;
 use super::super::error::{SqlError, SqlResult};
 use super::super::functions::Identity;
-use super::super::parser::ast::InsertBulk;
+use super::super::parser::ast::{InsertBulk, Procedure};
 use super::super::store::Database;
 use super::super::types::{SqlType, Value};
 use super::super::{Principal, Shared};
@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) isolation: Isolation,
     pub(crate) tran: Transaction,
     pub(crate) prepared: HashMap<i32, Prepared>,
+    /// By name in lower case. What a transaction made stays if it is rolled back.
+    pub(crate) procedures: HashMap<String, Arc<Procedure>>,
     pub(crate) last_handle: i32,
     /// The bulk load that the last statement announced.
     pub(crate) load: Option<InsertBulk>,
@@ -217,6 +219,7 @@ impl State {
             isolation: Isolation::default(),
             tran: Transaction::default(),
             prepared: HashMap::new(),
+            procedures: HashMap::new(),
             last_handle: 0,
             load: None,
             rowcount: 0,
@@ -310,6 +313,7 @@ impl State {
         self.locks.end(Span::Session);
         self.drop_temp();
         self.prepared.clear();
+        self.procedures.clear();
         self.load = None;
         self.impersonated.clear();
         self.settings = Settings::default();

@@ -48,6 +48,9 @@ pub(crate) struct Out<'s> {
     /// Depth of procedures: their statements end with DONEINPROC.
     pub(crate) in_procedure: usize,
     pub(crate) closed: bool,
+    /// An attention has ended the work. No error is told then, and so no DONE says that there was
+    /// one (MS-TDS 2.2.7.6): jTDS would take it for a failure.
+    pub(crate) interrupted: bool,
     /// INSERT … EXEC takes the results, which do not go to the client then.
     pub(crate) captured: Option<Vec<Captured>>,
     /// The first error sent, for scripts that want to know.
@@ -67,6 +70,7 @@ impl<'s> Out<'s> {
             server,
             in_procedure: 0,
             closed: false,
+            interrupted: false,
             captured: None,
             first_error: None,
         }
@@ -255,7 +259,7 @@ impl<'s> Out<'s> {
         if count.is_some() {
             status.insert(DoneStatus::COUNT);
         }
-        if failed {
+        if failed && !self.interrupted {
             status.insert(DoneStatus::ERROR);
         }
         let kind = if self.in_procedure > 0 {
@@ -314,7 +318,7 @@ impl<'s> Out<'s> {
         self.release(true);
         self.pending = Some(Done {
             kind: DoneKind::DoneProc,
-            status: if failed {
+            status: if failed && !self.interrupted {
                 DoneStatus::ERROR
             } else {
                 DoneStatus::FINAL
