@@ -2,6 +2,8 @@
 //! session there is of 7.4, and each sees what SQL Server itself would show to its version.
 
 mod every_type;
+mod freetds;
+mod jtds;
 mod list;
 mod pymssql;
 mod pytds;

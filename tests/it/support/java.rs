@@ -1,7 +1,7 @@
 //! Microsoft's JDBC driver, and the programs of `tests/judges/java/` that drive it.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command as Blocking;
 use std::sync::OnceLock;
 
@@ -10,9 +10,20 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::clients::{interpreter, lines};
-use super::judges::{judges, run, target};
+use super::judges::{judges, run, skip, target};
 
-const SOURCES: [&str; 3] = ["Judge.java", "JdbcJudge.java", "AdminJudge.java"];
+const SOURCES: [&str; 8] = [
+    "Judge.java",
+    "JdbcJudge.java",
+    "AdminJudge.java",
+    "Dialled.java",
+    "JtdsJudge.java",
+    "JtdsValues.java",
+    "JtdsTrouble.java",
+    "JtdsCatalogue.java",
+];
+/// jTDS, where Debian's package libjtds-java puts it.
+const JTDS: &str = "/usr/share/java/jtds.jar";
 
 /// Runs the judge to its end and gives the objects that it printed; `None` if this machine has no
 /// JDK, which has been said then. Java reads no JSON by itself: it gets what it is told as one
@@ -21,11 +32,20 @@ pub(crate) async fn jdbc(features: &[&str], told: &Value) -> Option<Vec<Value>> 
     java("JdbcJudge", features, told).await
 }
 
+/// As [`jdbc`], for the program that drives jTDS; `None` also if jTDS is not there.
+pub(crate) async fn jtds(features: &[&str], told: &Value) -> Option<Vec<Value>> {
+    if !Path::new(JTDS).exists() {
+        skip("libjtds-java is needed to run jTDS");
+        return None;
+    }
+    java("JtdsJudge", features, told).await
+}
+
 /// As [`jdbc`], for any of the programs.
 pub(crate) async fn java(program: &str, features: &[&str], told: &Value) -> Option<Vec<Value>> {
     let classes = tokio::task::spawn_blocking(classes).await.unwrap()?;
     let home = TempDir::new().unwrap();
-    let class_path = format!("{0}/plugin.jar:{0}/classes", classes.display());
+    let class_path = format!("{0}/plugin.jar:{0}/classes:{JTDS}", classes.display());
     let mut command = Command::new("java");
     command
         // It lives for seconds: what the better compiler would win, it would cost.
