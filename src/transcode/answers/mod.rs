@@ -157,8 +157,10 @@ impl Answers {
         }
     }
 
-    /// The packet has ended. What was made of it goes to the client now: the
-    /// server may have sent it early on purpose.
+    /// The packet has ended. What was made of it goes to the client now, as the
+    /// server may have sent it early on purpose; but not while a token goes on:
+    /// servers do not send a part of one in a packet that is not full, and
+    /// python-tds cannot read a number whose packet ends before it is full.
     pub(super) fn end_packet(
         &mut self,
         header: PacketHeader,
@@ -166,7 +168,9 @@ impl Answers {
         out: &mut Cutter,
     ) -> Result<(), TranscodeError> {
         if !header.status.contains(PacketStatus::EOM) {
-            out.flush();
+            if self.client_is_at_border() {
+                out.flush();
+            }
             return Ok(());
         }
         if let Some((need, have)) = self.missing() {

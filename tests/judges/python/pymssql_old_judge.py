@@ -9,7 +9,7 @@ import dbapi
 import old_versions
 from dbapi import Decimal, dt, one, rows
 from judge import EMULATOR, ENCRYPTION, feature, raises, run, same
-from old_versions import TDS, OldDriver
+from old_versions import TDS, WITHOUT_DATES, OldDriver
 
 # What FreeTDS reads before a connection.
 CONF = Path(os.environ["HOME"], "freetds.conf")
@@ -178,7 +178,7 @@ def left():
 
 @feature("packet sizes 512, 8192 and 32767")
 def packets():
-    text = "äöü 😀" * 30_000
+    text = f"äöü {dbapi.FACE}" * 30_000
     try:
         for size in [512, 8192, 32767]:
             configure(f"initial block size = {size}")
@@ -200,8 +200,10 @@ def bulk():
         "nchar(5)": "äb   ", "varbinary(50)": b"\0\xff", "binary(3)": b"\1\2\3",
         "text": "t" * 9000, "ntext": "n" * 9000, "image": b"\x01" * 9000,
         "varchar(max)": "v" * 9000, "nvarchar(max)": "ж" * 9000, "varbinary(max)": b"\x02" * 9000,
-        "datetime2(3)": dt.datetime(9999, 12, 31, 23, 59, 59, 999000),
     }
+    # Shown as nvarchar, it gets the bytes of a varchar from the library.
+    if not WITHOUT_DATES:
+        kinds["datetime2(3)"] = dt.datetime(9999, 12, 31, 23, 59, 59, 999000)
 
     def check(kind, value):
         with driver.connection() as connection:

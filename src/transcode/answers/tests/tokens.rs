@@ -292,3 +292,22 @@ fn an_error_is_told_only_where_the_client_can_read_it() {
         }
     }
 }
+
+/// Python-tds takes a packet that is not full for the end of a token.
+#[test]
+fn what_the_server_sent_early_goes_on_at_once_but_no_part_of_a_token() {
+    let types = [intn()];
+    let answer = joined(&[&columns(&types), &row(&types, &[Some(&[1, 2, 3, 4])]), &DONE]);
+    let many = packets(&answer, answer.len() - DONE.len() - 2);
+    let first = HEADER_LEN + answer.len() - DONE.len() - 2;
+    for version in ALL {
+        let mut transcoder = Transcoder::new(&settings(version));
+        let made = fed(&mut transcoder, [&many[..first]]).unwrap();
+        assert!(made.is_empty(), "{version:?}: {made:?}");
+
+        let mut transcoder = Transcoder::new(&settings(version));
+        let whole = packets(&answer, answer.len() - DONE.len());
+        let made = fed(&mut transcoder, [&whole[..first + 2]]).unwrap();
+        assert!(made.ends_with(&[1, 2, 3, 4]), "{version:?}: {made:?}");
+    }
+}
