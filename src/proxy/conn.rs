@@ -448,6 +448,7 @@ mod tests {
             ("its task", future_size(Stay::relay), 704),
             ("its streams and its session", size_of::<Connected>(), 256),
             ("its place in the registry", size_of::<Entry>(), 160),
+            ("what an older one has beside", size_of::<Bridge>(), 1024),
         ];
         for (what, size, bound) in parts {
             assert!(

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::*;
 use crate::proxy::registry::Traffic;
 use crate::tds::{
-    Done, DoneStatus, HEADER_LEN, PacketStatus, PacketType, TdsVersion, all_headers, read_tokens,
-    write_message,
+    Collation, Done, DoneStatus, HEADER_LEN, PacketStatus, PacketType, TdsVersion, all_headers,
+    read_tokens, write_message,
 };
+use crate::transcode::{OldVersion, Settings};
 
 const SIZE: usize = 512;
 
@@ -28,6 +29,22 @@ impl Relay {
     }
 
     fn with(early: Vec<u8>, idle: Option<Duration>) -> Self {
+        Self::over(None, early, idle)
+    }
+
+    /// For a client of 7.1.
+    fn old(idle: Option<Duration>) -> Self {
+        let settings = Settings {
+            version: OldVersion::V7_1Rev1,
+            client_packet_size: SIZE,
+            server_packet_size: SIZE,
+            collation: Collation::SQL_LATIN1_GENERAL_CP1_CI_AS,
+            hold_limit: 1 << 20,
+        };
+        Self::over(Some(Box::new(Bridge::new(&settings))), Vec::new(), idle)
+    }
+
+    fn over(bridge: Option<Box<Bridge>>, early: Vec<u8>, idle: Option<Duration>) -> Self {
         let (client, near) = duplex(4096);
         let (server, far) = duplex(4096);
         let traffic = Arc::new(Traffic::default());
@@ -39,6 +56,7 @@ impl Relay {
             let meters = (&*counted, &stats);
             let pump = Pump::new(&mut client, &mut server, SIZE, early, meters);
             let mut pump = pump.idle_after(idle);
+            pump.bridge = bridge;
             let end = poll_fn(|cx| pump.poll(cx)).await;
             wind_up(&mut pump, end).await
         });
@@ -331,4 +349,108 @@ async fn an_attention_overtakes_a_result_that_nobody_reads() {
     assert!(sent < 200_000, "{sent} bytes were taken that nobody reads");
     relay.client.write_all(&attention()).await.unwrap();
     relay.expect_at_server(&attention()).await;
+}
+
+/// A batch as a client of 7.1 sends it.
+fn old_batch(text: &str) -> Vec<u8> {
+    let text: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    message(PacketType::SQL_BATCH, PacketStatus::NORMAL, &text)
+}
+
+/// Columns and rows of one int, in 7.4, without an end.
+fn rows(count: usize) -> Vec<u8> {
+    let mut payload = vec![0x81, 1, 0, 0, 0, 0, 0, 9, 0, 0x26, 4, 0];
+    payload.extend([0xD1, 4, 1, 0, 0, 0].repeat(count));
+    payload
+}
+
+/// DONE of 7.1 in its packet.
+fn old_done(status: DoneStatus) -> Vec<u8> {
+    let [low, high] = status.0.to_le_bytes();
+    let done = [0xFD, low, high, 0, 0, 0, 0, 0, 0];
+    message(PacketType::TABULAR_RESULT, PacketStatus::NORMAL, &done)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_client_is_idle_only_between_requests() {
+    let idle = Duration::from_secs(60);
+    let mut relay = Relay::old(Some(idle));
+    let begun = Instant::now();
+    relay.client.write_all(&old_batch("x")).await.unwrap();
+    relay.expect_at_server(&batch("x")).await;
+    tokio::time::sleep(4 * idle).await;
+    let reply = answer(0, DoneStatus::FINAL);
+    relay.server.write_all(&reply).await.unwrap();
+    relay.expect_at_client(&old_done(DoneStatus::FINAL)).await;
+    let mut rest = Vec::new();
+    relay.client.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
+    assert_eq!(begun.elapsed(), 5 * idle);
+    assert_eq!(relay.outcome().await, ("idle", AT_REST));
+}
+
+#[tokio::test]
+async fn an_old_client_that_closes_its_half_gets_its_answers_first() {
+    let mut relay = Relay::old(None);
+    // The second request has to wait for the first one's answer.
+    let both = [old_batch("x"), old_batch("y")].concat();
+    relay.client.write_all(&both).await.unwrap();
+    relay.client.shutdown().await.unwrap();
+    for text in ["x", "y"] {
+        relay.expect_at_server(&batch(text)).await;
+        let reply = answer(0, DoneStatus::FINAL);
+        relay.server.write_all(&reply).await.unwrap();
+        relay.expect_at_client(&old_done(DoneStatus::FINAL)).await;
+    }
+    assert_eq!(relay.outcome().await, ("left", AT_REST));
+}
+
+#[tokio::test]
+async fn an_old_client_that_dies_in_a_request_has_it_taken_back() {
+    let request = old_batch(&"SELECT 1 ".repeat(200));
+    let mut relay = Relay::old(None);
+    relay
+        .client
+        .write_all(&request[..SIZE + 300])
+        .await
+        .unwrap();
+    relay.client.shutdown().await.unwrap();
+    let mut seen = vec![0; SIZE];
+    relay.server.read_exact(&mut seen).await.unwrap();
+    relay
+        .expect_at_server(&[0x01, 0x03, 0, 8, 0, 0, 1, 0])
+        .await;
+    let reply = answer(0, DoneStatus::ERROR);
+    relay.server.write_all(&reply).await.unwrap();
+    assert_eq!(relay.outcome().await, ("client-broke", AT_REST));
+}
+
+// The clock stands: time passes only when nothing else can happen.
+#[tokio::test(start_paused = true)]
+async fn an_old_client_that_does_not_read_holds_its_server_back_and_can_cancel() {
+    let mut relay = Relay::old(None);
+    relay.client.write_all(&old_batch("x")).await.unwrap();
+    relay.expect_at_server(&batch("x")).await;
+    let kind = PacketType::TABULAR_RESULT;
+    let reply = message(kind, PacketStatus::NORMAL, &rows(200_000));
+    let mut sent = 0;
+    loop {
+        let more = relay.server.write(&reply[sent..]);
+        match timeout(Duration::from_millis(200), more).await {
+            Ok(count) => sent += count.unwrap(),
+            Err(_) => break,
+        }
+    }
+    assert!(sent < 300_000, "{sent} bytes were taken that nobody reads");
+    relay.client.write_all(&attention()).await.unwrap();
+    relay.expect_at_server(&attention()).await;
+    // What was held of the server's bytes is followed when the client goes.
+    drop(relay.client);
+    let (client, _) = duplex(1);
+    relay.client = client;
+    let last = &reply[sent / SIZE * SIZE..][..SIZE];
+    relay.server.write_all(&last[sent % SIZE..]).await.unwrap();
+    let end = answer(0, DoneStatus::ATTN);
+    relay.server.write_all(&end).await.unwrap();
+    assert_eq!(relay.outcome().await, ("client-broke", AT_REST));
 }
