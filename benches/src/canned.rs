@@ -1,7 +1,10 @@
 //! A server on loopback that takes any login and answers with canned bytes: a batch that
-//! reads from a table gets a million rows, any other one row.
+//! reads from a table gets a million rows, or what [`tables`] has under its name, any other
+//! one row.
 //!
 //! It computes nothing, so that what is measured is the client, or what stands between.
+
+mod tables;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +24,8 @@ const PACKET_SIZE: usize = 4096;
 pub struct Answers {
     one: Vec<u8>,
     rows: Vec<u8>,
+    /// By the name of the table in UTF-16.
+    others: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Answers {
@@ -29,6 +34,19 @@ impl Answers {
         Arc::new(Self {
             one: message(&one()),
             rows: message(&rows()),
+            others: Vec::new(),
+        })
+    }
+
+    /// The same with the results of [`tables`], which are large.
+    pub fn with_tables() -> Arc<Self> {
+        let others = tables::all().into_iter();
+        Arc::new(Self {
+            one: message(&one()),
+            rows: message(&rows()),
+            others: others
+                .map(|(name, tokens)| (utf16(name), message(&tokens)))
+                .collect(),
         })
     }
 
@@ -65,9 +83,12 @@ where
             Asked::Prelogin => stream.write_all(&message(PRELOGIN)).await?,
             Asked::Login => stream.write_all(&message(&login())).await?,
             Asked::Short => stream.write_all(&answers.one).await?,
-            Asked::Long => {
+            Asked::Long(text) => {
+                let named = |name: &[u8]| text.windows(name.len()).any(|window| window == name);
+                let other = answers.others.iter().find(|(name, _)| named(name));
+                let rows = other.map_or(&answers.rows, |(_, rows)| rows);
                 // A packet at a time: SQL Server puts each into a TLS record of its own.
-                for packet in answers.rows.chunks(PACKET_SIZE) {
+                for packet in rows.chunks(PACKET_SIZE) {
                     stream.write_all(packet).await?;
                 }
             }
@@ -82,25 +103,26 @@ enum Asked {
     Login,
     /// A batch that reads from no table, such as the one by which a pool resets a session.
     Short,
-    Long,
+    /// One that does, and its text.
+    Long(Vec<u8>),
 }
 
 /// Reads to the end of a message.
 async fn read_message<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Asked> {
     let from: Vec<u8> = utf16("FROM");
-    let mut long = false;
+    let mut text = Vec::new();
     loop {
         let mut header = [0; 8];
         stream.read_exact(&mut header).await?;
         let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
         let mut payload = vec![0; length.saturating_sub(header.len())];
         stream.read_exact(&mut payload).await?;
-        long |= payload.windows(from.len()).any(|window| window == from);
+        text.extend(payload);
         if header[1] & 0x01 != 0 {
             return Ok(match PacketType(header[0]) {
                 PacketType::PRELOGIN => Asked::Prelogin,
                 PacketType::LOGIN7 => Asked::Login,
-                _ if long => Asked::Long,
+                _ if text.windows(from.len()).any(|window| window == from) => Asked::Long(text),
                 _ => Asked::Short,
             });
         }

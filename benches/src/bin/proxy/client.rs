@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use entrada::tds::{
-    self, Encryption, Login7, PacketStatus, PacketType, Prelogin, Version, write_message,
+    self, Encryption, Login7, PacketStatus, PacketType, Prelogin, TdsVersion, Version,
+    write_message,
 };
 
 use super::Outcome;
@@ -18,21 +19,40 @@ pub(crate) const SHORT: &str = "SELECT 1";
 pub(crate) struct Client<S = TcpStream> {
     stream: S,
     buffer: Vec<u8>,
+    version: TdsVersion,
 }
 
 impl Client {
     pub(crate) fn connect(port: u16) -> Outcome<Self> {
+        Self::of_version(port, TdsVersion::V7_4)
+    }
+
+    /// One that speaks this version.
+    pub(crate) fn of_version(port: u16, version: TdsVersion) -> Outcome<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        Client::log_in(stream)
+        Client::log_in_as(stream, version)
+    }
+
+    /// Asks, and reads no more of the answer than this.
+    pub(crate) fn read_some(&mut self, sql: &str, bytes: usize) -> Outcome {
+        let batch = self.batch_payload(sql);
+        self.send(PacketType::SQL_BATCH, &batch)?;
+        let mut some = vec![0; bytes];
+        Ok(self.stream.read_exact(&mut some)?)
     }
 }
 
 impl<S: Read + Write> Client<S> {
     pub(crate) fn log_in(stream: S) -> Outcome<Self> {
+        Self::log_in_as(stream, TdsVersion::V7_4)
+    }
+
+    fn log_in_as(stream: S, version: TdsVersion) -> Outcome<Self> {
         let mut client = Self {
             stream,
             buffer: vec![0; 256 * 1024],
+            version,
         };
         let mut prelogin = Vec::new();
         Prelogin::new(Version::default(), Encryption::NOT_SUP).encode(&mut prelogin)?;
@@ -41,6 +61,7 @@ impl<S: Read + Write> Client<S> {
         let asked = Login7 {
             user_name: "bench".to_owned(),
             app_name: "bench".to_owned(),
+            tds_version: version,
             ..Login7::default()
         };
         asked.encode(&mut login)?;
@@ -58,12 +79,25 @@ impl<S: Read + Write> Client<S> {
 
     /// Sends a batch and reads its answer; returns how many bytes that had.
     pub(crate) fn batch(&mut self, sql: &str) -> Outcome<usize> {
-        let mut payload = tds::all_headers(0);
+        let batch = self.batch_payload(sql);
+        self.ask(PacketType::SQL_BATCH, &batch)
+    }
+
+    fn batch_payload(&self, sql: &str) -> Vec<u8> {
+        let mut payload = match self.version {
+            version if version < TdsVersion::V7_2 => Vec::new(),
+            _ => tds::all_headers(0),
+        };
         payload.extend(sql.encode_utf16().flat_map(u16::to_le_bytes));
-        self.ask(PacketType::SQL_BATCH, &payload)
+        payload
     }
 
     fn ask(&mut self, packet_type: PacketType, payload: &[u8]) -> Outcome<usize> {
+        self.send(packet_type, payload)?;
+        self.read_message()
+    }
+
+    fn send(&mut self, packet_type: PacketType, payload: &[u8]) -> Outcome {
         let mut packets = Vec::new();
         write_message(
             packet_type,
@@ -72,8 +106,7 @@ impl<S: Read + Write> Client<S> {
             4096,
             &mut packets,
         );
-        self.stream.write_all(&packets)?;
-        self.read_message()
+        Ok(self.stream.write_all(&packets)?)
     }
 
     /// Reads to the end of a message by the headers of its packets.

@@ -12,6 +12,7 @@ mod process;
 mod server;
 mod table;
 mod throughput;
+mod transcode;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ use table::Table;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-const USAGE: &str = "usage: proxy [throughput] [latency] [connect] [memory]   (all of them by default)
+const USAGE: &str = "usage: proxy [throughput] [transcode] [latency] [connect] [memory]   (all of them by default)
 needs Linux, stunnel, haproxy, pgbouncer and PostgreSQL (Debian: stunnel4 haproxy pgbouncer postgresql)";
 
 fn main() -> ExitCode {
@@ -41,8 +42,9 @@ fn main() -> ExitCode {
 
 fn measure(wanted: &[String]) -> Outcome {
     type Measure = fn(&mut Table) -> Outcome;
-    let all: [(&str, Measure); 4] = [
+    let all: [(&str, Measure); 5] = [
         ("throughput", throughput::measure),
+        ("transcode", transcode::measure),
         ("latency", latency::measure),
         ("connect", connect::measure),
         ("memory", memory::measure),

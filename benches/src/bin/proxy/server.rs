@@ -27,7 +27,7 @@ async fn serve(port: u16, acceptor: Option<TlsAcceptor>) -> Outcome {
     socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], port)).into())?;
     socket.listen(4096)?;
     let listener = TcpListener::from_std(socket.into())?;
-    let answers = Answers::new();
+    let answers = Answers::with_tables();
     loop {
         let (stream, _) = listener.accept().await?;
         let (answers, acceptor) = (Arc::clone(&answers), acceptor.clone());
