@@ -7,223 +7,12 @@ use super::answers::same;
 use super::bytes::utf16;
 use super::client::{Client, no_error};
 use super::differential::Clients;
+use super::parameters::{Declared, byte, collated, declared};
 use super::requests::renewed;
 use super::samples::{filled, long, short};
 use super::show::View;
-use super::types::{Collation, MAX, Ty, id};
-use super::version::Version;
+use super::types::{Collation, Ty, id};
 use super::write::{Param, Procedure, bulk, headers, nvarchar};
-
-/// A parameter by its declaration in T-SQL.
-struct Declared {
-    sql: &'static str,
-    ty: Ty,
-    value: Option<Vec<u8>>,
-}
-
-fn fixed() -> Vec<Declared> {
-    let of = |sql, id, value: &[u8]| Declared {
-        sql,
-        ty: Ty::Fixed(id),
-        value: Some(value.into()),
-    };
-    vec![
-        of("bit", 0x32, &[1]),
-        of("tinyint", 0x30, &[255]),
-        of("smallint", 0x34, &[0, 0x80]),
-        of("int", 0x38, &[1, 2, 3, 0x84]),
-        of("bigint", 0x7F, &filled(8)),
-        of("real", 0x3B, &1.5_f32.to_le_bytes()),
-        of("float", 0x3E, &(-0.1_f64).to_le_bytes()),
-        of("smallmoney", 0x7A, &filled(4)),
-        of("money", 0x3C, &filled(8)),
-        of("smalldatetime", 0x3A, &[9, 9, 5, 1]),
-        of("datetime", 0x3D, &[9, 9, 0, 0, 5, 1, 0, 0]),
-    ]
-}
-
-/// What clients of this version can send.
-fn declared(version: Version, collation: Collation) -> Vec<Declared> {
-    let mut all = Vec::new();
-    for declared in fixed() {
-        let Param { ty, value, .. } = renewed(&param("", &declared));
-        let sql = declared.sql;
-        // Servers since 2005 are said to take types of a fixed length from nobody.
-        if !version.has_max() {
-            all.push(declared);
-        }
-        all.push(Declared { sql, ty, value });
-    }
-    let mut add = |sql, ty: Ty, value: Option<Vec<u8>>| all.push(Declared { sql, ty, value });
-    let text = |id, max| match short(id, max) {
-        Ty::Short {
-            id,
-            max,
-            collation: Some(_),
-        } => Ty::Short {
-            id,
-            max,
-            collation: Some(collation),
-        },
-        other => other,
-    };
-    add(
-        "int",
-        Ty::Byte {
-            id: id::INTN,
-            max: 4,
-        },
-        None,
-    );
-    add(
-        "uniqueidentifier",
-        Ty::Byte {
-            id: id::GUID,
-            max: 16,
-        },
-        Some(filled(16)),
-    );
-    let decimal = Ty::Decimal {
-        id: id::DECIMALN,
-        max: 17,
-        precision: 38,
-        scale: 4,
-    };
-    add(
-        "decimal(38, 4)",
-        decimal.clone(),
-        Some([&[1], &filled(4)[..], &[0; 12]].concat()),
-    );
-    add("decimal(38, 4)", decimal, None);
-    if !version.has_max() {
-        add(
-            "char(30)",
-            Ty::Byte {
-                id: id::OLD_CHAR,
-                max: 30,
-            },
-            Some(b"old".repeat(10)),
-        );
-        add(
-            "varchar(30)",
-            Ty::Byte {
-                id: id::OLD_VARCHAR,
-                max: 30,
-            },
-            Some(b"old".to_vec()),
-        );
-        add(
-            "varchar(30)",
-            Ty::Byte {
-                id: id::OLD_VARCHAR,
-                max: 30,
-            },
-            None,
-        );
-        add(
-            "varbinary(30)",
-            Ty::Byte {
-                id: id::OLD_VARBINARY,
-                max: 30,
-            },
-            Some(filled(3)),
-        );
-        add(
-            "binary(5)",
-            Ty::Byte {
-                id: id::OLD_BINARY,
-                max: 5,
-            },
-            Some(filled(5)),
-        );
-    }
-    for length in [0, 1, 255, 256, 7999, 8000] {
-        add(
-            "varchar(8000)",
-            text(id::VARCHAR, 8000),
-            Some(vec![b'a'; length]),
-        );
-        add(
-            "varbinary(8000)",
-            text(id::VARBINARY, 8000),
-            Some(filled(length)),
-        );
-        add(
-            "nvarchar(4000)",
-            text(id::NVARCHAR, 8000),
-            Some(utf16(&"\u{e4}".repeat(length / 2))),
-        );
-    }
-    add("nvarchar(4000)", text(id::NVARCHAR, 8000), None);
-    add("nchar(4)", text(id::NCHAR, 8), Some(utf16("abcd")));
-    for length in [0, 2, 8002, 65_534, 65_536] {
-        add(
-            "text",
-            with(long(id::TEXT), collation),
-            Some(vec![b'a'; length]),
-        );
-        add(
-            "ntext",
-            with(long(id::NTEXT), collation),
-            Some(utf16(&"b".repeat(length / 2))),
-        );
-        add("image", long(id::IMAGE), Some(filled(length)));
-        if version.has_max() {
-            add(
-                "nvarchar(max)",
-                text(id::NVARCHAR, MAX),
-                Some(utf16(&"b".repeat(length / 2))),
-            );
-            add(
-                "varchar(max)",
-                text(id::VARCHAR, MAX),
-                Some(vec![b'a'; length]),
-            );
-            add(
-                "varbinary(max)",
-                text(id::VARBINARY, MAX),
-                Some(filled(length)),
-            );
-        }
-    }
-    if version.has_dates() {
-        add("date", Ty::Date, Some(vec![1, 2, 3]));
-        add(
-            "time(3)",
-            Ty::Scaled {
-                id: id::TIME,
-                scale: 3,
-            },
-            Some(vec![1, 2, 3, 0]),
-        );
-        let ty = Ty::Scaled {
-            id: id::DATETIME2,
-            scale: 7,
-        };
-        add("datetime2(7)", ty, Some(vec![1, 2, 3, 4, 5, 6, 7, 8]));
-    }
-    all
-}
-
-fn with(ty: Ty, new: Collation) -> Ty {
-    match ty {
-        Ty::Long { id, max, collation } => Ty::Long {
-            id,
-            max,
-            collation: collation.map(|_| new),
-        },
-        other => other,
-    }
-}
-
-fn param(name: &str, declared: &Declared) -> Param {
-    Param {
-        name: name.to_owned(),
-        output: false,
-        ty: declared.ty.clone(),
-        value: declared.value.clone(),
-    }
-}
 
 /// A call of sp_executesql.
 fn execute(
@@ -285,7 +74,7 @@ async fn parameters_of_each_type_come_back() {
                 collation,
                 "SELECT @v AS v, 1 AS one",
                 &list,
-                vec![param("@v", one)],
+                vec![one.param("@v")],
             );
             compare_calls(&mut clients, at, &[echo], &what).await;
             if matches!(one.ty, Ty::Long { .. }) {
@@ -299,14 +88,9 @@ async fn parameters_of_each_type_come_back() {
                     .as_ref()
                     .filter(|_| matches!(one.ty, Ty::Fixed(_)))
                     .cloned(),
-                ..param("@o", one)
+                ..one.param("@o")
             };
-            let set = execute(
-                collation,
-                "SET @o = @v",
-                &list,
-                vec![param("@v", one), null],
-            );
+            let set = execute(collation, "SET @o = @v", &list, vec![one.param("@v"), null]);
             compare_calls(&mut clients, at, &[set], &what).await;
         }
     }
@@ -317,15 +101,8 @@ async fn several_calls_are_told_apart() {
     let mut clients = Clients::start().await;
     let collation = clients.newest.collation;
     for at in 0..clients.others.len() {
-        let int = Declared {
-            sql: "int",
-            ty: Ty::Byte {
-                id: id::INTN,
-                max: 4,
-            },
-            value: Some(filled(4)),
-        };
-        let call = |sql| execute(collation, sql, "@v int", vec![param("@v", &int)]);
+        let int = Declared::new("int", byte(id::INTN, 4), Some(filled(4)));
+        let call = |sql| execute(collation, sql, "@v int", vec![int.param("@v")]);
         let list = [
             call("SELECT @v"),
             call("SELECT @v + 1; SELECT 2"),
@@ -442,78 +219,52 @@ async fn the_transaction_manager_serves_all_that_know_it() {
     }
 }
 
-#[tokio::test]
-async fn rows_loaded_in_bulk_are_read_back() {
-    let mut clients = Clients::start().await;
-    let collation = clients.newest.collation;
-    let sql =
-        "(a int, n nvarchar(40), t ntext, i image, v varchar(8000), g uniqueidentifier, f float)";
-    let in_bulk = |ty: &Ty| match ty {
-        Ty::Short {
-            id,
-            max,
-            collation: Some(_),
-        } => Ty::Short {
-            id: *id,
-            max: *max,
-            collation: Some(collation),
-        },
-        other => with(other.clone(), collation),
-    };
-    let columns: Vec<_> = [
-        (
-            "a",
-            Ty::Byte {
-                id: id::INTN,
-                max: 4,
-            },
-        ),
+/// The columns of a table for bulk loads.
+const LOADED: &str =
+    "(a int, n nvarchar(40), t ntext, i image, v varchar(8000), g uniqueidentifier, f float)";
+
+fn loaded_columns(collation: Collation) -> Vec<(String, Ty)> {
+    [
+        ("a", byte(id::INTN, 4)),
         ("n", short(id::NVARCHAR, 80)),
         ("t", long(id::NTEXT)),
         ("i", long(id::IMAGE)),
         ("v", short(id::VARCHAR, 8000)),
-        (
-            "g",
-            Ty::Byte {
-                id: id::GUID,
-                max: 16,
-            },
-        ),
-        (
-            "f",
-            Ty::Byte {
-                id: id::FLTN,
-                max: 8,
-            },
-        ),
+        ("g", byte(id::GUID, 16)),
+        ("f", byte(id::FLTN, 8)),
     ]
-    .map(|(name, ty)| (name.to_owned(), in_bulk(&ty)))
-    .into();
-    let row = |number: i32, size: usize| {
-        let null = |value: Vec<u8>| (size % 7 != 3).then_some(value);
-        vec![
-            Some(number.to_le_bytes().into()),
-            null(utf16("\u{e4}b")),
-            null(utf16(&"c".repeat(size))),
-            null(filled(size)),
-            null(vec![b'v'; size.min(8000)]),
-            null(filled(16)),
-            null(2.5_f64.to_le_bytes().into()),
-        ]
-    };
+    .map(|(name, ty)| (name.to_owned(), collated(ty, collation)))
+    .into()
+}
+
+fn loaded_row(number: i32, size: usize) -> Vec<Option<Vec<u8>>> {
+    let null = |value: Vec<u8>| (size % 7 != 3).then_some(value);
+    vec![
+        Some(number.to_le_bytes().into()),
+        null(utf16("\u{e4}b")),
+        null(utf16(&"c".repeat(size))),
+        null(filled(size)),
+        null(vec![b'v'; size.min(8000)]),
+        null(filled(16)),
+        null(2.5_f64.to_le_bytes().into()),
+    ]
+}
+
+#[tokio::test]
+async fn rows_loaded_in_bulk_are_read_back() {
+    let mut clients = Clients::start().await;
+    let columns = loaded_columns(clients.newest.collation);
     let sizes = [0, 1, 3, 255, 8000, 100_000, 10];
-    let rows: Vec<_> = (0..)
-        .zip(sizes)
-        .map(|(number, size)| row(number, size))
+    let rows = (0..).zip(sizes);
+    let rows: Vec<_> = rows
+        .map(|(number, size)| loaded_row(number, size))
         .collect();
     for at in 0..clients.others.len() {
         let table = format!("dbo.bulk{at}");
-        clients
-            .newest
-            .run(&format!("CREATE TABLE {table} {sql}"))
-            .await;
+        let create = format!("CREATE TABLE {table} {LOADED}");
+        clients.newest.run(&create).await;
         let client = &mut clients.others[at];
-        client.run(&format!("INSERT BULK {table} {sql}")).await;
+        client.run(&format!("INSERT BULK {table} {LOADED}")).await;
         let payload = bulk(client.version, &columns, &rows);
         client.send(PacketType::BULK_LOAD, &payload).await;
         let answer = client.answer().await;
@@ -523,15 +274,13 @@ async fn rows_loaded_in_bulk_are_read_back() {
         };
         assert_eq!((done.status & Done::COUNT, done.count), (Done::COUNT, 7));
         let sql = format!("SELECT * FROM {table} ORDER BY a");
-        let read = clients.newest.run(&sql).await;
-        let read: Vec<_> = read
-            .into_iter()
-            .filter_map(|token| match token {
-                Tok::Row(values) => Some(values),
-                _ => None,
-            })
-            .collect();
-        assert!(read == rows, "{:?}", clients.others[at].version);
+        let read = clients.newest.run(&sql).await.into_iter();
+        let read = read.filter_map(|token| match token {
+            Tok::Row(values) => Some(values),
+            _ => None,
+        });
+        let same = read.eq(rows.iter().cloned());
+        assert!(same, "{:?}", clients.others[at].version);
         clients.compare(&sql).await;
     }
 }

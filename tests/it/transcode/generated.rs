@@ -221,17 +221,7 @@ impl Kind {
         let declared = self.declared(facet);
         match self {
             Self::Plain(_, values) => format!("CAST('{}' AS {declared})", random.pick(values)),
-            Self::Decimal(_) => {
-                let (precision, scale) = digits(facet);
-                let whole = "9".repeat(precision - scale);
-                let fraction = "9".repeat(scale);
-                let number = match random.below(3) {
-                    0 => format!("{whole}.{fraction}"),
-                    1 => format!("-{whole}.{fraction}"),
-                    _ => "0".to_owned(),
-                };
-                format!("CAST('{}' AS {declared})", number.trim_end_matches('.'))
-            }
+            Self::Decimal(_) => format!("CAST('{}' AS {declared})", number(facet, random)),
             Self::Text(_, most) => {
                 let most = units(facet, most);
                 let units = random.pick(&[0, 1, most / 2, most]);
@@ -279,6 +269,19 @@ impl Kind {
             }
         }
     }
+}
+
+/// The largest number of a precision and scale, the smallest, or 0.
+fn number(facet: usize, random: &mut Random) -> String {
+    let (precision, scale) = digits(facet);
+    let whole = "9".repeat(precision - scale);
+    let fraction = "9".repeat(scale);
+    let number = match random.below(3) {
+        0 => format!("{whole}.{fraction}"),
+        1 => format!("-{whole}.{fraction}"),
+        _ => "0".to_owned(),
+    };
+    number.trim_end_matches('.').to_owned()
 }
 
 /// Precision and scale.

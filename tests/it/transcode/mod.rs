@@ -11,6 +11,7 @@ mod differential;
 mod direct;
 mod generated;
 mod limits;
+mod parameters;
 mod requests;
 mod samples;
 mod scripted;

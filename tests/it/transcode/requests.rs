@@ -104,7 +104,7 @@ fn batch_of(name: &'static str, descriptor: u64, sql: &str) -> Request {
 fn param(name: &str, ty: Ty, value: Option<Vec<u8>>) -> Param {
     Param {
         name: name.to_owned(),
-        output: name.len() % 2 == 0,
+        output: name.len().is_multiple_of(2),
         ty,
         value,
     }
@@ -146,13 +146,8 @@ pub(super) fn every_param() -> Vec<Param> {
         both(Ty::Byte { id, max }, filled(max.into()));
     }
     for id in [id::DECIMALN, id::NUMERICN] {
-        let ty = Ty::Decimal {
-            id,
-            max: 17,
-            precision: 38,
-            scale: 4,
-        };
-        both(ty, [&[1], &filled(16)[..]].concat());
+        let number = [&[1], &filled(16)[..]].concat();
+        both(decimal(id), number);
     }
     for id in [
         id::OLD_CHAR,
@@ -178,11 +173,18 @@ pub(super) fn every_param() -> Vec<Param> {
         both(long(id), filled(70_000));
         both(long(id), Vec::new());
     }
-    both(
-        Ty::Variant { max: 8009 },
-        [&[0x38, 0][..], &filled(4)].concat(),
-    );
+    let variant = [&[0x38, 0][..], &filled(4)].concat();
+    both(Ty::Variant { max: 8009 }, variant);
     all
+}
+
+fn decimal(id: u8) -> Ty {
+    Ty::Decimal {
+        id,
+        max: 17,
+        precision: 38,
+        scale: 4,
+    }
 }
 
 /// The parameter in types that servers since 2005 take.
