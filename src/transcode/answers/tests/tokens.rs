@@ -297,7 +297,11 @@ fn an_error_is_told_only_where_the_client_can_read_it() {
 #[test]
 fn what_the_server_sent_early_goes_on_at_once_but_no_part_of_a_token() {
     let types = [intn()];
-    let answer = joined(&[&columns(&types), &row(&types, &[Some(&[1, 2, 3, 4])]), &DONE]);
+    let answer = joined(&[
+        &columns(&types),
+        &row(&types, &[Some(&[1, 2, 3, 4])]),
+        &DONE,
+    ]);
     let many = packets(&answer, answer.len() - DONE.len() - 2);
     let first = HEADER_LEN + answer.len() - DONE.len() - 2;
     for version in ALL {
