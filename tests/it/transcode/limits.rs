@@ -78,9 +78,10 @@ fn three_hundred_megabytes_pass_without_being_held() {
         came > PIECE * PIECES && came < PIECE * PIECES + 200,
         "{came}"
     );
-    // At 7.2 the value stays in its pieces, and so it is while one is not whole.
+    // At 7.2 the value stays in its pieces. A packet that is not full waits for the value's end.
     let came = stream(Version::V72, &head, &piece, PIECES / 10, None);
-    assert_eq!(came, head.len() + piece.len() * (PIECES / 10));
+    let went = head.len() + piece.len() * (PIECES / 10);
+    assert!(came <= went && came + 8000 > went, "{came} of {went}");
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub(super) fn load(
                 drain(body).err().unwrap_or(error)
             };
             run.aborted(&error);
+            // A load that is taken back tells no error, but that it failed (MS-TDS 2.2.1.7).
+            run.out.interrupted = false;
             run.out.done(command::OTHER, None, true);
         }
     }
