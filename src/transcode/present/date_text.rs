@@ -1,7 +1,7 @@
 //! The date types as texts: ISO 8601 with a space, and all digits of the
 //! fraction.
 
-use crate::tds::{DecodeError, Reader, TypeId, TypeInfo};
+use crate::tds::{DecodeError, Put, Reader, TypeId, TypeInfo};
 
 /// The last day that the types have, 9999-12-31, in days since 0001-01-01.
 const LAST_DAY: i64 = 3_652_058;
@@ -86,7 +86,7 @@ impl DateText {
             put_date(parts.day, out);
         }
         if matches!(self.kind, Kind::DateTime2 | Kind::DateTimeOffset) {
-            put_unit(b' ', out);
+            out.put_slice(&[b' ', 0]);
         }
         if self.kind != Kind::Date {
             self.put_time(parts.time, out);
@@ -161,16 +161,28 @@ impl DateText {
     }
 
     fn put_time(self, time: u64, out: &mut Vec<u8>) {
-        let seconds = time / self.per_second();
-        put_number(seconds / 3600, 2, out);
-        put_unit(b':', out);
-        put_number(seconds / 60 % 60, 2, out);
-        put_unit(b':', out);
-        put_number(seconds % 60, 2, out);
+        let per_second = self.per_second();
+        let seconds = short(time / per_second);
+        let [h, our] = two_digits(seconds / 3600);
+        let [m, inute] = two_digits(seconds / 60 % 60);
+        let [s, econd] = two_digits(seconds % 60);
+        let colon = b':';
+        out.put_slice(wide([h, our, colon, m, inute, colon, s, econd]).as_flattened());
         if self.scale > 0 {
-            put_unit(b'.', out);
-            put_number(time % self.per_second(), self.scale.into(), out);
+            self.put_fraction(short(time % per_second), out);
         }
+    }
+
+    fn put_fraction(self, mut fraction: u32, out: &mut Vec<u8>) {
+        let mut text = wide([b'.'; 8]);
+        let (_, digits) = text.split_at_mut(1);
+        for unit in digits.iter_mut().take(self.scale.into()).rev() {
+            let [_, digit] = two_digits(fraction % 10);
+            *unit = [digit, 0];
+            fraction /= 10;
+        }
+        let said = text.get(..1 + usize::from(self.scale));
+        out.put_slice(said.unwrap_or_default().as_flattened());
     }
 }
 
@@ -185,11 +197,11 @@ fn day(reader: &mut Reader<'_>) -> Result<i64, DecodeError> {
 
 fn put_date(day: u32, out: &mut Vec<u8>) {
     let (year, month, day) = calendar(day);
-    put_number(year.into(), 4, out);
-    put_unit(b'-', out);
-    put_number(month.into(), 2, out);
-    put_unit(b'-', out);
-    put_number(day.into(), 2, out);
+    let [y, e] = two_digits(year / 100);
+    let [a, r] = two_digits(year % 100);
+    let [m, onth] = two_digits(month);
+    let [d, ay] = two_digits(day);
+    out.put_slice(wide([y, e, a, r, b'-', m, onth, b'-', d, ay]).as_flattened());
 }
 
 /// Year, month and day of a day since 0001-01-01 in the Gregorian calendar. It
@@ -209,25 +221,26 @@ fn calendar(day: u32) -> (u32, u32, u32) {
 }
 
 fn put_offset(offset: i64, out: &mut Vec<u8>) {
-    put_unit(b' ', out);
-    put_unit(if offset < 0 { b'-' } else { b'+' }, out);
-    let minutes = offset.unsigned_abs();
-    put_number(minutes / 60, 2, out);
-    put_unit(b':', out);
-    put_number(minutes % 60, 2, out);
+    let minutes = short(offset.unsigned_abs());
+    let sign = if offset < 0 { b'-' } else { b'+' };
+    let [h, our] = two_digits(minutes / 60);
+    let [m, inute] = two_digits(minutes % 60);
+    out.put_slice(wide([b' ', sign, h, our, b':', m, inute]).as_flattened());
 }
 
-/// The last `digits` digits of a number.
-fn put_number(number: u64, digits: u32, out: &mut Vec<u8>) {
-    for place in (0..digits).rev() {
-        let digit = number / 10_u64.pow(place) % 10;
-        put_unit(b'0' + u8::try_from(digit).unwrap_or_default(), out);
-    }
+/// Of a number below 100.
+fn two_digits(number: u32) -> [u8; 2] {
+    [number / 10, number % 10].map(|digit| b'0' + u8::try_from(digit).unwrap_or_default())
 }
 
-/// An ASCII character in UTF-16.
-fn put_unit(ascii: u8, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[ascii, 0]);
+/// A part of a value that is in bounds by then.
+fn short(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or_default()
+}
+
+/// ASCII in UTF-16.
+fn wide<const N: usize>(ascii: [u8; N]) -> [[u8; 2]; N] {
+    ascii.map(|unit| [unit, 0])
 }
 
 fn invalid(problem: &'static str) -> DecodeError {
