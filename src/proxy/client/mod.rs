@@ -36,9 +36,9 @@ use self::socket::Socket;
 use super::config::TlsMode;
 use super::tls::ListenerTls;
 use crate::dial::tunnel::Tunnel;
-use crate::front::{Cover, Event, Front, Objection, Offer};
+use crate::front::{Cover, Event, Front, FrontError, Objection, Offer};
 use crate::session::SessionStream;
-use crate::tds::{HEADER_LEN, Login7, Version};
+use crate::tds::{HEADER_LEN, Login7, PacketType, Version};
 
 /// A socket under TLS, by either way.
 type Tls = TlsStream<Tunnel<Socket>>;
@@ -122,7 +122,17 @@ async fn in_clear(
 ) -> Result<Greeted, GreetError> {
     *step = Step::Prelogin;
     let mut front = Front::offering(SERVER_VERSION, offer(tls.mode));
-    let greeted = match next_event(&mut socket, &mut front, start, step).await? {
+    let event = match next_event(&mut socket, &mut front, start, step).await {
+        Err(error) if is_handshake_after_all(&error, &front) => {
+            part_from(socket).await;
+            return Err(GreetError::Refused {
+                refusal: Refusal::NotEncrypted,
+                told: false,
+            });
+        }
+        event => event?,
+    };
+    let greeted = match event {
         Event::LoginRequested(login) => Greeted {
             stream: socket.into_stream(),
             front,
@@ -152,6 +162,18 @@ async fn in_clear(
         None => return Ok(greeted),
     };
     refuse(greeted, refusal).await
+}
+
+/// Whether a client said that it cannot encrypt, heard that it must, and begins a
+/// handshake, as FreeTDS does with `encryption = off`. The specification has the
+/// connection end there.
+fn is_handshake_after_all(error: &GreetError, front: &Front) -> bool {
+    let unexpected = matches!(
+        error,
+        GreetError::Front(FrontError::Unexpected { packet_type, .. })
+            if *packet_type == PacketType::PRELOGIN
+    );
+    unexpected && front.objection() == Some(Objection::NotEncrypted)
 }
 
 /// TDS 8.0: everything is inside TLS.

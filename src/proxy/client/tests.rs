@@ -150,6 +150,18 @@ async fn what_comes_in_clear_never_passes_for_decrypted() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_was_declined_is_a_matter_of_encryption() {
+    // As FreeTDS with `encryption = off`: it cannot, and does when it hears that it must.
+    let mut bytes = prelogin(Encryption::NOT_SUP);
+    bytes.extend(message(PacketType::PRELOGIN, &[0x16, 3, 1, 0, 1, 1]));
+    let error = fate(TlsMode::Required, &bytes).await.unwrap_err();
+    assert_eq!(error.reason(), "encryption", "{error:?}");
+    assert!(error.to_string().contains("turn encryption on"), "{error}");
+    // Where nothing was objected to, it is a fault of the client's.
+    assert_eq!(word(fate(TlsMode::Optional, &bytes).await), "protocol");
+}
+
+#[tokio::test]
 async fn a_login_beyond_bounds_ends_at_the_bound() {
     let mut bytes = prelogin(Encryption::NOT_SUP);
     let mut packet = vec![PacketType::LOGIN7.0, 0, 0x10, 0, 0, 0, 1, 0];
