@@ -53,6 +53,7 @@ async function shows(page) {
   const applications = await texts(page, '#sessions tbody td:nth-child(3)');
   assert.ok(applications.includes(application), `${applications} lacks the hostile name`);
   assert.equal(applications.length, 3);
+  assert.deepEqual(await texts(page, '#sessions tbody td:nth-child(4)'), ['7.4', '7.4', '7.4']);
   assert.equal(await page.locator('main img').count(), 0);
   assert.equal((await texts(page, '#listeners tbody tr')).length, 1);
   assert.equal((await texts(page, '#tokens tbody tr')).length, 1);

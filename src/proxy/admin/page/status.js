@@ -64,7 +64,7 @@
   };
 
   const sorting = { column: 0, down: false };
-  const KEYS = ["id", "login", "application", "peer", "target", "database", "identity", "state", "since",
+  const KEYS = ["id", "login", "application", "tds_version", "peer", "target", "database", "identity", "state", "since",
     "bytes_from", "bytes_to", "requests"];
   const order = (a, b) => {
     const key = KEYS[sorting.column];
@@ -100,8 +100,9 @@
 
   const sessions = (status) => {
     const rows = [...status.sessions].sort(order).map((client) => [
-      client.id, client.login || "–", client.application || "–", client.peer + (client.encrypted ? " 🔒" : ""), client.target,
-      client.database, client.identity, client.state, lasting(status.now - client.since),
+      client.id, client.login || "–", client.application || "–", client.tds_version || "–",
+      client.peer + (client.encrypted ? " 🔒" : ""), client.target, client.database, client.identity,
+      client.state, lasting(status.now - client.since),
       bytes(client.bytes_from), bytes(client.bytes_to), client.requests,
     ]);
     fill("sessions", rows, "Nobody is connected.");
