@@ -126,7 +126,7 @@ impl Turn {
         let is_attention = PacketType(kind) == PacketType::ATTENTION;
         if is_attention || PacketStatus(status).contains(PacketStatus::EOM) {
             self.in_message = false;
-            if let (Some(due), false) = (answers_due, is_attention) {
+            if let Some(due) = answers_due {
                 *due = true;
             }
         }
@@ -157,6 +157,12 @@ mod tests {
         let two = [request.clone(), request.clone()].concat();
         assert_eq!(turn.allowed(&two, false), request.len());
         assert_eq!(turn.allowed(&two, true), 0);
+        let behind = [attention(), request].concat();
+        assert_eq!(
+            turn.allowed(&behind, false),
+            HEADER_LEN,
+            "an attention is answered, too"
+        );
     }
 
     #[test]
