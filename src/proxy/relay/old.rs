@@ -193,7 +193,16 @@ impl Pump<'_> {
     }
 
     /// Sends the client all that has come and is its own.
-    pub(super) fn poll_delivered(
+    pub(super) fn poll_delivered(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let Some(mut bridge) = self.bridge.take() else {
+            return Poll::Ready(Ok(()));
+        };
+        let delivered = self.poll_all_delivered(cx, &mut bridge);
+        self.bridge = Some(bridge);
+        delivered
+    }
+
+    fn poll_all_delivered(
         &mut self,
         cx: &mut Context<'_>,
         bridge: &mut Bridge,

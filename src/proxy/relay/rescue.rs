@@ -21,12 +21,15 @@ const STOP: Duration = Duration::from_secs(5);
 
 /// Tells the client why it ends, if it is at a place where it reads a message.
 pub(super) async fn tell(pump: &mut Pump<'_>, message: &ServerMessage) -> io::Result<()> {
-    if let Some(mut bridge) = pump.bridge.take() {
-        // An error in what comes before it has been noticed already.
-        let _ = poll_fn(|cx| pump.poll_delivered(cx, &mut bridge)).await;
+    if pump.bridge.is_some() {
+        // An error in what comes before it has been noticed already. The bridge
+        // stays where it is found should time run out here.
+        let _ = poll_fn(|cx| pump.poll_delivered(cx)).await;
+        let Some(bridge) = &mut pump.bridge else {
+            return Ok(());
+        };
         bridge.tell(message);
         pump.client.write_all(bridge.transcoder.to_client()).await?;
-        pump.bridge = Some(bridge);
         return pump.client.flush().await;
     }
     poll_fn(|cx| pump.down.poll_send(cx, pump.client)).await?;
