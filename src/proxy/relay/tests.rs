@@ -473,6 +473,25 @@ fn growing_answer() -> Vec<u8> {
     [&[4, 1, high, low, 0, 0, 1, 0], &payload[..]].concat()
 }
 
+#[tokio::test]
+async fn a_request_waits_for_all_that_was_said_before_though_nobody_reads_it() {
+    let mut relay = Relay::old(None);
+    let both = [old_batch("x"), old_batch("y")].concat();
+    relay.client.write_all(&both).await.unwrap();
+    relay.expect_at_server(&batch("x")).await;
+    relay.server.write_all(&growing_answer()).await.unwrap();
+    let mut next = vec![0; batch("y").len()];
+    let mut some = vec![0; 70_000];
+    let (asked, read) = tokio::join!(
+        relay.server.read_exact(&mut next),
+        relay.client.read_exact(&mut some)
+    );
+    (asked.unwrap(), read.unwrap());
+    let text: Vec<u8> = "y".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let expected = [all_headers(DESCRIPTOR), text].concat();
+    assert_eq!(next[HEADER_LEN..], expected);
+}
+
 // The clock stands: time passes only when nothing else can happen.
 #[tokio::test(start_paused = true)]
 async fn what_an_old_client_did_not_read_is_followed_once_though_it_is_told_in_vain() {
