@@ -132,8 +132,9 @@ impl<'a> Pump<'a> {
 
     /// Whether nothing is left to be done for a client that sends no more.
     fn is_done(&self) -> bool {
-        let is_stalled = self.bridge.as_ref().is_some_and(|bridge| bridge.stalled);
-        let all_sent = self.up.held.is_empty() && self.down.is_sent() && !is_stalled;
+        let is_waiting = |bridge: &Bridge| bridge.stalled || bridge.mid_request();
+        let is_waiting = self.bridge.as_deref().is_some_and(is_waiting);
+        let all_sent = self.up.held.is_empty() && self.down.is_sent() && !is_waiting;
         all_sent && self.track.at_rest()
     }
 

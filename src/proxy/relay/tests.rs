@@ -512,3 +512,15 @@ async fn what_an_old_client_did_not_read_is_followed_once_though_it_is_told_in_v
     relay.server.write_all(&end).await.unwrap();
     assert_eq!(relay.outcome().await, ("protocol", AT_REST));
 }
+
+#[tokio::test]
+async fn an_old_client_that_ends_inside_of_its_first_packet_has_not_just_left() {
+    let mut relay = Relay::old(None);
+    let request = old_batch("x");
+    let half = &request[..request.len() - 1];
+    relay.client.write_all(half).await.unwrap();
+    relay.client.shutdown().await.unwrap();
+    let mut seen = Vec::new();
+    assert_eq!(relay.server.read_to_end(&mut seen).await.unwrap(), 0);
+    assert_eq!(relay.outcome().await, ("client-broke", AT_REST));
+}
