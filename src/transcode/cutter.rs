@@ -16,6 +16,13 @@ pub(super) struct Cutter {
     message: Option<Cut>,
 }
 
+/// More than is put in one go unless it was held before, in bytes. Room for it is
+/// made exactly: a vector that grows by itself may take twice as much.
+const MUCH: usize = 64 * 1024;
+
+/// So much room is kept while a message goes on, in bytes.
+const KEPT_ROOM: usize = 256 * 1024;
+
 /// The message at hand.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
@@ -57,6 +64,10 @@ impl Cutter {
 
     /// Appends to the message.
     pub(super) fn put(&mut self, mut bytes: &[u8]) {
+        if bytes.len() > MUCH {
+            let packets = bytes.len() / (self.size - HEADER_LEN) + 1;
+            self.bytes.reserve_exact(bytes.len() + packets * HEADER_LEN);
+        }
         while !bytes.is_empty() {
             let room = (self.open + self.size).saturating_sub(self.bytes.len());
             if room == 0 {
@@ -104,8 +115,15 @@ impl Cutter {
             self.bytes = Vec::new();
         } else {
             self.bytes.drain(..self.open);
+            self.bytes.shrink_to(KEPT_ROOM);
         }
         self.open = 0;
+    }
+
+    /// Bytes that there is room for.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.bytes.capacity()
     }
 
     fn open_packet(&mut self) {

@@ -65,7 +65,8 @@ pub struct Settings {
     /// of another type.
     pub collation: Collation,
     /// The most bytes that are held of one row, for a value that the client must
-    /// get with its length before it, and that the server sends without.
+    /// get with its length before it, and that the server sends without. While
+    /// such a row is handed on it is in memory twice.
     pub hold_limit: usize,
 }
 

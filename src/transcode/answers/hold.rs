@@ -83,8 +83,18 @@ impl Outlet {
         match self.mode {
             Mode::Through => out.put(bytes),
             Mode::Nowhere => {}
-            Mode::Row | Mode::Value | Mode::Output => self.held.extend_from_slice(bytes),
+            Mode::Row | Mode::Value | Mode::Output => self.hold(bytes),
         }
+    }
+
+    /// Grows by a quarter and not, as vectors do, to twice the size: what is held
+    /// may be much, and there is a limit to it.
+    fn hold(&mut self, bytes: &[u8]) {
+        let room = self.held.capacity();
+        if room - self.held.len() < bytes.len() {
+            self.held.reserve_exact(bytes.len().max(room / 4));
+        }
+        self.held.extend_from_slice(bytes);
     }
 
     /// Whether all that is put goes to the client.
@@ -263,7 +273,7 @@ impl Outlet {
             out.put(bytes);
             return Ok(());
         }
-        self.held.extend_from_slice(bytes);
+        self.hold(bytes);
         match self.body.making {
             Making::Short { .. } => Ok(()),
             _ => self.judge(session, out),

@@ -124,6 +124,32 @@ fn what_is_announced_streams() {
 }
 
 #[test]
+fn what_is_held_takes_little_more_room_than_it_has_bytes() {
+    const LEN: usize = 2_200_000;
+    let types = [nvarchar_max()];
+    let value = vec![b'y'; LEN];
+    let chunks: Vec<&[u8]> = value.chunks(4000).collect();
+    let null = [&[0xD1][..], &PLP_NULL.to_le_bytes()].concat();
+    let answer = result(&types, &[&plp(PLP_UNKNOWN, &chunks), &null.repeat(2000)]);
+    let bytes = packets(&answer, 4088);
+    let mut transcoder = Transcoder::new(&limited(LEN + 100));
+    let (mut held, mut made, mut kept) = (0, 0, 0);
+    for mut part in bytes.chunks(4096) {
+        while !part.is_empty() {
+            let taken = transcoder.answers(part).unwrap();
+            part = &part[taken..];
+            held = held.max(transcoder.answers.outlet.room());
+            made = made.max(transcoder.to_client.room());
+            transcoder.sent_to_client();
+            kept = kept.max(transcoder.to_client.room());
+        }
+    }
+    assert!((LEN..LEN + LEN / 3).contains(&held), "{held}");
+    assert!((LEN..LEN + LEN / 50).contains(&made), "{made}");
+    assert!(kept <= 256 * 1024, "{kept}");
+}
+
+#[test]
 fn an_announcement_that_the_client_has_must_hold() {
     let types = [nvarchar_max()];
     let long = vec![b'z'; 70_000];
