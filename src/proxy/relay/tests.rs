@@ -486,7 +486,8 @@ async fn a_request_waits_for_all_that_was_said_before_though_nobody_reads_it() {
         relay.server.read_exact(&mut next),
         relay.client.read_exact(&mut some)
     );
-    (asked.unwrap(), read.unwrap());
+    asked.unwrap();
+    read.unwrap();
     let text: Vec<u8> = "y".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let expected = [all_headers(DESCRIPTOR), text].concat();
     assert_eq!(next[HEADER_LEN..], expected);
