@@ -32,6 +32,8 @@ impl Plans {
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) slots: Vec<Slot>,
+    /// NULL in each of them, one after the other; see [`Slot::null_at`].
+    pub(super) nulls: Vec<u8>,
     /// Beginning with this column, nothing can turn out to be too long.
     pub(super) undecided: usize,
     /// Whether some value may need more than to be copied.
@@ -48,24 +50,36 @@ pub(super) struct Slot {
     /// How the client finds it framed.
     pub(super) shown: Framing,
     pub(super) making: Making,
+    /// Where its NULL begins in those of the plan.
+    null_at: usize,
 }
 
 impl Plan {
     /// Forgets the columns.
     pub(super) fn clear(&mut self) {
         self.slots.clear();
+        self.nulls.clear();
         self.undecided = 0;
         self.changes = false;
     }
 
     /// One more.
-    pub(super) fn push(&mut self, slot: Slot) {
+    pub(super) fn push(&mut self, mut slot: Slot) {
+        slot.null_at = self.nulls.len();
+        self.nulls.extend(null(slot.shown).unwrap_or_default());
         self.slots.push(slot);
         if matches!(slot.making, Making::Long { .. }) {
             self.undecided = self.slots.len();
         }
         // A text pointer may be of an unusual length.
         self.changes |= slot.making != Making::Same || slot.framing == Framing::TextPointer;
+    }
+
+    /// NULL in all columns from one to before another, as the client finds it.
+    pub(super) fn nulls(&self, from: usize, to: usize) -> &[u8] {
+        let at = |column: usize| self.slots.get(column).map(|slot| slot.null_at);
+        let range = at(from).unwrap_or_default()..at(to).unwrap_or(self.nulls.len());
+        self.nulls.get(range).unwrap_or_default()
     }
 }
 
@@ -78,6 +92,7 @@ impl Slot {
                 framing,
                 shown: shown.type_info.framing(place),
                 making: shown.making,
+                null_at: 0,
             }),
         }
     }

@@ -1,7 +1,7 @@
 //! Rows: copied by arithmetic where they lie whole in the bytes at hand.
 
 use super::hold::Outlet;
-use super::plan::{Slot, null};
+use super::plan::Slot;
 use super::{Answers, At, Of, STREAM_FROM, State, has_enough, invalid};
 use crate::tds::{Framing, token_id};
 use crate::transcode::cutter::Cutter;
@@ -170,9 +170,12 @@ impl Answers {
             };
             if at.of == Of::NbcRow && is_null(nulls, column) {
                 run.flush(outlet, out);
-                let null = null(slot.shown).ok_or(invalid("a value is NULL that cannot be"))?;
-                outlet.put(null, out);
-            } else if !slot.walk(run, outlet, scratch, session, out)? {
+                let next = after_nulls(&plan.slots, nulls, column)?;
+                outlet.put(plan.nulls(column, next), out);
+                column = next;
+                continue;
+            }
+            if !slot.walk(run, outlet, scratch, session, out)? {
                 break;
             }
             column += 1;
@@ -258,6 +261,17 @@ fn skip_values(slots: &[Slot], run: &mut Run<'_>) -> usize {
     }
     run.at += bytes.len() - rest.len();
     count
+}
+
+/// The first column behind this one that is not NULL.
+fn after_nulls(slots: &[Slot], nulls: &[u8], mut column: usize) -> Result<usize, TranscodeError> {
+    while let Some(slot) = slots.get(column).filter(|_| is_null(nulls, column)) {
+        if matches!(slot.shown, Framing::Fixed(_)) {
+            return Err(invalid("a value is NULL that cannot be"));
+        }
+        column += 1;
+    }
+    Ok(column)
 }
 
 fn is_null(nulls: &[u8], column: usize) -> bool {
