@@ -96,9 +96,11 @@ mod token_platforms;
 mod token_secrets;
 #[cfg(all(feature = "emulator", feature = "proxy"))]
 mod transcode;
-#[cfg(feature = "emulator")]
+#[cfg(feature = "proxy")]
 mod transcode_captures;
+#[cfg(feature = "proxy")]
 mod transcode_splits;
+#[cfg(feature = "emulator")]
 mod tsql_cases;
 #[cfg(all(
     feature = "check",
