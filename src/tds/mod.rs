@@ -80,8 +80,6 @@ pub use server_error::{
 pub use token::{Token, read_token, read_tokens, token_id};
 pub use type_id::TypeId;
 pub use type_info::{Collation, Place, TypeInfo, Udt, XmlSchema};
-#[cfg(feature = "proxy")]
-pub(crate) use value::DUMMY_TEXT_POINTER;
-pub use value::{Framing, PLP_NULL, PLP_UNKNOWN};
+pub use value::{DUMMY_TEXT_POINTER, Framing, PLP_NULL, PLP_UNKNOWN};
 pub use version::TdsVersion;
 pub use writer::Put;

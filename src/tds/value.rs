@@ -179,7 +179,7 @@ impl TypeInfo {
 /// What stands before the length of a text, ntext or image in a row that is in no
 /// table: a pointer with its length, and a timestamp. That length is always 16:
 /// jTDS counts on it.
-pub(crate) const DUMMY_TEXT_POINTER: &[u8; 25] = b"\x10dummy textptr\0\0\0dummyTS\0";
+pub const DUMMY_TEXT_POINTER: &[u8; 25] = b"\x10dummy textptr\0\0\0dummyTS\0";
 /// Timestamp after a text pointer, in bytes.
 pub(super) const TIMESTAMP_LEN: usize = 8;
 /// Longest PLP chunk that we write, in bytes.
