@@ -172,7 +172,7 @@ async fn an_attention_stops_whatever_runs() {
             .await;
         let answer = soon("the response", client.receive()).await.unwrap();
         let end = answer.payload.len() - 13;
-        assert_eq!(answer.payload[end..][..3], [0xFD, 2, 0], "{sql}");
+        assert_eq!(answer.payload[end..][..3], [0xFD, 0, 0], "{sql}");
         // The acknowledgement is a message of its own.
         let answer = soon("the attention", client.receive()).await.unwrap();
         assert_eq!(done(&answer.payload), [DoneStatus::ATTN], "{sql}");
