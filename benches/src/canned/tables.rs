@@ -4,12 +4,14 @@ use super::{b_varchar, utf16};
 
 const COLLATION: [u8; 5] = [0x09, 0x04, 0xd0, 0x00, 0x34];
 
-/// The name of each table and the tokens of its result, 30 to 60 MB each.
-pub(super) fn all() -> [(&'static str, Vec<u8>); 5] {
+/// The name of each table and the tokens of its result.
+pub(super) fn all() -> [(&'static str, Vec<u8>); 7] {
     [
         ("dbo.wide", wide()),
-        ("dbo.nulls", nulls()),
+        ("dbo.nulls", nulls(true)),
+        ("dbo.full", nulls(false)),
         ("dbo.dates", dates()),
+        ("dbo.texts", texts()),
         ("dbo.known", values(true)),
         ("dbo.unknown", values(false)),
     ]
@@ -39,8 +41,8 @@ fn wide() -> Vec<u8> {
     finish(out, 60_000)
 }
 
-/// 24 columns, of which a row has three; the others are NULL by a bitmap.
-fn nulls() -> Vec<u8> {
+/// 24 columns, of which a row has three; the others are NULL, by a bitmap or each in its place.
+fn nulls(by_bitmap: bool) -> Vec<u8> {
     const ROWS: u32 = 1_000_000;
     let columns: Vec<_> = (0..24)
         .map(|number| match number % 2 {
@@ -50,13 +52,23 @@ fn nulls() -> Vec<u8> {
         .collect();
     let mut out = metadata(&columns);
     for id in 0..ROWS {
-        // Columns 0, 1 and 16 have values.
-        out.extend([0xd2, 0xfc, 0xff, 0xfe]);
-        out.push(4);
-        out.extend(id.to_le_bytes());
-        put_text(&mut out, &format!("{id:07}"));
-        out.push(4);
-        out.extend(id.to_le_bytes());
+        if by_bitmap {
+            out.extend([0xd2, 0xfc, 0xff, 0xfe]);
+        } else {
+            out.push(0xd1);
+        }
+        for number in 0..24 {
+            match number {
+                0 | 16 => {
+                    out.push(4);
+                    out.extend(id.to_le_bytes());
+                }
+                1 => put_text(&mut out, &format!("{id:07}")),
+                _ if by_bitmap => {}
+                _ if number % 2 == 0 => out.push(0),
+                _ => out.extend([0xff, 0xff]),
+            }
+        }
     }
     finish(out, ROWS)
 }
@@ -78,6 +90,21 @@ fn dates() -> Vec<u8> {
         out.extend(&day[..3]);
         out.push(3);
         out.extend(&day[..3]);
+    }
+    finish(out, ROWS)
+}
+
+/// The rows of [`dates`] as a client of 7.1 gets them. Every text is of the right length; what it
+/// says does not matter to who only relays it.
+fn texts() -> Vec<u8> {
+    const ROWS: u32 = 1_500_000;
+    let mut out = metadata(&[vec![0x26, 4], nvarchar(54), nvarchar(46), nvarchar(20)]);
+    for id in 0..ROWS {
+        out.extend([0xd1, 4]);
+        out.extend(id.to_le_bytes());
+        put_text(&mut out, "2021-07-31 12:34:56.7654321");
+        put_text(&mut out, "2021-07-31 12:34:56.765");
+        put_text(&mut out, "2021-07-31");
     }
     finish(out, ROWS)
 }

@@ -21,7 +21,8 @@ use table::Table;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-const USAGE: &str = "usage: proxy [throughput] [transcode] [latency] [connect] [memory]   (all of them by default)
+const USAGE: &str = "usage: proxy [throughput] [transcode[=WORDS]] [latency] [connect] [memory]   (all of them by default)
+transcode=WORDS measures only the results with these words in their description
 needs Linux, stunnel, haproxy, pgbouncer and PostgreSQL (Debian: stunnel4 haproxy pgbouncer postgresql)";
 
 fn main() -> ExitCode {
@@ -41,23 +42,31 @@ fn main() -> ExitCode {
 }
 
 fn measure(wanted: &[String]) -> Outcome {
-    type Measure = fn(&mut Table) -> Outcome;
-    let all: [(&str, Measure); 5] = [
-        ("throughput", throughput::measure),
-        ("transcode", transcode::measure),
-        ("latency", latency::measure),
-        ("connect", connect::measure),
-        ("memory", memory::measure),
+    type Measure<'a> = &'a dyn Fn(&mut Table) -> Outcome;
+    let words = wanted
+        .iter()
+        .find_map(|name| name.strip_prefix("transcode="));
+    let transcoded = |table: &mut Table| transcode::measure(table, words);
+    let all: [(&str, Measure<'_>); 5] = [
+        ("throughput", &throughput::measure),
+        ("transcode", &transcoded),
+        ("latency", &latency::measure),
+        ("connect", &connect::measure),
+        ("memory", &memory::measure),
     ];
+    let is_wanted = |name: &str, given: &str| match given.split_once('=') {
+        Some((given, _)) => name == given && name == "transcode",
+        None => name == given,
+    };
     if let Some(unknown) = wanted
         .iter()
-        .find(|name| all.iter().all(|(known, _)| known != name))
+        .find(|given| all.iter().all(|(name, _)| !is_wanted(name, given)))
     {
         return Err(format!("`{unknown}` is not known\n{USAGE}").into());
     }
     let mut table = Table::new();
     for (name, measure) in all {
-        if wanted.is_empty() || wanted.iter().any(|given| given == name) {
+        if wanted.is_empty() || wanted.iter().any(|given| is_wanted(name, given)) {
             eprintln!("measuring: {name}");
             measure(&mut table)?;
         }

@@ -11,15 +11,20 @@ impl Table {
     /// A figure with a bar: the ratio may not be above it.
     pub(crate) fn row(&mut self, what: &str, ours: &str, peer: &str, ratio: f64, bar: f64) {
         let verdict = if ratio <= bar { "met" } else { "**missed**" };
-        self.0.push(format!(
+        self.add(format!(
             "| {what} | {ours} | {peer} | {ratio:.2} | ≤ {bar:.2} | {verdict} |"
         ));
     }
 
     /// A figure that nothing was promised for.
     pub(crate) fn note(&mut self, what: &str, ours: &str, peer: &str, ratio: f64) {
-        self.0
-            .push(format!("| {what} | {ours} | {peer} | {ratio:.2} | | |"));
+        self.add(format!("| {what} | {ours} | {peer} | {ratio:.2} | | |"));
+    }
+
+    /// Shown at once, too: all of them take minutes.
+    fn add(&mut self, row: String) {
+        eprintln!("{row}");
+        self.0.push(row);
     }
 
     pub(crate) fn print(&self) {

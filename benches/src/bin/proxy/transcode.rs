@@ -15,16 +15,32 @@ const ROUNDS: usize = 5;
 /// At least half the throughput.
 const BAR: f64 = 2.0;
 
-const RESULTS: [(&str, &str); 6] = [
-    ("narrow rows of numbers and short texts", "dbo.customers"),
-    ("wide rows", "dbo.wide"),
-    ("rows of NULLs (NBCROW)", "dbo.nulls"),
-    ("rows with datetime2 and date", "dbo.dates"),
-    ("varchar(max) of 100 kB, length known", "dbo.known"),
-    ("varchar(max) of 100 kB, length unknown", "dbo.unknown"),
+/// What the rows are, their table, and if they grow on the way to 7.1 the table that has them as
+/// such a client gets them.
+const RESULTS: [(&str, &str, Option<&str>); 6] = [
+    (
+        "narrow rows of numbers and short texts",
+        "dbo.customers",
+        None,
+    ),
+    ("wide rows", "dbo.wide", None),
+    ("rows of NULLs (NBCROW)", "dbo.nulls", Some("dbo.full")),
+    (
+        "rows with datetime2 and date",
+        "dbo.dates",
+        Some("dbo.texts"),
+    ),
+    ("varchar(max) of 100 kB, length known", "dbo.known", None),
+    (
+        "varchar(max) of 100 kB, length unknown",
+        "dbo.unknown",
+        None,
+    ),
 ];
 
-pub(crate) fn measure(table: &mut Table) -> Outcome {
+/// All of it, or only the results with these words in their description.
+pub(crate) fn measure(table: &mut Table, words: Option<&str>) -> Outcome {
+    let wanted = |what: &str| words.is_none_or(|words| what.contains(words));
     let folder = tempfile::tempdir()?;
     let certificate = folder.path().join("server.pem");
     let file = certificate.to_str().ok_or("an odd folder")?;
@@ -44,52 +60,100 @@ pub(crate) fn measure(table: &mut Table) -> Outcome {
         ),
         &[],
     )?;
-    for (what, name) in RESULTS {
-        results(table, &over_tls, what, name, true)?;
-    }
-    for (what, name) in RESULTS {
-        results(table, &in_clear, what, name, false)?;
-    }
-    memory(table, &in_clear)
-}
-
-/// One result at each version, in turns.
-fn results(table: &mut Table, proxy: &Process, what: &str, name: &str, tls: bool) -> Outcome {
-    let versions = [
-        TdsVersion::V7_4,
-        TdsVersion::V7_1_REV1,
-        TdsVersion::V7_2,
-        TdsVersion::V7_3A,
-    ];
-    let sql = format!("SELECT * FROM {name}");
-    let mut sides = Vec::new();
-    for version in versions {
-        let mut client = Client::of_version(proxy.port, version)?;
-        let bytes = client.batch(&sql)?;
-        sides.push((client, bytes, Vec::new()));
-    }
-    for _ in 0..ROUNDS {
-        for (client, _, seconds) in &mut sides {
-            let began = Instant::now();
-            client.batch(&sql)?;
-            seconds.push(began.elapsed().as_secs_f64());
+    for (proxy, tls) in [(&over_tls, true), (&in_clear, false)] {
+        for (what, name, grown) in RESULTS {
+            if wanted(what) {
+                results(table, proxy, what, (name, grown), tls)?;
+            }
         }
     }
-    let mut sides = sides.into_iter();
-    let (_, bytes, plain) = sides.next().ok_or("no versions")?;
-    let (plain, megabytes) = (median(plain), bytes as f64 / 1e6);
+    match words {
+        None => memory(table, &in_clear),
+        Some(_) => Ok(()),
+    }
+}
+
+/// A client, what it asks for, and how long the answers took.
+struct Side {
+    version: TdsVersion,
+    client: Client,
+    sql: String,
+    bytes: usize,
+    seconds: Vec<f64>,
+}
+
+impl Side {
+    fn new(proxy: &Process, version: TdsVersion, name: &str) -> Outcome<Self> {
+        let mut client = Client::of_version(proxy.port, version)?;
+        let sql = format!("SELECT * FROM {name}");
+        let bytes = client.batch(&sql)?;
+        let seconds = Vec::new();
+        Ok(Self {
+            version,
+            client,
+            sql,
+            bytes,
+            seconds,
+        })
+    }
+
+    fn round(&mut self) -> Outcome {
+        let began = Instant::now();
+        self.client.batch(&self.sql)?;
+        self.seconds.push(began.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    fn median(&self) -> f64 {
+        median(self.seconds.clone())
+    }
+}
+
+/// One result at each version, in turns; the first one is relayed. Then the rows as 7.1 gets them,
+/// relayed.
+fn results(
+    table: &mut Table,
+    proxy: &Process,
+    what: &str,
+    (name, grown): (&str, Option<&str>),
+    tls: bool,
+) -> Outcome {
+    const OLD: [TdsVersion; 3] = [TdsVersion::V7_1_REV1, TdsVersion::V7_2, TdsVersion::V7_3A];
+    let mut relayed = Side::new(proxy, TdsVersion::V7_4, name)?;
+    let old = OLD.map(|version| Side::new(proxy, version, name));
+    let mut old = old.into_iter().collect::<Outcome<Vec<_>>>()?;
+    let mut grown = grown
+        .map(|name| Side::new(proxy, TdsVersion::V7_4, name))
+        .transpose()?;
+    for _ in 0..ROUNDS {
+        relayed.round()?;
+        for side in old.iter_mut().chain(&mut grown) {
+            side.round()?;
+        }
+    }
     let from = if tls { "TLS server" } else { "server in clear" };
-    for (version, (_, _, seconds)) in versions[1..].iter().zip(sides) {
-        let seconds = median(seconds);
-        let what = format!("{what} at {version}, {from}: time");
+    let megabytes = relayed.bytes as f64 / 1e6;
+    for side in &old {
+        let (seconds, plain) = (side.median(), relayed.median());
+        let what = format!("{what} at {}, {from}: time", side.version);
         let ours = format!("{:.0} MB/s", megabytes / seconds);
         let peer = format!("{:.0} MB/s relayed at 7.4", megabytes / plain);
         // Promised is what users have: Azure's sessions are encrypted.
-        if tls && *version == TdsVersion::V7_1_REV1 {
+        if tls && side.version == TdsVersion::V7_1_REV1 {
             table.row(&what, &ours, &peer, seconds / plain, BAR);
         } else {
             table.note(&what, &ours, &peer, seconds / plain);
         }
+    }
+    if let (Some(grown), Some(old)) = (&grown, old.first()) {
+        let megabytes = old.bytes as f64 / 1e6;
+        let (seconds, plain) = (old.median(), grown.median());
+        table.note(
+            &format!("the same against a relay of as many bytes as 7.1 gets, {from}: time"),
+            &format!("{:.0} MB/s", megabytes / seconds),
+            &format!("{:.0} MB/s relayed at 7.4", megabytes / plain),
+            seconds / plain,
+        );
     }
     Ok(())
 }
@@ -115,7 +179,7 @@ fn memory(table: &mut Table, proxy: &Process) -> Outcome {
         let before = proxy.resident()?;
         for number in 0..BUSY {
             let mut client = Client::of_version(proxy.port, version)?;
-            let (_, name) = RESULTS[number % RESULTS.len()];
+            let (_, name, _) = RESULTS[number % RESULTS.len()];
             client.read_some(&format!("SELECT * FROM {name}"), 100_000)?;
             held.push(client.into_idle());
         }
