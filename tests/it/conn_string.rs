@@ -3,6 +3,8 @@
 use entrada::conn_string::{ConnectionString, Dialect, ParseError, Value, WarningKind};
 use serde_json::{Map, Value as Json};
 
+use crate::support::docs;
+
 #[path = "conn_string/messages.rs"]
 mod messages;
 #[path = "conn_string/properties.rs"]
@@ -150,14 +152,6 @@ fn detection_finds_the_dialect_of_the_corpus_or_asks() {
 fn readme_has_the_table_of_keywords() {
     const BEGIN: &str = "<!-- keywords:begin -->\n";
     const END: &str = "<!-- keywords:end -->";
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(path).unwrap();
-    let (head, rest) = readme.split_once(BEGIN).unwrap();
-    let (found, tail) = rest.split_once(END).unwrap();
     let table = entrada::conn_string::keyword_table();
-    if std::env::var_os("ENTRADA_BLESS").is_some() {
-        std::fs::write(path, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
-        return;
-    }
-    assert_eq!(found, table, "run the test with ENTRADA_BLESS=1");
+    docs::assert_section("README.md", BEGIN, END, &table);
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::support::clients;
+use crate::support::{clients, docs};
 
 /// The data file, relative to the crate.
 const EXPECTED: &str = "tests/data/proxy/old_clients.toml";
@@ -150,16 +150,7 @@ fn what_a_version_lacks_is_in_the_list() {
 fn the_documentation_has_the_table() {
     const BEGIN: &str = "<!-- old-clients:begin -->\n";
     const END: &str = "<!-- old-clients:end -->";
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/clients.md");
-    let page = std::fs::read_to_string(path).unwrap();
-    let (head, rest) = page.split_once(BEGIN).unwrap();
-    let (found, tail) = rest.split_once(END).unwrap();
-    let table = table();
-    if std::env::var_os("ENTRADA_BLESS").is_some() {
-        std::fs::write(path, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
-        return;
-    }
-    assert_eq!(found, table, "run the test with ENTRADA_BLESS=1");
+    docs::assert_section("docs/clients.md", BEGIN, END, &table());
 }
 
 fn table() -> String {

@@ -1,12 +1,10 @@
 //! The table in `sql/README.md` is made from the headers.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use entrada::scripts::{self, Script};
 
-const BEGIN: &str = "<!-- scripts: made from the headers -->\n";
-const END: &str = "<!-- /scripts -->\n";
+use crate::support::docs;
 
 fn table() -> String {
     let mut table = String::from(
@@ -36,16 +34,10 @@ fn table() -> String {
     table
 }
 
+/// `ENTRADA_BLESS=1` writes it anew.
 #[test]
 fn the_table_says_what_the_headers_say() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/README.md");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("the table's beginning");
-    let (found, after) = rest.split_once(END).expect("the table's end");
-    let wanted = format!("\n{}\n", table());
-    if std::env::var_os("ENTRADA_BLESS").is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
-        return;
-    }
-    assert_eq!(found, wanted, "ENTRADA_BLESS=1 writes it anew");
+    const BEGIN: &str = "<!-- scripts: made from the headers -->\n";
+    const END: &str = "<!-- /scripts -->\n";
+    docs::assert_section("sql/README.md", BEGIN, END, &format!("\n{}\n", table()));
 }

@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 #[cfg(feature = "emulator")]
 pub(crate) mod clients;
+pub(crate) mod docs;
 pub(crate) mod fake_server;
 #[cfg(feature = "emulator")]
 pub(crate) mod grammar;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use super::{Area, areas, directory};
-use crate::support::clients;
+use crate::support::{clients, docs};
 
 /// Numbers by which Azure SQL, and the emulator, refuse what they do not support.
 const UNSUPPORTED: RangeInclusive<i32> = 40_500..=40_599;
@@ -15,16 +15,7 @@ const UNSUPPORTED: RangeInclusive<i32> = 40_500..=40_599;
 fn the_documentation_has_the_conformance_list() {
     const BEGIN: &str = "<!-- conformance:begin -->\n";
     const END: &str = "<!-- conformance:end -->";
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/emulator.md");
-    let page = std::fs::read_to_string(path).unwrap();
-    let (head, rest) = page.split_once(BEGIN).unwrap();
-    let (found, tail) = rest.split_once(END).unwrap();
-    let list = language() + &drivers();
-    if std::env::var_os("ENTRADA_BLESS").is_some() {
-        std::fs::write(path, format!("{head}{BEGIN}{list}{END}{tail}")).unwrap();
-        return;
-    }
-    assert_eq!(found, list, "run the test with ENTRADA_BLESS=1");
+    docs::assert_section("docs/emulator.md", BEGIN, END, &(language() + &drivers()));
 }
 
 /// T-SQL by area: what works, and what is refused with which error.
