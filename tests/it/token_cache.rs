@@ -13,6 +13,9 @@ use entrada::token::{
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::time::{Instant, advance, sleep};
+use tracing::Level;
+
+use crate::support::log::Log;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -597,24 +600,7 @@ async fn slots_that_nobody_needs_are_forgotten() {
 
 #[tokio::test(start_paused = true)]
 async fn no_log_line_and_no_debug_text_holds_a_token() {
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::start(Level::TRACE);
     let (_, slot) = Endpoint::new(HOUR).failing([HOUR / 2..2 * HOUR]).slot();
     let cache = TokenCache::new();
     let token = slot.get().await.unwrap();
@@ -622,8 +608,7 @@ async fn no_log_line_and_no_debug_text_holds_a_token() {
     assert!(slot.replace(&token).await.is_none());
     sleep(2 * MINUTE).await;
     let error = slot.get().await.unwrap_err();
-    drop(guard);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(
         text.contains("refused") && text.contains("token.fetch"),
         "{text}"

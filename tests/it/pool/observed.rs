@@ -1,56 +1,20 @@
 //! What the pool says about itself: log lines and metrics.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
 };
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Level;
 
 use super::*;
-
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Kept {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::support::log::Log;
 
 #[tokio::test]
 async fn the_log_tells_what_happens_without_secrets_or_false_alarms() {
-    let kept = Kept::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(kept.clone())
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::NEW)
-        .finish();
-    // With a single subscriber in the process, `tracing` lets whichever thread
-    // meets a line of code first decide for all whether it is logged, and the
-    // other tests' threads log nothing. A second one makes it ask all.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    // The test's runtime has one thread, this one.
-    let _guard = tracing::subscriber::set_default(subscriber);
-
+    let log = Log::start(Level::TRACE);
     let server = SqlServer::start().await;
     let pool = pool(&server);
     let mut client = pool.get().await.unwrap();
@@ -59,7 +23,7 @@ async fn the_log_tells_what_happens_without_secrets_or_false_alarms() {
     run(&mut pool.get().await.unwrap(), "BEGIN TRAN").await;
     drop(pool.get().await.unwrap());
 
-    let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(
         !log.contains("TLS encryption is not enabled"),
         "the driver cannot know that: {log}"

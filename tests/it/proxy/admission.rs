@@ -1,8 +1,6 @@
 //! Who is let in, who is not, and what each is told.
 
-use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use entrada::Secret;
@@ -10,10 +8,11 @@ use entrada::proxy::config::{Admission, Config, ListenAddress, RuleConfig, TlsMo
 use entrada::proxy::{BoundAddress, Inherited, InheritedSocket, Proxy, ProxyError, hash_password};
 use entrada::tds::{Encryption, Feature, FeatureId, Login7, option_flags2, option_flags3};
 use entrada::token::{Environment, Sources};
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Level;
 
 use super::{address, azure, config, sources};
 use crate::raw_client::{LoginAnswer, RawClient, soon};
+use crate::support::log::Log;
 
 const PASSWORD: &str = "pässword-marker 🗝";
 
@@ -430,16 +429,7 @@ async fn a_listener_beyond_loopback_needs_tls_and_passwords() {
 
 #[tokio::test]
 async fn nothing_secret_is_logged_at_any_level() {
-    let kept = Kept::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(kept.clone())
-        .finish();
-    // A second subscriber makes `tracing` ask each of them anew, whatever other
-    // tests' threads have decided for all.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::start(Level::TRACE);
     let upstream = Upstream::new();
     let mut config = upstream.config();
     config.listeners[0].admission = Admission::Password;
@@ -451,7 +441,7 @@ async fn nothing_secret_is_logged_at_any_level() {
     try_login(at, &login("bob", "wrong-marker")).await;
     try_login(at, &login("e\nve\u{1b}[2J", PASSWORD)).await;
     proxy.shutdown(Duration::ZERO).await;
-    let log = kept.text();
+    let log = log.text();
     let denied: Vec<_> = log
         .lines()
         .filter(|line| line.contains("client denied"))
@@ -471,35 +461,6 @@ fn rule(login: Option<&str>, database: Option<&str>, target: &str) -> RuleConfig
     rule.database = database.map(str::to_owned);
     rule.target = target.to_owned();
     rule
-}
-
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Kept {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Kept {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }
 
 /// Says loudly that a test was not run.

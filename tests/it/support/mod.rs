@@ -10,3 +10,4 @@ pub(crate) mod grammar;
 #[cfg(feature = "emulator")]
 pub(crate) mod java;
 pub(crate) mod judges;
+pub(crate) mod log;

@@ -1,8 +1,8 @@
 //! Old clients through the proxy, on a server that sends what no emulator does.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use entrada::proxy::Proxy;
@@ -10,7 +10,7 @@ use entrada::proxy::config::{Config, ListenAddress};
 use entrada::tds::{Encryption, Login7, PacketStatus, PacketType};
 use entrada::token::{Environment, Sources};
 use tokio::io::AsyncReadExt;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Level;
 
 use super::answer::{self, Done, Env, Tok};
 use super::answers::same;
@@ -25,6 +25,7 @@ use super::write::{Answer, Pieces, batch, headers};
 use crate::proxy::address;
 use crate::raw_client::soon;
 use crate::support::fake_server::{Conn, FakeServer, granted};
+use crate::support::log::Log;
 
 /// A proxy in front of the script, for sessions that are not kept.
 async fn before<T: Send + 'static>(server: &FakeServer<T>, hold: usize) -> Proxy {
@@ -298,45 +299,9 @@ async fn a_value_that_cannot_be_held_is_told_and_the_session_goes_on() {
     }
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Kept {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Kept {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn an_answer_that_makes_no_sense_ends_the_session_and_is_logged() {
-    let kept = Kept::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(kept.clone())
-        .finish();
-    // A second subscriber makes `tracing` ask each of them anew, whatever other
-    // tests' threads have decided for all.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::start(Level::INFO);
     let columns = Tok::Columns(vec![column(
         "a",
         Ty::Byte {
@@ -360,12 +325,12 @@ async fn an_answer_that_makes_no_sense_ends_the_session_and_is_logged() {
             let mut client = client(&proxy, version).await;
             let sent = batch(version, 0, "SELECT");
             client.send(PacketType::SQL_BATCH, &sent).await;
-            let already = kept.text().len();
+            let already = log.text().len();
             let what = format!("the end of {payload:02x?} at {version:?}");
             soon(&what, async { while client.raw.plain().await.is_some() {} }).await;
             proxy.shutdown(Duration::ZERO).await;
-            let log = kept.text().split_off(already);
-            assert!(log.contains("WARN"), "{what}: {log}");
+            let logged = log.text().split_off(already);
+            assert!(logged.contains("WARN"), "{what}: {logged}");
             server.stop();
         }
     }
