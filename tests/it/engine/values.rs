@@ -47,10 +47,6 @@ fn decimal(id: TypeId, max: u8, precision: u8, scale: u8) -> TypeInfo {
 type Case = (&'static str, TypeInfo, Vec<u8>);
 
 fn numbers() -> Vec<Case> {
-    let mut most = vec![1];
-    most.extend((10_u128.pow(38) - 1).to_le_bytes());
-    let mut least = most.clone();
-    least[0] = 0;
     vec![
         ("bit", byte(TypeId::BITN, 1), vec![1]),
         ("tinyint", byte(TypeId::INTN, 1), vec![255]),
@@ -67,15 +63,54 @@ fn numbers() -> Vec<Case> {
             f32::MIN.to_le_bytes().to_vec(),
         ),
         (
+            "real",
+            byte(TypeId::FLTN, 4),
+            f32::MAX.to_le_bytes().to_vec(),
+        ),
+        (
             "float",
             byte(TypeId::FLTN, 8),
             f64::MAX.to_le_bytes().to_vec(),
         ),
+        (
+            "float",
+            byte(TypeId::FLTN, 8),
+            f64::MIN_POSITIVE.to_le_bytes().to_vec(),
+        ),
+        (
+            "uniqueidentifier",
+            byte(TypeId::GUID, 16),
+            (0..16).collect(),
+        ),
+    ]
+}
+
+fn amounts() -> Vec<Case> {
+    let mut most = vec![1];
+    most.extend((10_u128.pow(38) - 1).to_le_bytes());
+    let mut least = most.clone();
+    least[0] = 0;
+    vec![
         ("smallmoney", byte(TypeId::MONEYN, 4), vec![0, 0, 0, 0x80]),
+        (
+            "smallmoney",
+            byte(TypeId::MONEYN, 4),
+            vec![0xFF, 0xFF, 0xFF, 0x7F],
+        ),
         (
             "money",
             byte(TypeId::MONEYN, 8),
             vec![0, 0, 0, 0x80, 0, 0, 0, 0],
+        ),
+        (
+            "decimal(9,5)",
+            decimal(TypeId::DECIMALN, 5, 9, 5),
+            vec![1, 0xFF, 0xC9, 0x9A, 0x3B],
+        ),
+        (
+            "decimal(38,5)",
+            decimal(TypeId::DECIMALN, 17, 38, 5),
+            least.clone(),
         ),
         (
             "decimal(38,0)",
@@ -92,17 +127,13 @@ fn numbers() -> Vec<Case> {
             decimal(TypeId::NUMERICN, 9, 19, 4),
             vec![1, 9, 0, 0, 0, 0, 0, 0, 0],
         ),
-        (
-            "uniqueidentifier",
-            byte(TypeId::GUID, 16),
-            (0..16).collect(),
-        ),
     ]
 }
 
 fn moments() -> Vec<Case> {
     vec![
         ("date", TypeInfo::Date, vec![0, 0, 0]),
+        ("date", TypeInfo::Date, vec![0xDA, 0xB9, 0x37]),
         ("time(0)", time(TypeId::TIMEN, 0), vec![0x7F, 0x51, 1]),
         (
             "time(7)",
@@ -110,9 +141,24 @@ fn moments() -> Vec<Case> {
             vec![0xFF, 0xBF, 0x69, 0x2A, 0xC9],
         ),
         (
+            "datetime2(0)",
+            time(TypeId::DATETIME2N, 0),
+            vec![1, 0, 0, 2, 0, 0],
+        ),
+        (
             "datetime2(3)",
             time(TypeId::DATETIME2N, 3),
             vec![0, 0, 0, 0, 0xDA, 0xB9, 0x37],
+        ),
+        (
+            "datetime2(7)",
+            time(TypeId::DATETIME2N, 7),
+            vec![0xFF, 0xBF, 0x69, 0x2A, 0xC9, 0xDA, 0xB9, 0x37],
+        ),
+        (
+            "datetimeoffset(3)",
+            time(TypeId::DATETIMEOFFSETN, 3),
+            vec![1, 2, 3, 0, 0x10, 0x20, 0x0B, 0x88, 0xFF],
         ),
         (
             "datetimeoffset(7)",
@@ -148,7 +194,13 @@ fn strings() -> Vec<Case> {
             short(TypeId::NVARCHAR, 8000),
             wide("\u{1F600}"),
         ),
+        ("nvarchar(4000)", short(TypeId::NVARCHAR, 8000), Vec::new()),
         ("varbinary(3)", short(TypeId::BIGVARBIN, 3), Vec::new()),
+        (
+            "varbinary(10)",
+            short(TypeId::BIGVARBIN, 10),
+            vec![0, 255, 0],
+        ),
         (
             "varchar(max)",
             short(TypeId::BIGVARCHR, 0xFFFF),
@@ -245,10 +297,7 @@ fn goes_round((ty, info, value): Case, gives_output: bool) {
 
 #[test]
 fn every_type_goes_through_tables_and_parameters() {
-    for case in numbers().into_iter().chain(moments()).chain(strings()) {
-        goes_round(case, true);
-    }
-    for case in variants() {
+    for case in [numbers(), amounts(), moments(), strings(), variants()].concat() {
         goes_round(case, true);
     }
     for case in old_large() {
