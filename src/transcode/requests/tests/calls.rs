@@ -18,21 +18,24 @@ fn param(bytes: &[u8]) -> Vec<u8> {
     sent.strip_prefix(&before[..]).expect("the call").to_vec()
 }
 
+/// A type of a fixed length, the nullable one of 7.4 for it, and the length.
+pub(super) const FIXED: [(u8, u8, u8); 11] = [
+    (0x30, 0x26, 1),
+    (0x34, 0x26, 2),
+    (0x38, 0x26, 4),
+    (0x7F, 0x26, 8),
+    (0x32, 0x68, 1),
+    (0x3B, 0x6D, 4),
+    (0x3E, 0x6D, 8),
+    (0x7A, 0x6E, 4),
+    (0x3C, 0x6E, 8),
+    (0x3A, 0x6F, 4),
+    (0x3D, 0x6F, 8),
+];
+
 #[test]
 fn fixed_lengths_become_nullable_types() {
-    for (old, new, length) in [
-        (0x30, 0x26, 1),
-        (0x34, 0x26, 2),
-        (0x38, 0x26, 4),
-        (0x7F, 0x26, 8),
-        (0x32, 0x68, 1),
-        (0x3B, 0x6D, 4),
-        (0x3E, 0x6D, 8),
-        (0x7A, 0x6E, 4),
-        (0x3C, 0x6E, 8),
-        (0x3A, 0x6F, 4),
-        (0x3D, 0x6F, 8),
-    ] {
+    for (old, new, length) in FIXED {
         let value = [1, 2, 3, 4, 5, 6, 7, 8];
         let value = &value[..usize::from(length)];
         assert_eq!(

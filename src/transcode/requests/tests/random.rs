@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::calls::FIXED;
 use super::*;
 use crate::tds::{RpcCall, RpcProcedure, TdsVersion, parse_all_headers};
 
@@ -23,21 +24,9 @@ fn bytes(length: usize) -> impl Strategy<Value = Vec<u8>> {
 
 /// Types without a length.
 fn fixed() -> impl Strategy<Value = (Vec<u8>, u8, Option<Vec<u8>>)> {
-    let kinds = [
-        (0x30, 0x26, 1),
-        (0x34, 0x26, 2),
-        (0x38, 0x26, 4),
-        (0x7F, 0x26, 8),
-        (0x32, 0x68, 1),
-        (0x3B, 0x6D, 4),
-        (0x3E, 0x6D, 8),
-        (0x7A, 0x6E, 4),
-        (0x3C, 0x6E, 8),
-        (0x3A, 0x6F, 4),
-        (0x3D, 0x6F, 8),
-    ];
-    prop::sample::select(kinds.to_vec()).prop_flat_map(|(old, new, length)| {
-        bytes(length).prop_map(move |value| ([&[old], &value[..]].concat(), new, Some(value)))
+    prop::sample::select(FIXED.to_vec()).prop_flat_map(|(old, new, length)| {
+        bytes(length.into())
+            .prop_map(move |value| ([&[old], &value[..]].concat(), new, Some(value)))
     })
 }
 
