@@ -53,6 +53,7 @@
 //!   their length, and their memory is overwritten. None is in an error or a log.
 //! - Time is tokio's: calls need its runtime, with time and I/O enabled.
 
+mod causes;
 #[cfg(feature = "check")]
 pub mod check;
 pub mod conn_string;

@@ -1,27 +1,10 @@
 //! Wording that several checks share.
 
-use std::error::Error;
 use std::time::Duration;
 
 use super::finding::{Failed, Kind};
+use crate::causes::{below, chain};
 use crate::dial::DialError;
-
-/// An error with all of its causes, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-/// The causes of an error without the level that names the server only.
-pub(super) fn below(error: &dyn Error) -> String {
-    error.source().map_or_else(|| error.to_string(), chain)
-}
 
 /// The failure that an error of the way to the server is, if nothing is known
 /// that says more.

@@ -9,6 +9,7 @@ use super::finding::{Failed, Kind};
 use super::login::Scene;
 use super::principal::{PLACEHOLDER, Principal};
 use super::session::Entered;
+use crate::causes;
 use crate::dial::printable;
 use crate::key_vault::KeyVault;
 use crate::pool::Pool;
@@ -65,7 +66,7 @@ async fn look(
         return Ok(None);
     };
     let failed = |error: &dyn std::error::Error| {
-        Failed::new(Kind::Auth, super::advice::chain(error), String::new())
+        Failed::new(Kind::Auth, causes::chain(error), String::new())
     };
     let resolved = KeyVault::new(scene.options.sources.clone())
         .resolve(admin.expose())

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::advice::{below, plain};
+use super::advice::plain;
 use super::finding::{Failed, Finding, Kind};
 use super::{Options, names};
+use crate::causes::below;
 use crate::dial::walk::Walk;
 use crate::dial::{DialError, TcpError};
 use crate::target::Cloud;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Options;
-use super::advice::chain;
 use super::finding::{Failed, Finding, Kind};
+use crate::causes::chain;
 use crate::key_vault::{KeyVault, KeyVaultError};
 use crate::target::{Auth, Encrypt, Identity, Target};
 

@@ -3,11 +3,12 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::advice::{below, plain};
+use super::advice::plain;
 use super::claims::wrong_audience;
 use super::diagnosis;
 use super::finding::{Failed, Finding, Kind};
 use super::login::Scene;
+use crate::causes::below;
 use crate::dial::walk::Walk;
 use crate::dial::{DialError, Step, printable};
 use crate::target::{Auth, Cloud};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::advice::chain;
 use super::finding::{Failed, Kind};
+use crate::causes::chain;
 use crate::dial::walk::Walk;
 use crate::pool::tiberius::Row;
 use crate::pool::{Pool, PooledClient};

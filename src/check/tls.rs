@@ -2,9 +2,10 @@
 
 use std::time::SystemTime;
 
-use super::advice::{below, plain};
+use super::advice::plain;
 use super::certificate::Certificate;
 use super::finding::{Failed, Finding, Kind};
+use crate::causes::below;
 use crate::dial::walk::{Channel, Greeting, Walk};
 use crate::dial::{DialError, TlsError};
 use crate::target::{Cloud, Encrypt, Target};

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
 use super::Options;
-use super::advice::chain;
 use super::finding::{Failed, Finding, Kind};
+use crate::causes::{below, chain};
 use crate::dial::token_source;
 use crate::dial::walk::Walk;
 use crate::target::{Auth, Target};
@@ -101,7 +101,7 @@ fn failed(error: &TokenError, finding: &mut Finding) -> Failed {
         TokenError::Exhausted { tried, .. } => {
             let each: Vec<String> = tried
                 .iter()
-                .map(|attempt| format!("{}: {}", attempt.origin, innermost(&attempt.error)))
+                .map(|attempt| format!("{}: {}", attempt.origin, below(&attempt.error)))
                 .collect();
             finding.fact("tried", each.clone());
             (
@@ -117,11 +117,6 @@ fn failed(error: &TokenError, finding: &mut Finding) -> Failed {
         }
     };
     Failed::new(Kind::Auth, cause, fix)
-}
-
-/// The causes below the level that repeats the source.
-fn innermost(error: &TokenError) -> String {
-    super::advice::below(error)
 }
 
 const GENERAL: &str = "`entrada token --sources` shows the sources of this machine and how a connection string asks for each";

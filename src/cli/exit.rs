@@ -5,6 +5,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::Error;
+use crate::causes::chain;
 use crate::key_vault::KeyVaultError;
 use crate::pool::PoolError;
 #[cfg(feature = "proxy")]
@@ -66,13 +67,7 @@ impl Failure {
 /// The whole chain of causes in one line.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.source)?;
-        let mut cause = self.source.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        f.write_str(&chain(&*self.source))
     }
 }
 

@@ -7,6 +7,7 @@ use super::access_log::is_harmless;
 use super::admission::Denial;
 use super::relay::End;
 use super::upstream::LeaseError;
+use crate::causes;
 use crate::dial::{DialError, LoginError};
 use crate::tds::{LOGIN_FAILED, ServerMessage, TdsVersion, is_auth};
 
@@ -180,15 +181,8 @@ fn told(error: &LeaseError) -> String {
 /// The error and its causes in one line. Servers repeat what clients say: nothing
 /// of it is to look like another line of a log, or to steer a terminal.
 pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
     let harmless = |c| if is_harmless(c) { c } else { ' ' };
-    text.chars().map(harmless).collect()
+    causes::chain(error).chars().map(harmless).collect()
 }
 
 fn error(number: i32, class: u8, text: String) -> ServerMessage {

@@ -1,6 +1,5 @@
 //! What this machine offers, found out without asking anybody for a token.
 
-use std::error::Error as _;
 use std::path::Path;
 
 use super::assertion::offers;
@@ -9,7 +8,8 @@ use super::developer::Tool;
 use super::env_principal::{self, Described};
 use super::error::FetchError;
 use super::managed_identity::ManagedIdentity;
-use super::{Sources, TokenError, TokenSource as _};
+use super::{Sources, TokenSource as _};
+use crate::causes::below;
 use crate::target::{AssertionFrom, Auth, Cloud, Identity, IdentityPlatform};
 
 /// Every source, and whom the default chain would ask.
@@ -130,7 +130,7 @@ impl Sources {
         let managed = match ManagedIdentity::from_sources(identity, None, self) {
             Ok(managed) => managed,
             Err(error) => {
-                return offer(State::Missing, String::new(), causes(&error));
+                return offer(State::Missing, String::new(), below(&error));
             }
         };
         let key = managed.key();
@@ -169,7 +169,7 @@ impl Sources {
                     Err(error) if matches!(error.reason(), Some(FetchError::MissingTenant)) => {
                         (State::Available, String::new())
                     }
-                    Err(error) => (State::Missing, causes(&error)),
+                    Err(error) => (State::Missing, below(&error)),
                 };
                 (state, format!("{} is set", offer.sign), missing)
             }
@@ -202,20 +202,6 @@ impl Sources {
             missing,
             written,
         }
-    }
-}
-
-/// The causes of an error, whose outermost level repeats the source.
-fn causes(error: &TokenError) -> String {
-    let mut cause = error.source();
-    let mut texts = Vec::new();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    match texts.as_slice() {
-        [] => error.to_string(),
-        texts => texts.join(": "),
     }
 }
 

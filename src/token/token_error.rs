@@ -1,12 +1,12 @@
 //! Why there is no token.
 
-use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::FetchError;
 use super::{Resource, SourceKey};
+use crate::causes::below;
 
 /// Why no token could be had.
 ///
@@ -139,14 +139,8 @@ struct Lines<'a>(&'a [Attempt], &'a [String]);
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for attempt in self.0 {
-            write!(f, "\n  - {}", attempt.origin)?;
             // The outermost level repeats the source and the resource.
-            let inner = attempt.error.source();
-            let mut cause = inner.or(Some(&attempt.error));
-            while let Some(error) = cause {
-                write!(f, ": {error}")?;
-                cause = error.source();
-            }
+            write!(f, "\n  - {}: {}", attempt.origin, below(&attempt.error))?;
             if let Some(hint) = attempt.hint {
                 write!(f, "; {hint}")?;
             }

@@ -1,7 +1,5 @@
 //! Opening a session on the real server for somebody whom the gateway has let in.
 
-use std::error::Error as _;
-
 use tokio::time::timeout;
 
 use super::Forwarding;
@@ -9,6 +7,7 @@ use super::context::{self, DatabaseUser, Outside};
 use super::error::ForwardError;
 use super::session::ForwardSession;
 use super::wire::Wire;
+use crate::causes::chain;
 use crate::dial::{DialError, Dialer, LoginProfile};
 use crate::emulator::EntraPrincipal;
 use crate::emulator::engine::{Principal, SessionInfo};
@@ -51,36 +50,25 @@ impl OpenError {
             Self::NoUser => None,
             Self::Refused(error) => Some(match error.server_error() {
                 Some(said) => said.clone(),
-                None => ServerMessage::new(NOT_AVAILABLE, 1, 17, self.chain()),
+                None => ServerMessage::new(NOT_AVAILABLE, 1, 17, chain(self)),
             }),
             Self::Unreachable(_) | Self::Deadline => {
                 let text = format!(
                     "Database '{database}' is not currently available: {}. Please retry the connection later.",
-                    self.chain()
+                    chain(self)
                 );
                 Some(ServerMessage::new(NOT_AVAILABLE, 1, 17, text))
             }
             Self::OwnLogin(_) => own(format!(
                 "{}. Check user and password of --backend.",
-                self.chain()
+                chain(self)
             )),
             Self::NoContexts(_) => own(format!(
                 "{}. The backend must be a SQL Server, and its login allowed to impersonate every user.",
-                self.chain()
+                chain(self)
             )),
-            Self::OldServer(_) => own(self.chain()),
+            Self::OldServer(_) => own(chain(self)),
         }
-    }
-
-    /// The error with its causes.
-    fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        text
     }
 }
 

@@ -1,14 +1,13 @@
 //! Whether a login works.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
-use std::iter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
+use crate::causes::chain;
 use crate::dial::LoginProfile;
 use crate::proxy::shared::Shared;
 use crate::proxy::targets::TargetEntry;
@@ -122,11 +121,4 @@ async fn trouble(entry: &TargetEntry, known: &Known, shared: &Shared) -> Option<
     };
     let at = Instant::now();
     finding.insert(Finding { at, trouble }).trouble.clone()
-}
-
-/// The error and its causes on one line.
-pub(super) fn chain(error: &dyn StdError) -> String {
-    let causes = iter::successors(Some(error), |&error| error.source());
-    let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    causes.join(": ")
 }

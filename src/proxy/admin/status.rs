@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::causes::chain;
 use crate::proxy::BoundAddress;
 use crate::proxy::config::{Admission, ListenerConfig, TlsMode};
 use crate::proxy::registry::Entry;
@@ -15,7 +16,6 @@ use crate::proxy::targets::TargetEntry;
 use crate::proxy::upstream::PoolView;
 
 use super::Desk;
-use super::health::chain;
 use super::history::Columns;
 
 /// Most sessions that are listed.

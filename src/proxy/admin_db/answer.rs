@@ -2,6 +2,7 @@
 
 use super::login::info;
 use super::sql::{Rows, SqlError};
+use crate::causes::chain;
 use crate::tds::{
     Column, Done, DoneKind, DoneStatus, EncodeError, EnvChange, Place, Put, RpcParam, Scalar,
     ServerMessage, TdsVersion, Token, column_flags, encode_columns_for, token_id,
@@ -48,14 +49,8 @@ impl Answer {
 
     /// What is wrong, with its causes.
     pub(super) fn error(&mut self, error: &SqlError) {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
         let class = 16;
-        let message = info(error.number(), text);
+        let message = info(error.number(), chain(error));
         self.token(&Token::Error(ServerMessage { class, ..message }));
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::error::chain;
 use super::{
     Admission, Config, ConfigError, ListenAddress, ListenerConfig, PoolConfig, TargetConfig,
 };
+use crate::causes::chain;
 use crate::proxy::admission::{check_hash, guard};
 use crate::proxy::{BoundAddress, targets, tls};
 use crate::settings::{Problem, Step, nearest};

@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::check;
-use super::error::chain;
 use super::{
     AdminConfig, Admission, ClientTls, Config, ConfigError, LimitsConfig, ListenAddress,
     ListenerConfig, PoolConfig, RuleConfig, TargetConfig, TlsMode, UserConfig,
 };
+use crate::causes::chain;
 use crate::secret::Secret;
 use crate::settings::{Document, Found, Section, TextSource, read_bounded};
 use crate::token::Sources;

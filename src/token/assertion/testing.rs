@@ -12,6 +12,7 @@ use super::super::http::Transport;
 use super::super::testing::{Answer, ScriptedHttp};
 use super::super::{Environment, Sources};
 use super::{AssertionError, AssertionSource, Exchange};
+use crate::causes::chain;
 use crate::secret::Secret;
 
 /// A JWT with that subject, which ends in so many seconds; its signature is no real one.
@@ -49,12 +50,7 @@ pub(super) async fn ask(source: &dyn AssertionSource) -> Result<Secret, FetchErr
 
 /// An error with all its causes on one line, as the command line prints it.
 pub(super) fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
+    let text = chain(error);
     assert!(!text.contains("MARKER"), "{text}");
     text
 }

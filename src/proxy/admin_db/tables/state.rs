@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::super::console::moment;
 use super::super::sql::{Kind, version};
 use super::{Catalogue, DBO, Definition, Row, int, some_text, text};
+use crate::causes::chain;
 use crate::proxy::access_log::{printable, shown};
 use crate::proxy::config::{Admission, TlsMode};
 use crate::proxy::registry::{Entry, Phase};
@@ -394,15 +395,4 @@ fn by_name<'a>(catalogue: &'a Catalogue<'_>) -> Vec<&'a Arc<TargetEntry>> {
 
 fn seconds(time: Duration) -> Scalar {
     int(time.as_secs())
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
