@@ -413,3 +413,26 @@ def sessions(driver):
                 same(one(cursor, "select @@trancount"), [1])
         with driver.cursor() as cursor:
             same(one(cursor, "select count(*) from left_open"), [0])
+
+
+def cancel(cursor, how):
+    """A million rows are given up at once, after the first and further on; the session goes on."""
+    for read in [0, 1, 5000]:
+        cursor.execute(
+            "with d as (select n from (values (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)) as d(n)) "
+            "select a.n, replicate('x', 200) as s, cast(null as nvarchar(max)) as m "
+            "from d a cross join d b cross join d c cross join d e cross join d f"
+        )
+        for _ in range(read):
+            same(cursor.fetchone()[1], "x" * 200)
+        how()
+        same(one(cursor, "select 3, @@trancount"), [3, 0])
+
+
+def bulk_many(cursor, load):
+    """20,000 rows in a bulk load, which the server then counts."""
+    cursor.execute("drop table if exists bulk_many; create table bulk_many (id int not null, name nvarchar(50), price float)")
+    data = [(n, None if n % 7 == 0 else f"näme {n}", n / 4) for n in range(20_000)]
+    load(data)
+    same(one(cursor, "select count(*), count(name), sum(price), max(name) from bulk_many"),
+         [20_000, sum(1 for row in data if row[1]), sum(row[2] for row in data), max(row[1] for row in data if row[1])])

@@ -163,17 +163,7 @@ def timeout():
 @feature("a result that is left before its end, and the session goes on")
 def left():
     with driver.connection() as connection:
-        cursor = connection.cursor()
-        for read in [0, 1, 5000]:
-            cursor.execute(
-                "with d as (select n from (values (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)) as d(n)) "
-                "select a.n, replicate('x', 200) as s, cast(null as nvarchar(max)) as m "
-                "from d a cross join d b cross join d c cross join d e cross join d f"
-            )
-            for _ in range(read):
-                same(cursor.fetchone()[1], "x" * 200)
-            connection._conn.cancel()
-            same(one(cursor, "select 3, @@trancount"), [3, 0])
+        old_versions.cancel(connection.cursor(), connection._conn.cancel)
 
 
 @feature("packet sizes 512, 8192 and 32767")
@@ -221,12 +211,8 @@ def bulk():
 @feature("bulk load of 20,000 rows")
 def bulk_many():
     with driver.connection() as connection:
-        cursor = connection.cursor()
-        cursor.execute("drop table if exists bulk_many; create table bulk_many (id int not null, name nvarchar(50), price float)")
-        data = [(n, None if n % 7 == 0 else f"näme {n}", n / 4) for n in range(20_000)]
-        connection.bulk_copy("bulk_many", data, batch_size=5000)
-        same(one(cursor, "select count(*), count(name), sum(price), max(name) from bulk_many"),
-             [20_000, sum(1 for row in data if row[1]), sum(row[2] for row in data), max(row[1] for row in data if row[1])])
+        old_versions.bulk_many(
+            connection.cursor(), lambda data: connection.bulk_copy("bulk_many", data, batch_size=5000))
 
 
 if TDS == "7.0":
