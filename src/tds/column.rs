@@ -167,7 +167,7 @@ pub fn decode_columns(reader: &mut Reader<'_>) -> Result<Vec<Column>, DecodeErro
 }
 
 /// The count that says: no metadata.
-pub(super) const NO_METADATA: u16 = 0xFFFF;
+pub const NO_METADATA: u16 = 0xFFFF;
 
 /// Only these types name their table.
 fn has_table_name(type_info: &TypeInfo) -> bool {

@@ -52,7 +52,9 @@ mod version;
 mod writer;
 
 pub use all_headers::{all_headers, parse_all_headers};
-pub use column::{Column, column_flags, decode_columns, encode_columns, encode_columns_for};
+pub use column::{
+    Column, NO_METADATA, column_flags, decode_columns, encode_columns, encode_columns_for,
+};
 pub use done::{Done, DoneKind, DoneStatus};
 pub use env_change::{EnvChange, Routing};
 pub use error::{DecodeError, EncodeError};

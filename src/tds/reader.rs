@@ -150,6 +150,21 @@ impl<'a> Reader<'a> {
         self.array().map(i32::from_le_bytes)
     }
 
+    /// A length in four bytes, which are signed.
+    ///
+    /// # Errors
+    /// [`DecodeError::Invalid`] if it is negative, or [`DecodeError::Truncated`].
+    pub fn long_len(&mut self) -> Result<u32, DecodeError> {
+        let len = self.u32_le()?;
+        match i32::try_from(len) {
+            Ok(_) => Ok(len),
+            Err(_) => Err(DecodeError::Invalid {
+                what: self.what,
+                problem: "a value has a negative length",
+            }),
+        }
+    }
+
     /// Eight bytes, little-endian.
     ///
     /// # Errors

@@ -37,6 +37,32 @@ pub const PLP_NULL: u64 = 0xFFFF_FFFF_FFFF_FFFF;
 pub const PLP_UNKNOWN: u64 = 0xFFFF_FFFF_FFFF_FFFE;
 
 impl Framing {
+    /// Reads what stands before a value, and returns how many bytes follow: none
+    /// for NULL. `None` for PLP, of which nothing is read: its chunks say it.
+    pub(crate) fn read_len(self, reader: &mut Reader<'_>) -> Result<Option<u32>, DecodeError> {
+        Ok(Some(match self {
+            Self::Fixed(len) => len.into(),
+            Self::ByteLen => reader.u8()?.into(),
+            Self::ShortLen => match reader.u16_le()? {
+                u16::MAX => 0,
+                len => len.into(),
+            },
+            Self::Variant => reader.long_len()?,
+            Self::LongLen => match reader.clone().u32_le()? {
+                u32::MAX => reader.skip(4).map(|()| 0)?,
+                _ => reader.long_len()?,
+            },
+            Self::TextPointer => match reader.b_varbyte()? {
+                [] => 0,
+                _ => {
+                    reader.skip(TIMESTAMP_LEN)?;
+                    reader.long_len()?
+                }
+            },
+            Self::Plp => return Ok(None),
+        }))
+    }
+
     /// The bytes after a value that lies whole in `bytes`. A length that is out
     /// of order counts as not whole.
     #[inline]

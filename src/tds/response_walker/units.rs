@@ -2,11 +2,10 @@
 
 use super::rows::{ValueAt, next_value};
 use super::{Progress, ResponseWalker, State, WalkEvent};
-use crate::tds::column::NO_METADATA;
-use crate::tds::value::{PLP_NULL, TIMESTAMP_LEN};
+use crate::tds::value::PLP_NULL;
 use crate::tds::{
-    DecodeError, Done, DoneKind, EnvChange, Framing, Place, Reader, ServerMessage, TdsVersion,
-    TypeInfo, token_id,
+    DecodeError, Done, DoneKind, EnvChange, Framing, NO_METADATA, Place, Reader, ServerMessage,
+    TdsVersion, TypeInfo, token_id,
 };
 
 /// The walker reads this version and 8.0, which has the same tokens.
@@ -243,39 +242,11 @@ fn feature<'a>(reader: &mut Reader<'a>) -> Result<Piece<'a>, DecodeError> {
 
 /// What stands before a value.
 fn prefix<'a>(framing: Framing, reader: &mut Reader<'a>) -> Result<Piece<'a>, DecodeError> {
-    let len = match framing {
-        Framing::Fixed(len) => len.into(),
-        Framing::ByteLen => reader.u8()?.into(),
-        Framing::ShortLen => match reader.u16_le()? {
-            u16::MAX => 0,
-            len => len.into(),
-        },
-        Framing::Variant => long_len(reader.u32_le()?)?,
-        Framing::LongLen => match reader.u32_le()? {
-            u32::MAX => 0,
-            len => long_len(len)?,
-        },
-        Framing::TextPointer => match reader.b_varbyte()? {
-            [] => 0,
-            _ => {
-                reader.skip(TIMESTAMP_LEN)?;
-                long_len(reader.u32_le()?)?
-            }
-        },
-        Framing::Plp => {
-            let null = reader.u64_le()? == PLP_NULL;
-            return Ok(Piece::Plp { null });
-        }
-    };
-    Ok(Piece::Value { len })
-}
-
-/// A length of four bytes is signed.
-fn long_len(len: u32) -> Result<u32, DecodeError> {
-    match i32::try_from(len) {
-        Ok(_) => Ok(len),
-        Err(_) => Err(invalid("a value has a negative length")),
+    if let Some(len) = framing.read_len(reader)? {
+        return Ok(Piece::Value { len });
     }
+    let null = reader.u64_le()? == PLP_NULL;
+    Ok(Piece::Plp { null })
 }
 
 fn skip_b_varchar(reader: &mut Reader<'_>) -> Result<(), DecodeError> {

@@ -4,15 +4,13 @@ use super::plan::{Plan, RawColumn, Typed};
 use super::values::Head;
 use super::{Answers, At, Of, Pass, Progress, State, To, invalid, say};
 use crate::tds::{
-    DecodeError, Done, DoneKind, EnvChange, Place, Put, Reader, TdsVersion, token_id,
+    DecodeError, Done, DoneKind, EnvChange, NO_METADATA, Place, Put, Reader, TdsVersion, token_id,
 };
 use crate::transcode::cutter::Cutter;
 use crate::transcode::{OldVersion, Session, TranscodeError};
 
 /// The server's version.
 const VERSION: TdsVersion = TdsVersion::V7_4;
-/// The count that says: no metadata.
-const NO_METADATA: u16 = 0xFFFF;
 /// Bound of the columns that COMPUTE clauses of one result may have in all.
 const MAX_ALT_COLUMNS: usize = u16::MAX as usize;
 

@@ -1,7 +1,7 @@
 //! Rows that a 7.1 client sends to be inserted (MS-TDS 2.2.6.1).
 
 use super::units::Units;
-use crate::tds::{DecodeError, Place, Reader, TypeInfo, token_id};
+use crate::tds::{DecodeError, NO_METADATA, Place, Reader, TypeInfo, token_id};
 use crate::transcode::cutter::Cutter;
 
 /// Rewrites the columns of a bulk load; its rows look the same in all versions.
@@ -64,7 +64,6 @@ impl Bulk {
 
 /// The head of COLMETADATA. What begins in another way is for the server to judge.
 fn columns(reader: &mut Reader<'_>, out: &mut Cutter) -> Result<State, DecodeError> {
-    const NO_METADATA: u16 = 0xFFFF;
     let token = reader.u8()?;
     if token != token_id::COLMETADATA {
         out.put(&[token]);
