@@ -44,10 +44,6 @@ impl Client {
 }
 
 impl<S: Read + Write> Client<S> {
-    pub(crate) fn log_in(stream: S) -> Outcome<Self> {
-        Self::log_in_as(stream, TdsVersion::V7_4)
-    }
-
     fn log_in_as(stream: S, version: TdsVersion) -> Outcome<Self> {
         let mut client = Self {
             stream,
