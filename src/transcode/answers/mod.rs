@@ -64,7 +64,7 @@ pub(super) struct Answers {
     pending: Vec<u8>,
     need: usize,
     plans: Plans,
-    /// The null bitmap of the NBCROW at hand.
+    /// The null bitmap of the NBCROW at hand, and eight bytes of zeros.
     nulls: Vec<u8>,
     outlet: Outlet,
     /// Room for what is made of a unit.

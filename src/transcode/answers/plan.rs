@@ -34,6 +34,9 @@ pub(super) struct Plan {
     pub(super) slots: Vec<Slot>,
     /// NULL in each of them, one after the other; see [`Slot::null_at`].
     pub(super) nulls: Vec<u8>,
+    /// The columns that have no NULL, in the order of a NBCROW's bitmap; empty if
+    /// there are none.
+    pub(super) never_null: Vec<u8>,
     /// Beginning with this column, nothing can turn out to be too long.
     pub(super) undecided: usize,
     /// Whether some value may need more than to be copied.
@@ -59,6 +62,7 @@ impl Plan {
     pub(super) fn clear(&mut self) {
         self.slots.clear();
         self.nulls.clear();
+        self.never_null.clear();
         self.undecided = 0;
         self.changes = false;
     }
@@ -66,13 +70,29 @@ impl Plan {
     /// One more.
     pub(super) fn push(&mut self, mut slot: Slot) {
         slot.null_at = self.nulls.len();
-        self.nulls.extend(null(slot.shown).unwrap_or_default());
+        match null(slot.shown) {
+            Some(null) => self.nulls.extend_from_slice(null),
+            None => self.forbid_null(self.slots.len()),
+        }
         self.slots.push(slot);
         if matches!(slot.making, Making::Long { .. }) {
             self.undecided = self.slots.len();
         }
         // A text pointer may be of an unusual length.
         self.changes |= slot.making != Making::Same || slot.framing == Framing::TextPointer;
+    }
+
+    fn forbid_null(&mut self, column: usize) {
+        self.never_null.resize(column / 8 + 1, 0);
+        if let Some(byte) = self.never_null.last_mut() {
+            *byte |= 1 << (column % 8);
+        }
+    }
+
+    /// Whether a bitmap says NULL of a value that cannot be.
+    pub(super) fn forbids(&self, nulls: &[u8]) -> bool {
+        let mut both = self.never_null.iter().zip(nulls);
+        both.any(|(never, null)| never & null != 0)
     }
 
     /// NULL in all columns from one to before another, as the client finds it.

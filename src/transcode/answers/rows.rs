@@ -13,7 +13,15 @@ pub(super) struct Run<'a> {
     bytes: &'a [u8],
     copied: usize,
     at: usize,
+    /// What was made of those before, and small runs between: it takes time to
+    /// put each for itself.
+    made: Vec<u8>,
 }
+
+/// No more than this is copied to what was made, in bytes.
+const SMALL: usize = 512;
+/// As much is made before it is put, in bytes.
+const MADE: usize = 4096;
 
 impl<'a> Run<'a> {
     /// What has not been walked over.
@@ -21,18 +29,36 @@ impl<'a> Run<'a> {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// How much is not copied yet.
-    fn len(&self) -> usize {
-        self.at - self.copied
+    /// What is not copied yet.
+    fn uncopied(&self) -> &'a [u8] {
+        self.bytes.get(self.copied..self.at).unwrap_or_default()
     }
 
-    /// Copies what is not copied yet.
+    /// How much is not put yet.
+    fn len(&self) -> usize {
+        self.made.len() + self.at - self.copied
+    }
+
+    /// Puts what is not put yet.
     fn flush(&mut self, outlet: &mut Outlet, out: &mut Cutter) {
-        outlet.put(
-            self.bytes.get(self.copied..self.at).unwrap_or_default(),
-            out,
-        );
+        if !self.made.is_empty() {
+            outlet.put(&self.made, out);
+            self.made.clear();
+        }
+        outlet.put(self.uncopied(), out);
         self.copied = self.at;
+    }
+
+    /// Gives what comes next a place behind all before it.
+    fn make(&mut self, outlet: &mut Outlet, out: &mut Cutter) -> &mut Vec<u8> {
+        let uncopied = self.uncopied();
+        if uncopied.len() > SMALL || self.made.len() > MADE {
+            self.flush(outlet, out);
+        } else {
+            self.made.extend_from_slice(uncopied);
+            self.copied = self.at;
+        }
+        &mut self.made
     }
 
     /// Walks over bytes that are not to be copied. All before them must be.
@@ -56,9 +82,12 @@ impl Answers {
             bytes,
             copied: 0,
             at: 0,
+            made: std::mem::take(&mut self.scratch),
         };
+        run.made.clear();
         let walked = self.walk(&mut run, session, out);
         run.flush(&mut self.outlet, out);
+        self.scratch = run.made;
         walked.map(|()| run.at)
     }
 
@@ -77,7 +106,7 @@ impl Answers {
                 }
                 State::Token => {
                     let enough = has_enough(out) || run.len() >= ENOUGH;
-                    if enough || !self.start_row(run, out) {
+                    if enough || !self.start_row(run, out)? {
                         return Ok(());
                     }
                 }
@@ -88,42 +117,52 @@ impl Answers {
 
     /// Walks over the beginning of a row; `false` if none begins here, or a
     /// bitmap is cut.
-    fn start_row(&mut self, run: &mut Run<'_>, out: &mut Cutter) -> bool {
+    fn start_row(&mut self, run: &mut Run<'_>, out: &mut Cutter) -> Result<bool, TranscodeError> {
         let Some((&token, rest)) = run.rest().split_first() else {
-            return false;
+            return Ok(false);
         };
         if self.plans.row.slots.is_empty() {
-            return false;
+            return Ok(false);
         }
         let of = match token {
             token_id::ROW => {
-                if self.holds_rows() {
-                    run.flush(&mut self.outlet, out);
-                    self.outlet.begin_row(self.plans.row.undecided > 0);
-                }
+                self.hold_row(run, out);
                 run.at += 1;
                 Of::Row
             }
             token_id::NBCROW => {
                 let Some(nulls) = rest.get(..self.nulls_len()) else {
-                    return false;
+                    return Ok(false);
                 };
-                run.flush(&mut self.outlet, out);
+                self.take_nulls(nulls)?;
+                self.hold_row(run, out);
+                run.make(&mut self.outlet, out).push(token_id::ROW);
                 run.leave_out(1 + nulls.len());
-                self.nulls.clear();
-                self.nulls.extend_from_slice(nulls);
-                self.begin_row(out);
                 Of::NbcRow
             }
-            _ => return false,
+            _ => return Ok(false),
         };
         self.state = State::Value(At { of, column: 0 });
-        true
+        Ok(true)
     }
 
-    /// Whether rows do not simply pass.
-    fn holds_rows(&self) -> bool {
-        self.plans.row.undecided > 0 || self.outlet.is_dropping()
+    /// Lets the outlet know that a row begins, if not all rows simply pass.
+    fn hold_row(&mut self, run: &mut Run<'_>, out: &mut Cutter) {
+        if self.plans.row.undecided > 0 || self.outlet.is_dropping() {
+            run.flush(&mut self.outlet, out);
+            self.outlet.begin_row(self.plans.row.undecided > 0);
+        }
+    }
+
+    /// Keeps the bitmap of a NBCROW, with room behind it to read words.
+    pub(super) fn take_nulls(&mut self, nulls: &[u8]) -> Result<(), TranscodeError> {
+        if self.plans.row.forbids(nulls) {
+            return Err(invalid("a value is NULL that cannot be"));
+        }
+        self.nulls.clear();
+        self.nulls.extend_from_slice(nulls);
+        self.nulls.extend_from_slice(&[0; 8]);
+        Ok(())
     }
 
     /// Begins a ROW.
@@ -150,16 +189,16 @@ impl Answers {
             plans,
             outlet,
             nulls,
-            scratch,
             ..
         } = self;
         let Some(plan) = plans.of(at.of) else {
             return Err(invalid("a row comes without columns before it"));
         };
         let mut column = at.column;
-        if !plan.changes && at.of == Of::Row {
-            column += skip_values(plan.slots.get(column..).unwrap_or_default(), run);
-        }
+        let nulls = match at.of {
+            Of::NbcRow => &nulls[..],
+            _ => &[],
+        };
         loop {
             if outlet.row_is_decided(column >= plan.undecided, run.len(), session) {
                 run.flush(outlet, out);
@@ -168,17 +207,26 @@ impl Answers {
             let Some(slot) = plan.slots.get(column) else {
                 break;
             };
-            if at.of == Of::NbcRow && is_null(nulls, column) {
-                run.flush(outlet, out);
-                let next = after_nulls(&plan.slots, nulls, column)?;
-                outlet.put(plan.nulls(column, next), out);
-                column = next;
-                continue;
+            let null = columns_alike(nulls, true, column);
+            if null > 0 {
+                let made = run.make(outlet, out);
+                made.extend_from_slice(plan.nulls(column, column + null));
+                column += null;
+            } else if plan.changes {
+                if !slot.walk(run, outlet, session, out)? {
+                    break;
+                }
+                column += 1;
+            } else {
+                let same = columns_alike(nulls, false, column);
+                let slots = plan.slots.get(column..).unwrap_or_default();
+                let slots = slots.get(..same).unwrap_or(slots);
+                let whole = skip_values(slots, run);
+                column += whole;
+                if whole < slots.len() {
+                    break;
+                }
             }
-            if !slot.walk(run, outlet, scratch, session, out)? {
-                break;
-            }
-            column += 1;
         }
         if column < plan.slots.len() {
             self.state = State::Value(At { column, ..at });
@@ -200,7 +248,6 @@ impl Slot {
         &self,
         run: &mut Run<'_>,
         outlet: &mut Outlet,
-        scratch: &mut Vec<u8>,
         session: &Session,
         out: &mut Cutter,
     ) -> Result<bool, TranscodeError> {
@@ -226,15 +273,13 @@ impl Slot {
                 run.at += len;
             }
             Making::DateText(_) | Making::Variant => {
-                run.flush(outlet, out);
                 let head = if self.framing == Framing::Variant {
                     4
                 } else {
                     1
                 };
                 let value = value.get(head..).unwrap_or_default();
-                self.make(value, scratch, session)?;
-                outlet.put(scratch, out);
+                self.make(value, run.make(outlet, out), session)?;
                 run.leave_out(len);
             }
             Making::Long { .. } | Making::Short { .. } => {
@@ -263,19 +308,19 @@ fn skip_values(slots: &[Slot], run: &mut Run<'_>) -> usize {
     count
 }
 
-/// The first column behind this one that is not NULL.
-fn after_nulls(slots: &[Slot], nulls: &[u8], mut column: usize) -> Result<usize, TranscodeError> {
-    while let Some(slot) = slots.get(column).filter(|_| is_null(nulls, column)) {
-        if matches!(slot.shown, Framing::Fixed(_)) {
-            return Err(invalid("a value is NULL that cannot be"));
+/// How many columns from this one on are NULL by a bitmap with its padding, or are
+/// not; many more than there are if that goes for all. Without a bitmap none is.
+#[inline]
+fn columns_alike(bitmap: &[u8], null: bool, column: usize) -> usize {
+    let mut at = column;
+    while let Some(word) = bitmap.get(at / 8..).and_then(|rest| rest.first_chunk()) {
+        let word = u64::from_le_bytes(*word);
+        let bits = if null { word } else { !word };
+        let (left, alike) = (64 - at % 8, (bits >> (at % 8)).trailing_ones() as usize);
+        at += alike;
+        if alike < left {
+            return at - column;
         }
-        column += 1;
     }
-    Ok(column)
-}
-
-fn is_null(nulls: &[u8], column: usize) -> bool {
-    nulls
-        .get(column / 8)
-        .is_some_and(|byte| byte >> (column % 8) & 1 != 0)
+    if null { 0 } else { usize::MAX }
 }

@@ -201,8 +201,7 @@ impl Answers {
         let of = match nulls {
             None => Of::Row,
             Some(nulls) => {
-                self.nulls.clear();
-                self.nulls.extend_from_slice(nulls);
+                self.take_nulls(nulls)?;
                 Of::NbcRow
             }
         };

@@ -33,51 +33,42 @@ impl Slot {
             Making::Same | Making::Long { .. } | Making::Short { .. } => {}
         }
         let (before, from) = (reader.rest(), reader.position());
-        let len = match self.framing {
-            Framing::Fixed(len) => len.into(),
-            Framing::ByteLen => reader.u8()?.into(),
-            Framing::ShortLen => match reader.u16_le()? {
-                u16::MAX => 0,
-                len => len.into(),
-            },
-            Framing::Variant => long_len(reader.u32_le()?)?,
-            Framing::LongLen => match reader.u32_le()? {
-                u32::MAX => 0,
-                len => long_len(len)?,
-            },
-            Framing::TextPointer => {
-                let pointer = reader.b_varbyte()?;
-                if !pointer.is_empty() {
-                    let rest = reader.rest();
-                    reader.skip(TIMESTAMP_LEN)?;
-                    let len = long_len(reader.u32_le()?)?;
-                    let rest = rest.get(..TIMESTAMP_LEN + 4).unwrap_or_default();
-                    return Ok(Head::Pointer { pointer, rest, len });
-                }
-                0
-            }
-            Framing::Plp => return reader.u64_le().map(Head::Plp),
+        if self.framing == Framing::TextPointer && reader.peek() != Some(0) {
+            let pointer = reader.b_varbyte()?;
+            let rest = reader.rest();
+            reader.skip(TIMESTAMP_LEN)?;
+            let len = reader.long_len()?.into();
+            let rest = rest.get(..TIMESTAMP_LEN + 4).unwrap_or_default();
+            return Ok(Head::Pointer { pointer, rest, len });
+        }
+        let Some(len) = self.framing.read_len(reader)? else {
+            return reader.u64_le().map(Head::Plp);
         };
         let head = before.get(..reader.position() - from).unwrap_or_default();
-        Ok(Head::Same { head, len })
+        Ok(Head::Same {
+            head,
+            len: len.into(),
+        })
     }
 
-    /// Makes of a value without its length what the client gets, with its length.
+    /// Appends what the client gets for a value without its length, with its
+    /// length; nothing if that cannot be said.
     pub(super) fn make(
         &self,
         value: &[u8],
         made: &mut Vec<u8>,
         session: &Session,
     ) -> Result<(), TranscodeError> {
-        made.clear();
         if value.is_empty() {
             made.put_slice(self.null()?);
             return Ok(());
         }
         match self.making {
             Making::DateText(text) => {
+                let start = made.len();
                 made.put_u16_le(text.len());
-                text.write(value, made)
+                let written = text.write(value, made);
+                written.inspect_err(|_| made.truncate(start))
             }
             _ => present::write_variant(value, session.collation, made),
         }
@@ -183,6 +174,7 @@ impl Answers {
                 }
             }
             Head::Whole(value) => {
+                self.scratch.clear();
                 slot.make(value, &mut self.scratch, session)?;
                 self.outlet.put(&self.scratch, out);
             }
@@ -241,7 +233,7 @@ impl Answers {
 /// Of a variant that is to be changed, all of it.
 fn variant_head<'a>(reader: &mut Reader<'a>) -> Result<Head<'a>, DecodeError> {
     let before = reader.rest();
-    let len = long_len(reader.u32_le()?)?;
+    let len = reader.long_len()?;
     let base = match len {
         0 => return Ok(Head::Whole(&[])),
         _ => reader.u8()?,
@@ -254,17 +246,6 @@ fn variant_head<'a>(reader: &mut Reader<'a>) -> Result<Head<'a>, DecodeError> {
     }
     Ok(Head::Same {
         head: before.get(..5).unwrap_or_default(),
-        len: len - 1,
+        len: u64::from(len) - 1,
     })
-}
-
-/// A length of four bytes is signed.
-fn long_len(len: u32) -> Result<u64, DecodeError> {
-    match i32::try_from(len) {
-        Ok(_) => Ok(len.into()),
-        Err(_) => Err(DecodeError::Invalid {
-            what: "the response",
-            problem: "a value has a negative length",
-        }),
-    }
 }

@@ -1,13 +1,19 @@
 //! The date types as texts: ISO 8601 with a space, and all digits of the
 //! fraction.
 
-use crate::tds::{DecodeError, Put, Reader, TypeId, TypeInfo};
+use crate::tds::{DecodeError, Reader, TypeId, TypeInfo};
 
 /// The last day that the types have, 9999-12-31, in days since 0001-01-01.
-const LAST_DAY: i64 = 3_652_058;
+const LAST_DAY: u32 = 3_652_058;
 /// The largest offset from UTC, in minutes.
 const MAX_OFFSET: i64 = 14 * 60;
-const SECONDS_OF_DAY: u64 = 86_400;
+/// Units of 100 ns, which is scale 7.
+const TICKS_OF_SECOND: u64 = 10_000_000;
+const TICKS_OF_DAY: u64 = 86_400 * TICKS_OF_SECOND;
+/// Units of 100 ns in a unit of each scale.
+const TICKS_OF_UNIT: [u64; 8] = [10_000_000, 1_000_000, 100_000, 10_000, 1000, 100, 10, 1];
+/// No text is longer, in bytes.
+const MAX_TEXT: usize = 68;
 
 /// How the values of a date type are said as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +40,9 @@ enum Kind {
 struct Parts {
     /// Since 0001-01-01.
     day: u32,
-    /// Since midnight, in units of the scale.
-    time: u64,
+    /// Since midnight, in units of 100 ns: dividing by what is known at compile
+    /// time is cheap, by a power of the scale it is not.
+    ticks: u64,
     /// In minutes.
     offset: i64,
 }
@@ -82,14 +89,15 @@ impl DateText {
         out: &mut Vec<u8>,
     ) -> Result<(), DecodeError> {
         let parts = self.parts(bytes)?;
+        out.reserve(MAX_TEXT);
         if self.kind != Kind::Time {
             put_date(parts.day, out);
         }
         if matches!(self.kind, Kind::DateTime2 | Kind::DateTimeOffset) {
-            out.put_slice(&[b' ', 0]);
+            out.extend_from_slice(&[b' ', 0]);
         }
         if self.kind != Kind::Date {
-            self.put_time(parts.time, out);
+            self.put_time(parts.ticks, out);
         }
         if self.kind == Kind::DateTimeOffset {
             put_offset(parts.offset, out);
@@ -99,96 +107,90 @@ impl DateText {
 
     fn parts(self, bytes: &[u8]) -> Result<Parts, DecodeError> {
         let mut reader = Reader::named("the date", bytes);
-        let time = match self.kind {
+        let ticks = match self.kind {
             Kind::Date => 0,
-            _ => self.time(&mut reader)?,
+            _ => self.ticks(&mut reader)?,
         };
         let day = match self.kind {
             Kind::Time => 0,
             _ => day(&mut reader)?,
         };
         let offset = match self.kind {
-            Kind::DateTimeOffset => i64::from(i16::from_le_bytes(reader.array()?)),
+            Kind::DateTimeOffset => i16::from_le_bytes(reader.array()?),
             _ => 0,
         };
         if !reader.is_empty() {
             return Err(invalid("it is longer than its type allows"));
         }
-        if offset.abs() > MAX_OFFSET {
-            return Err(invalid("its offset is beyond 14 hours"));
-        }
-        self.local(day, time, offset)
+        let utc = Parts {
+            day,
+            ticks,
+            offset: offset.into(),
+        };
+        if offset == 0 { Ok(utc) } else { utc.local() }
     }
 
-    /// Units of the scale since midnight.
-    fn time(self, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
-        let mut bytes = [0; 8];
-        let len = match self.scale {
-            0..=2 => 3,
-            3..=4 => 4,
-            _ => 5,
+    /// Since midnight, in units of 100 ns.
+    fn ticks(self, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+        let units = match self.scale {
+            0..=2 => {
+                let [a, b, c] = reader.array()?;
+                u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0])
+            }
+            3..=4 => u32::from_le_bytes(reader.array()?).into(),
+            _ => {
+                let [a, b, c, d, e] = reader.array()?;
+                u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
+            }
         };
-        let taken = reader.take(len)?;
-        bytes
-            .iter_mut()
-            .zip(taken)
-            .for_each(|(to, from)| *to = *from);
-        let time = u64::from_le_bytes(bytes);
-        if time >= SECONDS_OF_DAY * self.per_second() {
+        let of_unit = TICKS_OF_UNIT.get(usize::from(self.scale));
+        // At most five bytes of 100 ns, or four of a thousand times as much.
+        let ticks = units * of_unit.copied().unwrap_or(1);
+        if ticks >= TICKS_OF_DAY {
             return Err(invalid("its time is beyond the day"));
         }
-        Ok(time)
+        Ok(ticks)
     }
 
-    fn per_second(self) -> u64 {
-        10_u64.pow(self.scale.into())
-    }
-
-    /// The wire has UTC, the text the time at the place that the offset is of.
-    fn local(self, day: i64, time: u64, offset: i64) -> Result<Parts, DecodeError> {
-        let of_day = (SECONDS_OF_DAY * self.per_second()).cast_signed();
-        let moved = time.cast_signed() + offset * 60 * self.per_second().cast_signed();
-        let day = day + moved.div_euclid(of_day);
-        let day = u32::try_from(day)
-            .ok()
-            .filter(|&day| i64::from(day) <= LAST_DAY)
-            .ok_or(invalid("its local date is beyond the years 1 to 9999"))?;
-        Ok(Parts {
-            day,
-            time: moved.rem_euclid(of_day).cast_unsigned(),
-            offset,
-        })
-    }
-
-    fn put_time(self, time: u64, out: &mut Vec<u8>) {
-        let per_second = self.per_second();
-        let seconds = short(time / per_second);
+    fn put_time(self, ticks: u64, out: &mut Vec<u8>) {
+        let seconds = short(ticks / TICKS_OF_SECOND);
         let [h, our] = two_digits(seconds / 3600);
         let [m, inute] = two_digits(seconds / 60 % 60);
         let [s, econd] = two_digits(seconds % 60);
         let colon = b':';
-        out.put_slice(wide([h, our, colon, m, inute, colon, s, econd]).as_flattened());
+        let text = wide([h, our, colon, m, inute, colon, s, econd]);
+        out.extend_from_slice(text.as_flattened());
         if self.scale > 0 {
-            self.put_fraction(short(time % per_second), out);
+            // All seven digits are written, and those too many taken back.
+            put_fraction(short(ticks % TICKS_OF_SECOND), out);
+            let too_many = 7 - usize::from(self.scale);
+            out.truncate(out.len() - 2 * too_many);
         }
-    }
-
-    fn put_fraction(self, mut fraction: u32, out: &mut Vec<u8>) {
-        let mut text = wide([b'.'; 8]);
-        let (_, digits) = text.split_at_mut(1);
-        for unit in digits.iter_mut().take(self.scale.into()).rev() {
-            let [_, digit] = two_digits(fraction % 10);
-            *unit = [digit, 0];
-            fraction /= 10;
-        }
-        let said = text.get(..1 + usize::from(self.scale));
-        out.put_slice(said.unwrap_or_default().as_flattened());
     }
 }
 
-fn day(reader: &mut Reader<'_>) -> Result<i64, DecodeError> {
+impl Parts {
+    /// The wire has UTC, the text the time at the place that the offset is of.
+    fn local(self) -> Result<Self, DecodeError> {
+        if self.offset.abs() > MAX_OFFSET {
+            return Err(invalid("its offset is beyond 14 hours"));
+        }
+        const MINUTE: i64 = 60 * TICKS_OF_SECOND.cast_signed();
+        const DAY: i64 = TICKS_OF_DAY.cast_signed();
+        let ticks = self.ticks.cast_signed() + self.offset * MINUTE;
+        let day = i64::from(self.day) + ticks.div_euclid(DAY);
+        let day = u32::try_from(day).ok().filter(|&day| day <= LAST_DAY);
+        Ok(Self {
+            day: day.ok_or(invalid("its local date is beyond the years 1 to 9999"))?,
+            ticks: ticks.rem_euclid(DAY).cast_unsigned(),
+            ..self
+        })
+    }
+}
+
+fn day(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
     let [a, b, c] = reader.array()?;
-    let day = i64::from(u32::from_le_bytes([a, b, c, 0]));
+    let day = u32::from_le_bytes([a, b, c, 0]);
     if day > LAST_DAY {
         return Err(invalid("it is beyond the year 9999"));
     }
@@ -201,23 +203,40 @@ fn put_date(day: u32, out: &mut Vec<u8>) {
     let [a, r] = two_digits(year % 100);
     let [m, onth] = two_digits(month);
     let [d, ay] = two_digits(day);
-    out.put_slice(wide([y, e, a, r, b'-', m, onth, b'-', d, ay]).as_flattened());
+    let text = wide([y, e, a, r, b'-', m, onth, b'-', d, ay]);
+    out.extend_from_slice(text.as_flattened());
 }
 
-/// Year, month and day of a day since 0001-01-01 in the Gregorian calendar. It
-/// repeats every 400 years; counted from March 1, leap days come last.
+/// A point and seven digits, of units of 100 ns.
+fn put_fraction(ticks: u32, out: &mut Vec<u8>) {
+    let [a, b] = two_digits(ticks / 100_000);
+    let [c, d] = two_digits(ticks / 1000 % 100);
+    let [e, f] = two_digits(ticks / 10 % 100);
+    let [_, g] = two_digits(ticks % 10);
+    let text = wide([b'.', a, b, c, d, e, f, g]);
+    out.extend_from_slice(text.as_flattened());
+}
+
+/// Year, month and day of a day since 0001-01-01 in the Gregorian calendar.
+///
+/// Counted from March 1, leap days come last. The divisions by 1461/4 days in a
+/// year and 153/5 in a month are multiplications by near fractions of 2^32 and
+/// 2^16, exact in this range: C. Neri and L. Schneider, "Euclidean affine
+/// functions and their application to calendar algorithms", 2022.
 fn calendar(day: u32) -> (u32, u32, u32) {
     // 0000-03-01 is 306 days before 0001-01-01.
-    let since_march = day + 306;
-    let (era, of_era) = (since_march / 146_097, since_march % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Months from March on have 31, 30, 31, 30, 31 days, again and again.
-    let month = (5 * of_year + 2) / 153;
-    let of_month = of_year - (153 * month + 2) / 5;
-    let year = era * 400 + year_of_era + u32::from(month >= 10);
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year, month, of_month + 1)
+    let quarters = 4 * (day + 306) + 3;
+    let (century, of_century) = (quarters / 146_097, quarters % 146_097 / 4);
+    let years = u64::from(4 * of_century + 3) * 2_939_745;
+    let (year, of_year) = (years >> 32, (years & 0xFFFF_FFFF) / 2_939_745 / 4);
+    let months = short(of_year) * 2141 + 197_913;
+    let (month, day) = (months >> 16, (months & 0xFFFF) / 2141 + 1);
+    let year = century * 100 + short(year);
+    if month > 12 {
+        (year + 1, month - 12, day)
+    } else {
+        (year, month, day)
+    }
 }
 
 fn put_offset(offset: i64, out: &mut Vec<u8>) {
@@ -225,7 +244,8 @@ fn put_offset(offset: i64, out: &mut Vec<u8>) {
     let sign = if offset < 0 { b'-' } else { b'+' };
     let [h, our] = two_digits(minutes / 60);
     let [m, inute] = two_digits(minutes % 60);
-    out.put_slice(wide([b' ', sign, h, our, b':', m, inute]).as_flattened());
+    let text = wide([b' ', sign, h, our, b':', m, inute]);
+    out.extend_from_slice(text.as_flattened());
 }
 
 /// Of a number below 100.

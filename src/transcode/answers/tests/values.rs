@@ -135,6 +135,42 @@ fn all_kinds_of_null_are_spelled_out() {
 }
 
 #[test]
+fn runs_of_nulls_of_any_length_are_spelled_out() {
+    const RUNS: [usize; 9] = [1, 7, 8, 9, 56, 57, 64, 65, 200];
+    for count in [7, 8, 9, 63, 64, 65, 73, 130] {
+        for last in [intn(), TypeInfo::Variant { max: 8009 }] {
+            let mut types = vec![intn(); count - 1];
+            types.push(last);
+            let (mut sent, mut expected) = (Vec::new(), Vec::new());
+            for (from, run) in (0..count).zip(RUNS.into_iter().cycle()) {
+                let mut values = vec![Some(&[56, 2, 3, 4][..]); count - 1];
+                values.push(Some(&[0x38, 0, 5, 6, 7, 8]));
+                values
+                    .iter_mut()
+                    .skip(from)
+                    .step_by(run + 1)
+                    .for_each(|value| *value = None);
+                values
+                    .iter_mut()
+                    .skip(from)
+                    .take(run)
+                    .for_each(|value| *value = None);
+                let mut nbc = nbc_row(&types, &values);
+                // Bits of no column are of no account.
+                nbc[count.div_ceil(8)] |= !(0xFF_u8 >> (7 - (count - 1) % 8));
+                sent.extend_from_slice(&nbc);
+                expected.extend_from_slice(&row(&types, &values));
+            }
+            assert_eq!(
+                rows_of(OldVersion::V7_2, &types, &[&sent]),
+                expected,
+                "{count}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_value_that_cannot_be_null_is_not() {
     let types = [TypeInfo::Fixed(TypeId::INT4), intn()];
     let answer = joined(&[&columns(&types), &[0xD2, 0b01, 0], &DONE]);
