@@ -123,14 +123,15 @@ pub(super) fn put_joined_tables(body: &[u8], out: &mut Vec<u8>) -> Result<(), Tr
     put.map_err(TranscodeError::Unsayable)
 }
 
-/// LOGINACK, of which `body` is what its length counts, in the client's version.
+/// LOGINACK, of which `body` is what its length counts, with the client's version;
+/// the server's own stays, since drivers decide by it what they may ask.
 pub(super) fn put_login_ack(
     body: &[u8],
     session: &Session,
     out: &mut Vec<u8>,
 ) -> Result<(), TranscodeError> {
     let mut ack = LoginAck::decode(body).map_err(TranscodeError::Answer)?;
-    ack.version = session.version.tds_version().to_login_ack();
+    ack.tds_version = session.version.tds_version();
     let put = Token::LoginAck(ack).encode(session.version.tds_version(), out);
     put.map_err(TranscodeError::Unsayable)
 }

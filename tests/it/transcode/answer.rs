@@ -32,6 +32,8 @@ pub(super) enum Tok {
     LoginAck {
         version: [u8; 4],
         program: String,
+        /// The server's own version.
+        server: [u8; 4],
     },
     /// Features and session state, by their token.
     Opaque(u8, Vec<u8>),
@@ -373,9 +375,13 @@ impl Reader<'_> {
         }
         let version = part.array()?;
         let program = part.short_text()?;
-        part.take(4)?;
+        let server = part.array()?;
         part.end("LOGINACK")?;
-        Ok(Tok::LoginAck { version, program })
+        Ok(Tok::LoginAck {
+            version,
+            program,
+            server,
+        })
     }
 
     fn features(&mut self) -> Read<Tok> {

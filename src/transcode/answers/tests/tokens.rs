@@ -315,3 +315,30 @@ fn what_the_server_sent_early_goes_on_at_once_but_no_part_of_a_token() {
         assert!(made.ends_with(&[1, 2, 3, 4]), "{version:?}: {made:?}");
     }
 }
+
+#[test]
+fn a_login_is_acknowledged_in_the_clients_version_by_the_same_server() {
+    let acknowledged = |version: [u8; 4]| {
+        let mut name = Vec::new();
+        name.put_utf16("Microsoft SQL Server\0\0");
+        [
+            &[0xAD, 54, 0, 1],
+            &version[..],
+            &[22],
+            &name,
+            &[12, 0, 7, 0xD0],
+        ]
+        .concat()
+    };
+    let expected = [
+        (OldVersion::V7_1, [0x07, 0x01, 0x00, 0x00]),
+        (OldVersion::V7_1Rev1, [0x71, 0x00, 0x00, 0x01]),
+        (OldVersion::V7_2, [0x72, 0x09, 0x00, 0x02]),
+        (OldVersion::V7_3A, [0x73, 0x0A, 0x00, 0x03]),
+    ];
+    let answer = joined(&[&acknowledged([0x74, 0x00, 0x00, 0x04]), &DONE]);
+    for (version, told) in expected {
+        let expected = joined(&[&acknowledged(told), done(version)]);
+        assert_eq!(shown(version, &answer), expected, "{version:?}");
+    }
+}
