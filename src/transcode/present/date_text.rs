@@ -153,13 +153,13 @@ impl DateText {
     }
 
     fn put_time(self, ticks: u64, out: &mut Vec<u8>) {
+        const COLON: [u8; 2] = [b':', 0];
         let seconds = short(ticks / TICKS_OF_SECOND);
-        let [h, our] = two_digits(seconds / 3600);
-        let [m, inute] = two_digits(seconds / 60 % 60);
-        let [s, econd] = two_digits(seconds % 60);
-        let colon = b':';
-        let text = wide([h, our, colon, m, inute, colon, s, econd]);
-        out.extend_from_slice(text.as_flattened());
+        out.extend_from_slice(&two_digits(seconds / 3600));
+        out.extend_from_slice(&COLON);
+        out.extend_from_slice(&two_digits(seconds / 60 % 60));
+        out.extend_from_slice(&COLON);
+        out.extend_from_slice(&two_digits(seconds % 60));
         if self.scale > 0 {
             // All seven digits are written, and those too many taken back.
             put_fraction(short(ticks % TICKS_OF_SECOND), out);
@@ -172,11 +172,11 @@ impl DateText {
 impl Parts {
     /// The wire has UTC, the text the time at the place that the offset is of.
     fn local(self) -> Result<Self, DecodeError> {
+        const MINUTE: i64 = 60 * TICKS_OF_SECOND.cast_signed();
+        const DAY: i64 = TICKS_OF_DAY.cast_signed();
         if self.offset.abs() > MAX_OFFSET {
             return Err(invalid("its offset is beyond 14 hours"));
         }
-        const MINUTE: i64 = 60 * TICKS_OF_SECOND.cast_signed();
-        const DAY: i64 = TICKS_OF_DAY.cast_signed();
         let ticks = self.ticks.cast_signed() + self.offset * MINUTE;
         let day = i64::from(self.day) + ticks.div_euclid(DAY);
         let day = u32::try_from(day).ok().filter(|&day| day <= LAST_DAY);
@@ -198,23 +198,24 @@ fn day(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
 }
 
 fn put_date(day: u32, out: &mut Vec<u8>) {
+    const DASH: [u8; 2] = [b'-', 0];
     let (year, month, day) = calendar(day);
-    let [y, e] = two_digits(year / 100);
-    let [a, r] = two_digits(year % 100);
-    let [m, onth] = two_digits(month);
-    let [d, ay] = two_digits(day);
-    let text = wide([y, e, a, r, b'-', m, onth, b'-', d, ay]);
-    out.extend_from_slice(text.as_flattened());
+    out.extend_from_slice(&two_digits(year / 100));
+    out.extend_from_slice(&two_digits(year % 100));
+    out.extend_from_slice(&DASH);
+    out.extend_from_slice(&two_digits(month));
+    out.extend_from_slice(&DASH);
+    out.extend_from_slice(&two_digits(day));
 }
 
 /// A point and seven digits, of units of 100 ns.
 fn put_fraction(ticks: u32, out: &mut Vec<u8>) {
-    let [a, b] = two_digits(ticks / 100_000);
-    let [c, d] = two_digits(ticks / 1000 % 100);
-    let [e, f] = two_digits(ticks / 10 % 100);
-    let [_, g] = two_digits(ticks % 10);
-    let text = wide([b'.', a, b, c, d, e, f, g]);
-    out.extend_from_slice(text.as_flattened());
+    out.extend_from_slice(&[b'.', 0]);
+    out.extend_from_slice(&two_digits(ticks / 100_000));
+    out.extend_from_slice(&two_digits(ticks / 1000 % 100));
+    out.extend_from_slice(&two_digits(ticks / 10 % 100));
+    let [_, _, last @ ..] = two_digits(ticks % 10);
+    out.extend_from_slice(&last);
 }
 
 /// Year, month and day of a day since 0001-01-01 in the Gregorian calendar.
@@ -242,25 +243,32 @@ fn calendar(day: u32) -> (u32, u32, u32) {
 fn put_offset(offset: i64, out: &mut Vec<u8>) {
     let minutes = short(offset.unsigned_abs());
     let sign = if offset < 0 { b'-' } else { b'+' };
-    let [h, our] = two_digits(minutes / 60);
-    let [m, inute] = two_digits(minutes % 60);
-    let text = wide([b' ', sign, h, our, b':', m, inute]);
-    out.extend_from_slice(text.as_flattened());
+    out.extend_from_slice(&[b' ', 0, sign, 0]);
+    out.extend_from_slice(&two_digits(minutes / 60));
+    out.extend_from_slice(&[b':', 0]);
+    out.extend_from_slice(&two_digits(minutes % 60));
 }
 
-/// Of a number below 100.
-fn two_digits(number: u32) -> [u8; 2] {
-    [number / 10, number % 10].map(|digit| b'0' + u8::try_from(digit).unwrap_or_default())
+/// Of a number below 100, in UTF-16.
+fn two_digits(number: u32) -> [u8; 4] {
+    static ALL: [[u8; 4]; 100] = all_of_two_digits();
+    ALL.get(number as usize).copied().unwrap_or_default()
+}
+
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+const fn all_of_two_digits() -> [[u8; 4]; 100] {
+    let mut all = [[0; 4]; 100];
+    let mut number: u8 = 0;
+    while number < 100 {
+        all[number as usize] = [b'0' + number / 10, 0, b'0' + number % 10, 0];
+        number += 1;
+    }
+    all
 }
 
 /// A part of a value that is in bounds by then.
 fn short(number: u64) -> u32 {
     u32::try_from(number).unwrap_or_default()
-}
-
-/// ASCII in UTF-16.
-fn wide<const N: usize>(ascii: [u8; N]) -> [[u8; 2]; N] {
-    ascii.map(|unit| [unit, 0])
 }
 
 fn invalid(problem: &'static str) -> DecodeError {
