@@ -56,11 +56,11 @@ pub enum TranscodeError {
         /// The length of what came, or of what had come when it was too much.
         sent: u64,
     },
-    /// A value must be sent with its length before it, that is not known, and
-    /// the row that it is in is half sent.
+    /// A value must be sent with its length before it, which is not known or more
+    /// than 2 GB, and the row that it is in is half sent.
     #[error(
         "a value cannot be sent with its length before it: it is longer than the {limit} bytes \
-         that may be held of it, and its row is half sent"
+         that may be held of it, or than 2 GB, and its row is half sent"
     )]
     ValueTooLong {
         /// The most bytes that may be held.

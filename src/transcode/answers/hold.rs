@@ -341,7 +341,7 @@ impl Outlet {
         self.drop_bom();
         let len = self.held.len().saturating_sub(self.body.start);
         if let Making::Short { .. } = self.body.making {
-            // `body` has seen to it that it fits.
+            // `begin_chunk` has seen to it that it fits.
             let length = u16::try_from(len).unwrap_or(u16::MAX);
             patch(&mut self.held, self.body.start - 2, &length.to_le_bytes());
         } else {

@@ -6,7 +6,7 @@
 //!
 //! # What is held
 //!
-//! A unit that is cut, up to [`MAX_UNIT`] bytes, and at 7.1 two things more:
+//! A unit that is cut, up to [`MAX_UNIT`] bytes, and at 7.1 three things more:
 //!
 //! * A row with columns of types that become text, ntext or image, whose length
 //!   stands before the value. Such a row is held from its beginning, and is sent
@@ -15,7 +15,9 @@
 //!   is more than the limit, and not because of a value of unknown length. What
 //!   follows then streams.
 //! * A value that becomes text, ntext or image and does not say how long it is,
-//!   or is at most [`STREAM_FROM`] bytes long.
+//!   or is at most [`STREAM_FROM`] bytes long, or as long as the limit if that is
+//!   less; and one of a small CLR type, of at most 8000 bytes.
+//! * A RETURNVALUE, whose length stands before it in two bytes.
 //!
 //! When what is held of a row grows beyond
 //! [`hold_limit`](super::Settings::hold_limit), or a value is too long for any
@@ -67,7 +69,8 @@ pub(super) struct Answers {
     /// The null bitmap of the NBCROW at hand, and eight bytes of zeros.
     nulls: Vec<u8>,
     outlet: Outlet,
-    /// Room for what is made of a unit.
+    /// Room for what is made of a unit, or of values that lie whole in the bytes
+    /// at hand.
     scratch: Vec<u8>,
 }
 

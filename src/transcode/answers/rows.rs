@@ -2,7 +2,7 @@
 
 use super::hold::Outlet;
 use super::plan::Slot;
-use super::{Answers, At, Of, STREAM_FROM, State, has_enough, invalid};
+use super::{Answers, At, Of, State, has_enough, invalid};
 use crate::tds::{Framing, token_id};
 use crate::transcode::cutter::Cutter;
 use crate::transcode::present::{Making, variant_changes};
@@ -20,7 +20,8 @@ pub(super) struct Run<'a> {
 
 /// No more than this is copied to what was made, in bytes.
 const SMALL: usize = 512;
-/// As much is made before it is put, in bytes.
+/// As much is made before it is put, in bytes, and one thing more: a text for a
+/// date, or NULLs of neighbouring columns.
 const MADE: usize = 4096;
 
 impl<'a> Run<'a> {
@@ -260,16 +261,12 @@ impl Slot {
         match self.making {
             Making::Same => {
                 let pointer = self.framing == Framing::TextPointer;
-                let unusual = pointer && !matches!(value.first(), Some(0 | 16));
-                if unusual || len > STREAM_FROM {
+                if pointer && !matches!(value.first(), Some(0 | 16)) {
                     return Ok(false);
                 }
                 run.at += len;
             }
             Making::Variant if !value.get(4).is_some_and(|&base| variant_changes(base)) => {
-                if len > STREAM_FROM {
-                    return Ok(false);
-                }
                 run.at += len;
             }
             Making::DateText(_) | Making::Variant => {

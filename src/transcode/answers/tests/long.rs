@@ -247,6 +247,24 @@ fn a_row_that_cannot_be_held_is_an_error() {
 }
 
 #[test]
+fn no_rows_follow_a_row_of_compute_that_cannot_be_held() {
+    // MAX of the column, which only here is of a type that grows.
+    let mut alt = vec![0x88, 1, 0, 7, 0, 0, 0x52, 1, 0, 0, 0, 0, 0, 1, 0];
+    nvarchar_max().encode(Place::Row, &mut alt).unwrap();
+    alt.push(0);
+    let long = plp(PLP_UNKNOWN, &[&[b'l'; 1600]]);
+    let row = [0xD1, 1, 7];
+    let first = [&row[..], &[0xD3, 7, 0], &long, &row, &row].concat();
+    let answer = joined(&[&columns(&[intn()]), &alt, &first, &DONE]);
+    let shown = super::shown_with(&limited(1500), &answer);
+    let error = shown.iter().rposition(|&byte| byte == 0xAA).unwrap();
+    assert!(shown[..error].ends_with(&row));
+    let (error, rest) = after_error(&shown[error..]);
+    assert_eq!(error.number, 7139);
+    assert!(matches!(&rest[..], [Token::Done(_)]), "{rest:?}");
+}
+
+#[test]
 fn a_value_of_more_than_2_gb_is_an_error() {
     let types = [nvarchar_max()];
     let answer = result(&types, &[&plp(0x8000_0000, &[b"not all of it"])]);
