@@ -137,6 +137,7 @@ impl Pump<'_> {
                     Ok(Some(Piece::Drop(length))) => at += length,
                     Ok(Some(Piece::Replace(length))) => {
                         at += length;
+                        // Nothing else is due then, so there is room for all of it.
                         let said = Track::attention_answer(self.spid);
                         if let Err(error) = bridge.transcoder.answers(&said) {
                             break Some(End::Untold(error));
