@@ -24,8 +24,9 @@ pub use self::encryption::{Cover, Objection, Offer};
 pub use self::error::FrontError;
 use crate::session::LoginInfo;
 use crate::tds::{
-    DEFAULT_PACKET_SIZE, Done, DoneStatus, Login7, MAX_PACKET_SIZE, Message, MessageReader,
-    PacketStatus, PacketType, Prelogin, ServerMessage, TdsVersion, Token, Version, write_message,
+    DEFAULT_PACKET_SIZE, Done, DoneStatus, Encryption, Login7, MAX_PACKET_SIZE, Message,
+    MessageReader, PacketStatus, PacketType, Prelogin, ServerMessage, TdsVersion, Token, Version,
+    write_message,
 };
 
 /// Longest LOGIN7, in bytes: 128 KiB less one (MS-TDS 2.2.6.4).
@@ -254,7 +255,11 @@ impl Front {
     /// Answers; says what of TLS is to come next.
     fn on_prelogin(&mut self, message: &Message) -> Result<Option<Cover>, FrontError> {
         let asked = Prelogin::decode(&message.payload)?;
-        let (encryption, agreement) = negotiate(asked.encryption, self.offer)?;
+        let offer = match self.offer {
+            Offer::Optional if is_jtds_asking_for_tls(&asked) => Offer::Required,
+            offer => offer,
+        };
+        let (encryption, agreement) = negotiate(asked.encryption, offer)?;
         let mut answer = Prelogin::new(self.server_version, encryption);
         // A value of 1 would steer the client into a token login with us.
         answer.fed_auth_required = asked.fed_auth_required.map(|_| 0);
@@ -313,6 +318,19 @@ impl Front {
             }
         }
     }
+}
+
+/// Whether it is jTDS with `ssl=request`, which asks for TLS if there is any.
+///
+/// Where only the login is encrypted, jTDS closes Java's TLS behind it, which
+/// throws away what has come by then: an answer that comes at once is lost, and
+/// jTDS waits for ever. With all of the connection encrypted it closes nothing.
+/// It is known by its PRELOGIN, which is always the same: a driver's of SQL
+/// Server 2000, its thread included.
+fn is_jtds_asking_for_tls(asked: &Prelogin) -> bool {
+    asked.encryption == Encryption::OFF
+        && asked.version.to_bytes() == [8, 0, 0x01, 0x55, 0, 0]
+        && asked.thread_id.map(u32::to_le_bytes) == Some([1, 2, 0, 0])
 }
 
 impl std::fmt::Debug for Front {

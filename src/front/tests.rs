@@ -267,6 +267,48 @@ fn fed_auth_required_is_answered_only_to_those_who_sent_it() {
 }
 
 #[test]
+fn jtds_is_encrypted_whole_if_it_asks_for_tls() {
+    // As jTDS 1.3.1 sends it with `ssl=request`.
+    let jtds = "1201002900000100000015000601001b000102001c000103001d0004ff\
+                080001550000000001020000";
+    let mut another = unhex(jtds);
+    let thread = another.len() - 4;
+    another[thread] = 2;
+    for (prelogin, offer, answer, cover) in [
+        (
+            unhex(jtds),
+            Offer::Optional,
+            Encryption::REQ,
+            Some(Cover::Whole),
+        ),
+        (
+            unhex(jtds),
+            Offer::Required,
+            Encryption::REQ,
+            Some(Cover::Whole),
+        ),
+        (unhex(jtds), Offer::None, Encryption::NOT_SUP, None),
+        (
+            another,
+            Offer::Optional,
+            Encryption::OFF,
+            Some(Cover::LoginOnly),
+        ),
+    ] {
+        let mut front = Front::offering(VERSION, offer);
+        let follows = match front.receive(&prelogin).unwrap() {
+            Some(Event::StartTls(cover)) => Some(cover),
+            Some(event) => panic!("{event:?}"),
+            None => None,
+        };
+        assert_eq!(follows, cover, "{offer:?}");
+        let answered = messages(&front.take_output()).remove(0);
+        let answered = Prelogin::decode(&answered.payload).unwrap();
+        assert_eq!(answered.encryption, answer, "{offer:?}");
+    }
+}
+
+#[test]
 fn the_login_answer_repeats_the_servers_in_its_order() {
     let info = login_info();
     let client = client_login(&login(TdsVersion::V7_4));
