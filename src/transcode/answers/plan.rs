@@ -105,12 +105,19 @@ impl Plan {
 
 impl Slot {
     fn new(info: &TypeInfo, shown: &Shown, place: Place) -> Result<Self, TranscodeError> {
+        // MS-TDS has text pointers in rows only, and SQL Server has no outputs of
+        // such types; but FreeTDS, jTDS and tedious read a pointer wherever a
+        // text stands.
+        let shown_place = match shown.making {
+            Making::Long { .. } => Place::Row,
+            _ => place,
+        };
         match info.framing(place) {
             // A value without any byte would have no place in the stream.
             Framing::Fixed(0) => Err(super::invalid("a result has the null type")),
             framing => Ok(Self {
                 framing,
-                shown: shown.type_info.framing(place),
+                shown: shown.type_info.framing(shown_place),
                 making: shown.making,
                 null_at: 0,
             }),

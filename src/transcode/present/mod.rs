@@ -60,7 +60,7 @@ pub(super) enum Making {
     Same,
     /// A text that says the same; see [`DateText::write`].
     DateText(DateText),
-    /// PLP becomes a length and the bytes, behind a text pointer in rows.
+    /// PLP becomes a length and the bytes, behind a text pointer.
     Long {
         /// Whether a byte order mark, `FF FE`, is no part of the text.
         drop_bom: bool,

@@ -351,7 +351,13 @@ impl Reader<'_> {
         let user_type = self.user_type()?;
         let flags = self.bytes.u16()?;
         let ty = Ty::read(self.version, &mut self.bytes)?;
-        let value = ty.read_value(self.version, Place::Param, &mut self.bytes)?;
+        // What becomes a text has a text pointer, as in a row: so drivers read it.
+        let place = if self.version.has_max() {
+            Place::Param
+        } else {
+            Place::Row
+        };
+        let value = ty.read_value(self.version, place, &mut self.bytes)?;
         let length = self.bytes.at() - start;
         let ordinal = self.version.has_max().then_some(first);
         if ordinal.is_none() && length <= LONGEST && length != usize::from(first) {

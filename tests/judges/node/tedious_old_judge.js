@@ -113,8 +113,17 @@ if (withoutMax) {
         const answer = await send(connection, 'SELECT @p AS p', { prepare });
         const wanted = back(name, expected);
         const [[got]] = answer.results[0].rows;
-        if (wanted instanceof RegExp) match(got, wanted);
-        else same(got, wanted, name);
+        const through = (request) => {
+          request.addParameter('p', type, value, options);
+          request.addOutputParameter('o', type, null, options);
+          request.addOutputParameter('n', type, null, options);
+        };
+        const { outputs } = await send(connection, 'SET @o = @p', { prepare: through });
+        same(outputs.n, null, `${name}, NULL`);
+        for (const back of [got, outputs.o]) {
+          if (wanted instanceof RegExp) match(back, wanted);
+          else same(back, wanted, name);
+        }
       }
     });
   });

@@ -346,19 +346,19 @@ fn an_output_value_has_its_length_before_it_at_7_1() {
             nvarchar_max(),
             plp(PLP_UNKNOWN, &[b"a", b"\0"]),
             ntext.clone(),
-            vec![2, 0, 0, 0, b'a', 0],
+            text(b"a\0"),
         ),
         (
             nvarchar_max(),
             PLP_NULL.to_le_bytes().to_vec(),
             ntext,
-            vec![0xFF; 4],
+            vec![0],
         ),
         (
             TypeInfo::Xml(None),
             plp(2, &[&[0xFF, 0xFE]]),
             xml,
-            vec![0; 4],
+            text(b""),
         ),
         (TypeInfo::Date, vec![3, 0, 0, 0], nvarchar, date),
         (udt(8), plp(1, &[b"u"]), vec![0xA5, 8, 0], vec![1, 0, b'u']),
@@ -383,8 +383,8 @@ fn an_output_value_has_its_length_before_it_at_7_1() {
 
 #[test]
 fn an_output_value_that_7_1_cannot_say_is_an_error() {
-    // 15 bytes stand before the value's own length of 4, and count.
-    let head = old_output(&[0; 10], &[]).len() - 3 + 4;
+    // What stands before the value's bytes counts, its text pointer included.
+    let head = old_output(&[0; 10], &text(b"")).len() - 3;
     for (len, fits) in [
         (65_535 - head, true),
         (65_536 - head, false),
