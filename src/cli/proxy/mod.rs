@@ -9,7 +9,7 @@ mod state_dir;
 mod systemd;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::conn_arg::ConnArg;
 use super::exit::{Exit, Failure};
@@ -137,7 +137,11 @@ impl Args {
         let proxy = Proxy::start_with(config, sources.clone(), inherited)
             .await
             .map_err(Error::from)?;
-        print_line(&ready::message(&proxy, self.format))?;
+        print_line(&ready::message(
+            &proxy,
+            self.format,
+            &self.print_ca_command(&proxy.config()),
+        ))?;
         let mut systemd = Systemd::ready(&proxy);
         while let Signal::Reload = systemd.or_signal(&proxy, &mut signals).await {
             systemd.reloading();
@@ -166,6 +170,24 @@ impl Args {
         let pem = ca_certificate(folder, &names).map_err(|e| Failure::new(Exit::Usage, e))?;
         print(&pem)?;
         Ok(Exit::Ok)
+    }
+
+    /// The command that prints the CA of a proxy that runs with these arguments,
+    /// from whatever folder.
+    fn print_ca_command(&self, config: &Config) -> String {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut command = "entrada proxy --print-ca".to_owned();
+        let options = [
+            ("--config", self.config.as_deref()),
+            ("--state", config.state_dir.as_deref()),
+        ];
+        for (option, path) in options {
+            if let Some(path) = path {
+                let path = absolute(path).display().to_string();
+                command.push_str(&format!(" {option} {}", quoted(&path)));
+            }
+        }
+        command
     }
 
     /// The connection string of the arguments, as far as it can be read only once.
@@ -210,4 +232,13 @@ impl Args {
             ),
         }
     }
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }

@@ -6,10 +6,11 @@ use super::TextOrJson;
 use crate::proxy::config::{Admission, Config, ListenAddress, ListenerConfig, TlsMode};
 use crate::proxy::{BoundAddress, Proxy};
 
-pub(super) fn message(proxy: &Proxy, format: TextOrJson) -> String {
+/// `print_ca` is the command that prints this proxy's CA, and no other.
+pub(super) fn message(proxy: &Proxy, format: TextOrJson, print_ca: &str) -> String {
     let config = proxy.config();
     match format {
-        TextOrJson::Text => text(proxy, &config),
+        TextOrJson::Text => text(proxy, &config, print_ca),
         TextOrJson::Json => record(proxy, &config).to_string(),
     }
 }
@@ -60,7 +61,7 @@ fn record(proxy: &Proxy, config: &Config) -> Value {
     })
 }
 
-fn text(proxy: &Proxy, config: &Config) -> String {
+fn text(proxy: &Proxy, config: &Config, print_ca: &str) -> String {
     let mut lines = Vec::new();
     for (address, listener) in bound(proxy, config) {
         let name = &listener.name;
@@ -74,7 +75,7 @@ fn text(proxy: &Proxy, config: &Config) -> String {
         lines.push(String::new());
     }
     if config.listeners.iter().any(has_local_certificate) {
-        lines.push("CA certificate  entrada proxy --print-ca".to_owned());
+        lines.push(format!("CA certificate  {print_ca}"));
     }
     if let Some(address) = proxy.admin_address() {
         lines.push(format!("status page     http://{address}/"));

@@ -4,7 +4,8 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
 
 use super::program::{Program, answers, bare, client, run};
 use super::{azure, connection};
@@ -139,6 +140,30 @@ async fn the_local_authority_is_printed_without_its_key() {
     let (code, _, told) = run(folder.path(), &["--print-ca"]).await;
     assert_eq!(code, Some(2));
     assert!(told.contains("name one by --state"), "{told}");
+}
+
+#[tokio::test]
+async fn the_command_that_is_printed_prints_the_proxys_own_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let conn = "Server=127.0.0.1,9;User ID=a;Password=b";
+    let mut proxy = bare(&[conn, "--listen", "127.0.0.1:0", "--state", "it's a state"]);
+    proxy.current_dir(folder.path()).stdin(Stdio::null());
+    let proxy = proxy.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut proxy = proxy.kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(proxy.stdout.take().unwrap()).lines();
+    let command = loop {
+        let line = soon("a line", lines.next_line()).await.unwrap();
+        let line = line.expect("a command before the end");
+        if let Some(command) = line.strip_prefix("CA certificate  entrada") {
+            break format!("{}{command}", env!("CARGO_BIN_EXE_entrada"));
+        }
+    };
+    let printed = Command::new("sh").args(["-c", &command]).output();
+    let printed = soon("the command", printed).await.unwrap();
+    let told = String::from_utf8_lossy(&printed.stderr);
+    assert!(printed.status.success(), "{command}: {told}");
+    let (_, own, _) = run(folder.path(), &["--print-ca", "--state", "it's a state"]).await;
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), own, "{command}");
 }
 
 #[tokio::test]
