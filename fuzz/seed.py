@@ -139,6 +139,9 @@ def by_hand():
             put("transcode_answers", plan(version) + tokens + done)
             # More rows than are made in one go.
             put("transcode_answers", plan(version, limit=4, times=15, repeat_from=len(columns)) + tokens)
+            if row.startswith("d1"):
+                output = bytes.fromhex("ac00000001" "00000000" "0900" + info + row[2:])
+                put("transcode_answers", plan(version) + output + done)
     returned = bytes.fromhex("ac00000001" "00000000" "0900" "2803db3b0b" "7900000000" "fe00000000" "0000000000000000")
     info = bytes.fromhex("ab1200" "05160000" "010a" "0100" "6100" "0161006100" "0001000000"[2:]) + done
     for version in range(4):

@@ -265,7 +265,16 @@ fn returned(layout: Layout, reader: &mut Reader<'_>) -> Result<Value, DecodeErro
     name(reader)?;
     reader.skip(if layout == Layout::V7_1 { 5 } else { 7 })?;
     let info = with_values(TypeInfo::decode(Place::Row, reader)?)?;
-    let bytes = value(&info, Place::Parameter, reader)?;
+    let ends = |place| {
+        let mut ahead = reader.clone();
+        value(&info, place, &mut ahead).is_ok() && ahead.position() - start == usize::from(first)
+    };
+    // At 7.1 what becomes a text has a text pointer; what the server calls one has none.
+    let place = match info {
+        TypeInfo::LongLen { .. } if layout == Layout::V7_1 && ends(Place::Row) => Place::Row,
+        _ => Place::Parameter,
+    };
+    let bytes = value(&info, place, reader)?;
     if layout == Layout::V7_1 && reader.position() - start != usize::from(first) {
         return Err(invalid("RETURNVALUE with another length"));
     }
